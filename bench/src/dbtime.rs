@@ -1,0 +1,64 @@
+//! What the database itself says it was asked: `pg_stat_statements`, of one database.
+
+use anyhow::Context;
+use sqlx::{PgPool, Row};
+
+/// Statements and their execution time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DbTime {
+    /// Statements executed, `BEGIN` and `COMMIT` included.
+    pub statements: i64,
+    /// Time spent executing them, milliseconds.
+    pub milliseconds: f64,
+}
+
+impl DbTime {
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            statements: self.statements - earlier.statements,
+            milliseconds: self.milliseconds - earlier.milliseconds,
+        }
+    }
+}
+
+/// Makes the figures readable, if the server has the extension loaded. `false` if it has not.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn enable(pool: &PgPool) -> anyhow::Result<bool> {
+    let loaded: String = sqlx::query_scalar("SHOW shared_preload_libraries")
+        .fetch_one(pool)
+        .await?;
+    if !loaded.contains("pg_stat_statements") {
+        return Ok(false);
+    }
+    sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        .execute(pool)
+        .await
+        .context("cannot create pg_stat_statements")?;
+    Ok(true)
+}
+
+/// Reads the figures; with `only`, those of the scheduler's statements of these names. The question
+/// itself is left out.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn read(pool: &PgPool, only: Option<&[String]>) -> anyhow::Result<DbTime> {
+    let row = sqlx::query(
+        "SELECT coalesce(sum(calls), 0)::bigint AS calls, coalesce(sum(total_exec_time), 0)::float8 AS ms
+         FROM pg_stat_statements s
+         JOIN pg_database d ON d.oid = s.dbid
+         WHERE d.datname = current_database() AND s.query NOT LIKE '%pg_stat_statements%'
+           AND ($1::text[] IS NULL OR EXISTS (SELECT 1 FROM unnest($1) AS name WHERE s.query LIKE '-- ' || name || ': %'))",
+    )
+    .bind(only.map(<[String]>::to_vec))
+    .fetch_one(pool)
+    .await?;
+    Ok(DbTime {
+        statements: row.try_get("calls")?,
+        milliseconds: row.try_get("ms")?,
+    })
+}

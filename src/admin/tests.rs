@@ -1,0 +1,171 @@
+//! The admin server, asked over a real connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use prometheus::{IntCounter, Registry};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::*;
+
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: JoinSet<std::io::Result<()>>,
+}
+
+async fn start(probes: Vec<Probe>, sections: Vec<Section>) -> Running {
+    let registry = Registry::new();
+    let counter = IntCounter::new("scheduler_things_total", "Things.").unwrap();
+    counter.inc_by(7);
+    registry.register(Box::new(counter)).unwrap();
+    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = admin.address();
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let exhibits = Exhibits {
+        registry,
+        probes,
+        sections,
+    };
+    tasks.spawn(admin.serve(exhibits, stop.clone()));
+    Running {
+        address,
+        stop,
+        tasks,
+    }
+}
+
+struct Answer {
+    code: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    Answer {
+        code: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_the_text_of_the_registry() {
+    let server = start(vec![], vec![]).await;
+    assert_ne!(server.address.port(), 0);
+    let answer = ask(server.address, "GET", "/metrics").await;
+    assert_eq!(answer.code, 200);
+    assert!(
+        answer
+            .head
+            .contains("content-type: text/plain; version=0.0.4")
+    );
+    assert!(
+        answer.body.contains("scheduler_things_total 7"),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
+async fn readiness_follows_the_probes_and_health_does_not() {
+    let well = Arc::new(AtomicBool::new(false));
+    let asked = well.clone();
+    let probe = Probe::new("database", move || {
+        let well = asked.load(Ordering::Relaxed);
+        async move {
+            if well {
+                Ok(())
+            } else {
+                Err("it is away".to_owned())
+            }
+        }
+    });
+    let server = start(vec![probe], vec![]).await;
+    let answer = ask(server.address, "GET", "/readyz").await;
+    assert_eq!(answer.code, 503);
+    let expected = json!({
+        "ready": false,
+        "not_ready": [{ "name": "database", "reason": "it is away" }],
+    });
+    assert_eq!(answer.json(), expected);
+    assert_eq!(ask(server.address, "GET", "/healthz").await.code, 200);
+    well.store(true, Ordering::Relaxed);
+    let answer = ask(server.address, "GET", "/readyz").await;
+    assert_eq!(
+        (answer.code, answer.json()["ready"].clone()),
+        (200, json!(true))
+    );
+}
+
+#[tokio::test]
+async fn the_status_shows_version_uptime_and_every_section() {
+    let sections = vec![Section::new("clusters", || json!([{ "show": "a" }]))];
+    let server = start(vec![], sections).await;
+    let status = ask(server.address, "GET", "/status").await.json();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["uptime_seconds"], 0);
+    assert_eq!(status["clusters"][0]["show"], "a");
+}
+
+#[tokio::test]
+async fn the_stages_of_a_flow_are_shown_by_name() {
+    struct Idle;
+    impl cue_flow::Tick for Idle {
+        const NAME: &'static str = "idle_loop";
+        async fn tick(&self) -> Result<std::time::Duration, cue_flow::BoxError> {
+            Ok(std::time::Duration::from_secs(3600))
+        }
+    }
+    let mut flow = cue_flow::Flow::new(cue_flow::Meters::new(&Registry::new()).unwrap());
+    flow.tick(Idle);
+    let server = start(vec![], vec![stages(flow.control())]).await;
+    let status = ask(server.address, "GET", "/status").await.json();
+    assert_eq!(status["stages"][0]["name"], "idle_loop");
+    assert_eq!(status["stages"][0]["kind"], "tick");
+}
+
+#[tokio::test]
+async fn a_wrong_path_or_method_is_told_the_right_paths() {
+    let server = start(vec![], vec![]).await;
+    for (method, path, code) in [("GET", "/metric", 404), ("POST", "/metrics", 405)] {
+        let answer = ask(server.address, method, path).await;
+        assert_eq!(answer.code, code, "{method} {path}");
+        assert_eq!(answer.json()["paths"][0], "/metrics");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_address_is_refused_and_named() {
+    let server = start(vec![], vec![]).await;
+    let error = Admin::bind(server.address).await.unwrap_err();
+    assert!(
+        error.to_string().contains(&server.address.to_string()),
+        "{error}"
+    );
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[tokio::test]
+async fn the_server_ends_when_it_is_told_to_and_frees_its_address() {
+    let mut server = start(vec![], vec![]).await;
+    assert_eq!(ask(server.address, "GET", "/healthz").await.code, 200);
+    server.stop.cancel();
+    server.tasks.join_next().await.unwrap().unwrap().unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+}

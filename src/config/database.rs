@@ -1,0 +1,49 @@
+//! How the database is reached.
+//!
+//! Invariant: there is no default address. A scheduler that books frames in a database nobody named
+//! would be worse than one that does not start.
+
+use std::time::Duration;
+
+use super::rules::{Form, Rule, duration, number, text};
+use super::secret::{Secret, mask_url};
+use super::topic::topic;
+
+topic! {
+    /// How the database is reached.
+    Database in "database" {
+        /// The PostgreSQL database that Cuebot uses.
+        url: Secret = None, "CUE_DATABASE_URL" or "DATABASE_URL", address();
+        /// How many connections may be open at a time.
+        pool: u32 = Some("20"), "CUE_DATABASE_POOL", number(1..=1000);
+        /// How long to wait for a free connection before the work is given back.
+        acquire_timeout: Duration = Some("10s"), "CUE_DATABASE_ACQUIRE_TIMEOUT",
+            duration(Duration::from_millis(100)..=Duration::from_secs(300));
+        /// How long one statement may run before the database ends it.
+        statement_timeout: Duration = Some("30s"), "CUE_DATABASE_STATEMENT_TIMEOUT",
+            duration(Duration::from_millis(100)..=Duration::from_secs(3600));
+        /// The name under which the connections show in `pg_stat_activity`.
+        application_name: String = Some("cue-scheduler"), "CUE_DATABASE_APPLICATION_NAME", name();
+    }
+}
+
+fn address() -> Rule<Secret> {
+    let allowed = "an address such as `postgresql://user:password@host:5432/database`";
+    let mut rule = Rule::new(Form::Text, allowed, |text| {
+        let place = ["postgresql://", "postgres://"]
+            .iter()
+            .find_map(|scheme| text.strip_prefix(scheme))?;
+        (!place.is_empty()).then(|| Secret::new(text))
+    });
+    rule.mask = mask_url;
+    rule.absent = Some(Secret::new(""));
+    rule
+}
+
+/// PostgreSQL cuts longer names off without a word.
+fn name() -> Rule<String> {
+    let inner = text();
+    Rule::new(Form::Text, "a text of at most 63 bytes", move |text| {
+        (inner.parse)(text).filter(|name| name.len() <= 63)
+    })
+}

@@ -1,0 +1,45 @@
+//! How hosts are picked, and how the picture of them is kept fresh.
+//!
+//! Invariant: nothing here can over-book a host. The transaction that books checks the host again;
+//! these settings only say which host is tried first and how old a picture may be.
+
+use std::time::Duration;
+
+use cue_domain::Kib;
+
+use super::rules::{choice, duration, duration_or_never, flag, list, size};
+use super::topic::topic;
+
+/// How the best of several hosts is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Fill hosts that already run frames before empty ones are opened.
+    Saturation,
+}
+
+topic! {
+    /// How hosts are picked.
+    Matching in "matching" {
+        /// How the best of several hosts is found.
+        strategy: Strategy = Some("saturation"), "CUE_STRATEGY",
+            choice(&[("saturation", Strategy::Saturation)]);
+        /// Whether hosts with few idle cores are filled first.
+        core_saturation: bool = Some("true"), "CUE_CORE_SATURATION", flag();
+        /// Whether hosts with little idle memory are filled first.
+        memory_saturation: bool = Some("false"), "CUE_MEMORY_SATURATION", flag();
+        /// Services whose frames want a host to themselves.
+        selfish_services: Vec<String> = Some(""), "CUE_SELFISH_SERVICES", list();
+        /// A threadable frame that leaves its host this much idle memory or less gets all its idle cores.
+        stranded_memory: Kib = Some("1536MiB"), "CUE_STRANDED_MEMORY",
+            size(Kib(0)..=Kib::gib(1024));
+        /// How often hosts that changed are read from the database.
+        host_refresh: Duration = Some("500ms"), "CUE_HOST_REFRESH",
+            duration(Duration::from_millis(10)..=Duration::from_secs(60));
+        /// How long a host may be silent before nothing is booked on it.
+        host_stale_after: Option<Duration> = Some("2m"), "CUE_HOST_STALE_AFTER",
+            duration_or_never(Duration::from_secs(1)..=Duration::from_secs(86_400));
+        /// How long resources of a host may be held for a batch before they count as idle again.
+        lease_timeout: Duration = Some("5m"), "CUE_LEASE_TIMEOUT",
+            duration(Duration::from_secs(1)..=Duration::from_secs(3600));
+    }
+}

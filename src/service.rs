@@ -1,0 +1,197 @@
+//! The life of the service: start, wait, drain, flush, exit code.
+//!
+//! Invariants: nothing is booked before everything that can be refused has been (settings, address of
+//! the admin server, database); every task is owned here and has ended, or is aborted, before the
+//! program does; the admin server outlives the drain so that it can be watched.
+
+use std::time::Duration;
+
+use cue_flow::{BoxError, Flow};
+use futures::future::BoxFuture;
+use prometheus::Registry;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{Admin, AdminError, Exhibits, Probe, Section, stages};
+use crate::config::Settings;
+use crate::lifecycle::{Exit, Signals, StopRequests, exit_code};
+use crate::telemetry::{self, TelemetryError, TelemetryGuard};
+
+/// How long requests to the admin server may go on when the program ends.
+const ADMIN_GRACE: Duration = Duration::from_secs(2);
+
+/// A pipeline that runs, and what there is to see of it.
+pub struct Running {
+    /// The stages.
+    pub flow: Flow,
+    /// What must be well for the service to be ready.
+    pub probes: Vec<Probe>,
+    /// What `/status` shows besides the stages.
+    pub sections: Vec<Section>,
+    /// What is left to do when the flow has drained. It is dropped if the program is aborted.
+    pub finish: BoxFuture<'static, ()>,
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Logs and traces.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The admin server.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The metrics.
+    #[error("two metrics have the same name")]
+    Metrics(#[from] prometheus::Error),
+    /// The signals.
+    #[error("the signals to stop cannot be taken over")]
+    Signals(#[source] std::io::Error),
+    /// A part of the pipeline.
+    #[error("cannot {doing}")]
+    Pipeline {
+        /// What was tried, as in `connect to the database`.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: BoxError,
+    },
+}
+
+/// Runs the service to its end. `build` connects and makes the pipeline.
+pub async fn run<B>(settings: &Settings, build: B) -> Exit
+where
+    B: AsyncFnOnce(&Settings, &Registry) -> Result<Running, StartError>,
+{
+    let guard = match telemetry::init(&settings.telemetry, &settings.logging) {
+        Ok(guard) => guard,
+        Err(error) => {
+            // There is no log yet to write this to.
+            eprintln!("cue-scheduler cannot start: {}", chain(&error));
+            return Exit::FailedStart;
+        }
+    };
+    let exit = match Signals::listen() {
+        Ok(signals) => supervise(settings, &guard, signals, build).await,
+        Err(error) => Err(StartError::Signals(error)),
+    };
+    let exit = exit.unwrap_or_else(|error| {
+        tracing::error!(error = chain(&error), "cue-scheduler cannot start");
+        Exit::FailedStart
+    });
+    tracing::info!(exit = ?exit, code = exit.code(), "cue-scheduler ends");
+    guard.finish().await;
+    exit
+}
+
+/// The same, with telemetry set up and the requests to stop at hand.
+async fn supervise<B, S>(
+    settings: &Settings,
+    guard: &TelemetryGuard,
+    mut stop: S,
+    build: B,
+) -> Result<Exit, StartError>
+where
+    B: AsyncFnOnce(&Settings, &Registry) -> Result<Running, StartError>,
+    S: StopRequests,
+{
+    let registry = Registry::new();
+    guard.register(&registry)?;
+    let admin = match settings.admin.addr {
+        Some(addr) => Some(Admin::bind(addr).await?),
+        None => None,
+    };
+    let running = tokio::select! {
+        built = build(settings, &registry) => built?,
+        name = stop.next() => {
+            tracing::info!(signal = name, "stopped before the pipeline was ready");
+            return Ok(Exit::Clean);
+        }
+    };
+    let mut server = AdminTask::default();
+    if let Some(admin) = admin {
+        server.start(admin, registry, &running);
+    }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        replica = telemetry::replica(),
+        dry_run = settings.booking.dry_run,
+        "cue-scheduler is booking"
+    );
+    let Running { flow, finish, .. } = running;
+    let exit = attend(flow, finish, stop, settings.lifecycle.shutdown_grace).await;
+    server.end().await;
+    Ok(exit)
+}
+
+/// Waits for a request to stop or for the end of the flow, drains, and says how it went.
+async fn attend(
+    mut flow: Flow,
+    finish: BoxFuture<'static, ()>,
+    mut stop: impl StopRequests,
+    grace: Duration,
+) -> Exit {
+    tokio::select! {
+        name = stop.next() => {
+            let grace = humantime::format_duration(grace);
+            tracing::info!(signal = name, %grace, "stopping, the work that has begun is finished");
+        }
+        ended = flow.ended() => tracing::info!(?ended, "the pipeline has ended by itself"),
+    }
+    let drain = async {
+        // The flow has logged what it reports, where it happened.
+        let exit = exit_code(&flow.drain(grace).await);
+        finish.await;
+        exit
+    };
+    tokio::select! {
+        exit = drain => exit,
+        // The drain is dropped here, and with it every task of the flow.
+        name = stop.next() => {
+            tracing::warn!(signal = name, "told to stop a second time, aborting");
+            Exit::Aborted
+        }
+    }
+}
+
+/// The task of the admin server, if there is one.
+#[derive(Default)]
+struct AdminTask {
+    tasks: JoinSet<std::io::Result<()>>,
+    stop: CancellationToken,
+}
+
+impl AdminTask {
+    fn start(&mut self, admin: Admin, registry: Registry, running: &Running) {
+        tracing::info!(addr = %admin.address(), "the admin server listens");
+        let mut sections = vec![stages(running.flow.control())];
+        sections.extend_from_slice(&running.sections);
+        let exhibits = Exhibits {
+            registry,
+            probes: running.probes.clone(),
+            sections,
+        };
+        self.tasks.spawn(admin.serve(exhibits, self.stop.clone()));
+    }
+
+    async fn end(mut self) {
+        self.stop.cancel();
+        match tokio::time::timeout(ADMIN_GRACE, self.tasks.join_next()).await {
+            Ok(None | Some(Ok(Ok(())))) => {}
+            Ok(Some(Ok(Err(error)))) => tracing::warn!(%error, "the admin server failed"),
+            Ok(Some(Err(error))) => tracing::warn!(%error, "the admin server broke off"),
+            Err(_) => tracing::warn!("the admin server still had requests, they are cut off"),
+        }
+    }
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

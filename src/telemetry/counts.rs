@@ -1,0 +1,51 @@
+//! The numbers about traces, for the metrics page.
+//!
+//! Invariant: every trace that is not exported is counted under the reason.
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+/// Counters of traces and exports; copies count together.
+#[derive(Clone, Debug)]
+pub(super) struct Counts {
+    traces: IntCounterVec,
+    spans: IntCounterVec,
+}
+
+impl Counts {
+    pub(super) fn new() -> Self {
+        Self {
+            traces: vector(
+                "scheduler_traces_total",
+                "Traces of turns by what became of them: kept, no_work, evicted.",
+                "outcome",
+            ),
+            spans: vector(
+                "scheduler_spans_exported_total",
+                "Spans given to the exporter by what came of it: ok, failed.",
+                "result",
+            ),
+        }
+    }
+
+    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.traces.clone()))?;
+        registry.register(Box::new(self.spans.clone()))
+    }
+
+    pub(super) fn traces(&self, outcome: &str) -> IntCounter {
+        self.traces.with_label_values(&[outcome])
+    }
+
+    pub(super) fn spans(&self, ok: bool) -> IntCounter {
+        self.spans
+            .with_label_values(&[if ok { "ok" } else { "failed" }])
+    }
+}
+
+fn vector(name: &str, help: &str, label: &str) -> IntCounterVec {
+    match IntCounterVec::new(Opts::new(name, help), &[label]) {
+        Ok(counters) => counters,
+        // Names, help and label are the literals above, and they are well formed.
+        Err(error) => unreachable!("{name}: {error}"),
+    }
+}

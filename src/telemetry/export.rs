@@ -1,0 +1,58 @@
+//! The way of a span: sampler, tail filter, bounded queue, exporter.
+//!
+//! Invariant: what the settings say is passed to the library in full. It reads the environment for
+//! what it is not told, and then there would be two truths.
+
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler as Sdk, SdkTracerProvider, SpanExporter,
+};
+
+use super::counts::Counts;
+use super::resource::resource;
+use super::tail::{Limits, TailFilter};
+use super::watched::Watched;
+use crate::config::{Sampler, Telemetry};
+
+/// How many ended spans may wait for the exporter; those that do not fit are left out.
+const QUEUE: usize = 16_384;
+
+/// How many spans are sent at a time.
+const BATCH: usize = 1024;
+
+/// How long a span waits for others to be sent with.
+const DELAY: Duration = Duration::from_secs(1);
+
+pub(super) fn provider<E: SpanExporter + 'static>(
+    telemetry: &Telemetry,
+    exporter: E,
+    counts: &Counts,
+) -> SdkTracerProvider {
+    let batches = BatchConfigBuilder::default()
+        .with_max_queue_size(QUEUE)
+        .with_max_export_batch_size(BATCH)
+        .with_scheduled_delay(DELAY)
+        .build();
+    let queue = BatchSpanProcessor::builder(Watched::new(exporter, counts.clone()))
+        .with_batch_config(batches)
+        .build();
+    SdkTracerProvider::builder()
+        .with_sampler(sampler(telemetry))
+        .with_resource(resource(telemetry))
+        .with_span_processor(TailFilter::new(queue, Limits::default(), counts.clone()))
+        .build()
+}
+
+fn sampler(telemetry: &Telemetry) -> Sdk {
+    let share = Sdk::TraceIdRatioBased(telemetry.sampler_arg.unwrap_or(1.0));
+    let parent_based = |root| Sdk::ParentBased(Box::new(root));
+    match telemetry.sampler {
+        Sampler::AlwaysOn => Sdk::AlwaysOn,
+        Sampler::AlwaysOff => Sdk::AlwaysOff,
+        Sampler::TraceIdRatio => share,
+        Sampler::ParentBasedAlwaysOn => parent_based(Sdk::AlwaysOn),
+        Sampler::ParentBasedAlwaysOff => parent_based(Sdk::AlwaysOff),
+        Sampler::ParentBasedTraceIdRatio => parent_based(share),
+    }
+}

@@ -1,0 +1,38 @@
+//! Who sends the spans: the attributes of this process.
+//!
+//! Invariant: two processes never share a `service.instance.id`, on one machine or on two, so the
+//! replicas of a farm can be told apart in every trace.
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
+
+use crate::config::Telemetry;
+
+/// The attributes of this process; those of the settings win over the built-in ones.
+pub(super) fn resource(telemetry: &Telemetry) -> Resource {
+    let given = telemetry
+        .resource_attributes
+        .iter()
+        .map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(KeyValue::new("service.instance.id", replica()))
+        .with_attributes(given)
+        // The name has a setting of its own, which is the more precise one.
+        .with_service_name(telemetry.service_name.clone())
+        .build()
+}
+
+/// The name of this process among the replicas: the host's name and the process id.
+#[must_use]
+pub fn replica() -> String {
+    let name = ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned());
+    format!("{name}-{}", std::process::id())
+}

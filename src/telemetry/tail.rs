@@ -1,0 +1,253 @@
+//! Keeps the spans of a turn back until the turn has ended, and drops those of turns without work.
+//!
+//! Whether a turn found work is known only when its root ends, and by then its children have ended
+//! long ago. So they wait here. Invariants:
+//!
+//! 1. The memory is bounded in traces and in spans a trace. A trace with many spans has found work, so
+//!    it is let through at once; when there are too many traces, the oldest is dropped and counted.
+//! 2. A trace is let through whole or not at all: a late span of a dropped trace is dropped too.
+//! 3. Spans that belong to no turn pass.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::trace::{Span as _, SpanId, TraceContextExt as _, TraceId};
+use opentelemetry::{Context, Value};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+
+use super::counts::Counts;
+
+/// The name of the root span of a turn.
+const ROOT: &str = "turn";
+
+/// The attribute of the root that says how the turn went, and its value for no work.
+const OUTCOME: (&str, &str) = ("turn.outcome", "no_jobs");
+
+/// How much is kept back at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How many traces.
+    pub(super) traces: usize,
+    /// How many spans of one trace.
+    pub(super) spans: usize,
+    /// How many dropped traces are remembered, for their late spans.
+    pub(super) gone: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            traces: 1024,
+            spans: 64,
+            gone: 1024,
+        }
+    }
+}
+
+/// A span processor in front of another.
+#[derive(Debug)]
+pub(super) struct TailFilter<P> {
+    next: P,
+    held: Mutex<Held>,
+    counts: Counts,
+}
+
+impl<P> TailFilter<P> {
+    pub(super) fn new(next: P, limits: Limits, counts: Counts) -> Self {
+        Self {
+            next,
+            held: Mutex::new(Held::new(limits)),
+            counts,
+        }
+    }
+
+    fn with_held<T>(&self, act: impl FnOnce(&mut Held) -> T) -> T {
+        act(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        let parent = context.span().span_context().clone();
+        let is_root = !parent.is_valid() || parent.is_remote();
+        if is_root && span.exported_data().is_some_and(|data| data.name == ROOT) {
+            let trace = span.span_context().trace_id();
+            if self.with_held(|held| held.open(trace)) {
+                self.counts.traces("evicted").inc();
+            }
+        }
+        self.next.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        let fate = self.with_held(|held| held.end(span));
+        if let Some(outcome) = fate.outcome {
+            self.counts.traces(outcome).inc();
+        }
+        for span in fate.pass {
+            self.next.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.next.force_flush()
+    }
+
+    /// A turn that has not ended by now never will: what is known of it is worth keeping.
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        for span in self.with_held(Held::empty) {
+            self.next.on_end(span);
+        }
+        self.next.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.next.set_resource(resource);
+    }
+}
+
+/// What becomes of a span that ended, and of those that waited with it.
+#[derive(Debug, Default)]
+struct Fate {
+    pass: Vec<SpanData>,
+    outcome: Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Trace {
+    /// Spans wait for their root.
+    Waiting(Vec<SpanData>),
+    /// The trace is known to be worth keeping.
+    Kept,
+}
+
+/// The traces under way, oldest first, and the ids of those dropped lately.
+#[derive(Debug)]
+struct Held {
+    limits: Limits,
+    traces: HashMap<TraceId, Trace>,
+    order: VecDeque<TraceId>,
+    gone: HashSet<TraceId>,
+    gone_order: VecDeque<TraceId>,
+}
+
+impl Held {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            traces: HashMap::new(),
+            order: VecDeque::new(),
+            gone: HashSet::new(),
+            gone_order: VecDeque::new(),
+        }
+    }
+
+    /// Begins to hold a trace; true if another had to be dropped for it.
+    fn open(&mut self, trace: TraceId) -> bool {
+        if self
+            .traces
+            .insert(trace, Trace::Waiting(Vec::new()))
+            .is_none()
+        {
+            self.order.push_back(trace);
+        }
+        if self.order.len() <= self.limits.traces {
+            return false;
+        }
+        let Some(oldest) = self.order.pop_front() else {
+            return false;
+        };
+        let dropped = matches!(self.traces.remove(&oldest), Some(Trace::Waiting(_)));
+        if dropped {
+            self.bury(oldest);
+        }
+        dropped
+    }
+
+    fn end(&mut self, span: SpanData) -> Fate {
+        let id = span.span_context.trace_id();
+        let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
+        if is_root && span.name == ROOT {
+            return self.end_root(id, span);
+        }
+        match self.traces.get_mut(&id) {
+            Some(Trace::Waiting(spans)) if spans.len() < self.limits.spans => {
+                spans.push(span);
+                Fate::default()
+            }
+            Some(trace @ Trace::Waiting(_)) => {
+                let mut pass = match std::mem::replace(trace, Trace::Kept) {
+                    Trace::Waiting(spans) => spans,
+                    Trace::Kept => Vec::new(),
+                };
+                pass.push(span);
+                Fate {
+                    pass,
+                    outcome: None,
+                }
+            }
+            None if self.gone.contains(&id) => Fate::default(),
+            Some(Trace::Kept) | None => Fate {
+                pass: vec![span],
+                outcome: None,
+            },
+        }
+    }
+
+    fn end_root(&mut self, id: TraceId, root: SpanData) -> Fate {
+        self.order.retain(|other| *other != id);
+        let mut pass = match self.traces.remove(&id) {
+            Some(Trace::Waiting(_)) if found_no_work(&root) => {
+                self.bury(id);
+                return Fate {
+                    pass: Vec::new(),
+                    outcome: Some("no_work"),
+                };
+            }
+            Some(Trace::Waiting(spans)) => spans,
+            None if self.gone.contains(&id) => return Fate::default(),
+            Some(Trace::Kept) | None => Vec::new(),
+        };
+        pass.push(root);
+        Fate {
+            pass,
+            outcome: Some("kept"),
+        }
+    }
+
+    fn bury(&mut self, trace: TraceId) {
+        if self.gone.insert(trace) {
+            self.gone_order.push_back(trace);
+        }
+        if self.gone_order.len() > self.limits.gone
+            && let Some(oldest) = self.gone_order.pop_front()
+        {
+            self.gone.remove(&oldest);
+        }
+    }
+
+    fn empty(&mut self) -> Vec<SpanData> {
+        self.order.clear();
+        self.traces
+            .drain()
+            .flat_map(|(_, trace)| match trace {
+                Trace::Waiting(spans) => spans,
+                Trace::Kept => Vec::new(),
+            })
+            .collect()
+    }
+}
+
+fn found_no_work(root: &SpanData) -> bool {
+    root.attributes.iter().any(|attribute| {
+        attribute.key.as_str() == OUTCOME.0
+            && matches!(&attribute.value, Value::String(text) if text.as_str() == OUTCOME.1)
+    })
+}
+
+#[cfg(test)]
+#[path = "tail_tests.rs"]
+mod tests;

@@ -1,0 +1,72 @@
+//! What check-in counts.
+
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// Check-in's metrics.
+#[derive(Clone, Debug)]
+pub struct CheckInMetrics {
+    outcome: IntCounterVec,
+    pub(crate) refreshes: IntCounterVec,
+    pub(crate) hosts: IntGaugeVec,
+    pub(crate) idle_cores: IntGauge,
+    pub(crate) total_cores: IntGauge,
+}
+
+impl CheckInMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// A name is taken.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let outcome = IntCounterVec::new(
+            Opts::new(
+                "scheduler_checkout_outcome_total",
+                "Hosts that came back from a batch, by what it put on them",
+            ),
+            &["outcome"],
+        )?;
+        let refreshes = IntCounterVec::new(
+            Opts::new(
+                "scheduler_host_refreshes_total",
+                "Readings of the farm's hosts, by outcome",
+            ),
+            &["outcome"],
+        )?;
+        let hosts = IntGaugeVec::new(
+            Opts::new(
+                "scheduler_hosts",
+                "Hosts in the index, by whether a batch holds them",
+            ),
+            &["state"],
+        )?;
+        let idle_cores = IntGauge::new(
+            "scheduler_hosts_idle_centicores",
+            "Idle cores of the indexed hosts, in hundredths",
+        )?;
+        let total_cores = IntGauge::new(
+            "scheduler_hosts_total_centicores",
+            "Cores of the indexed hosts, in hundredths",
+        )?;
+        registry.register(Box::new(outcome.clone()))?;
+        registry.register(Box::new(refreshes.clone()))?;
+        registry.register(Box::new(hosts.clone()))?;
+        registry.register(Box::new(idle_cores.clone()))?;
+        registry.register(Box::new(total_cores.clone()))?;
+        Ok(Self {
+            outcome,
+            refreshes,
+            hosts,
+            idle_cores,
+            total_cores,
+        })
+    }
+
+    pub(crate) fn returned(&self, placed: u32, booked: u32) {
+        let outcome = match (placed, booked) {
+            (_, 0) => "no_progress",
+            (placed, booked) if booked < placed => "partly_booked",
+            _ => "booked",
+        };
+        self.outcome.with_label_values(&[outcome]).inc();
+    }
+}

@@ -1,0 +1,114 @@
+//! What dispatch counts.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Dispatch's metrics.
+#[derive(Clone, Debug)]
+pub struct DispatchMetrics {
+    pub(crate) dispatched: IntCounterVec,
+    pub(crate) time_to_book: Histogram,
+    pub(crate) booking_seconds: Histogram,
+    pub(crate) refused: IntCounterVec,
+    pub(crate) conflicts: IntCounter,
+    pub(crate) stolen: IntCounter,
+    pub(crate) launches: IntCounterVec,
+    pub(crate) launch_seconds: Histogram,
+    pub(crate) undone: IntCounter,
+    pub(crate) unresolved: IntGauge,
+}
+
+impl DispatchMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// A name is taken.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let made = Maker(registry);
+        let waits = vec![0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+        Ok(Self {
+            dispatched: made.by(
+                "scheduler_frames_dispatched_total",
+                "Frames booked, by show",
+                "show_name",
+            )?,
+            time_to_book: made.histogram(
+                "scheduler_time_to_book_seconds",
+                "From a frame's last change to its booking",
+                waits,
+            )?,
+            booking_seconds: made.histogram(
+                "scheduler_booking_seconds",
+                "From the first lock on counters to the commit of a batch",
+                prometheus::exponential_buckets(0.001, 2.0, 14)?,
+            )?,
+            refused: made.by(
+                "scheduler_booking_refused_total",
+                "Placements refused at booking, by cap",
+                "cap",
+            )?,
+            conflicts: made.counter(
+                "scheduler_booking_conflicts_total",
+                "Batches rolled back by a deadlock or serialization failure",
+            )?,
+            stolen: made.counter(
+                "scheduler_frames_stolen_total",
+                "Admitted frames that no longer were as they had been read",
+            )?,
+            launches: made.by(
+                "scheduler_launches_total",
+                "Launch calls, by outcome",
+                "outcome",
+            )?,
+            launch_seconds: made.histogram(
+                "scheduler_launch_seconds",
+                "Time of one launch call",
+                prometheus::exponential_buckets(0.0005, 2.0, 16)?,
+            )?,
+            undone: made.counter(
+                "scheduler_launches_undone_total",
+                "Bookings taken back because their launch failed",
+            )?,
+            unresolved: made.gauge(
+                "scheduler_launches_unresolved",
+                "Bookings whose launch could so far neither be confirmed nor taken back",
+            )?,
+        })
+    }
+}
+
+/// Makes metrics and registers them.
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        registered(self.0, IntCounter::new(name, help)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        registered(self.0, IntGauge::new(name, help)?)
+    }
+
+    fn by(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
+        registered(self.0, IntCounterVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: Vec<f64>,
+    ) -> Result<Histogram, prometheus::Error> {
+        registered(
+            self.0,
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?,
+        )
+    }
+}
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

@@ -1,0 +1,216 @@
+//! Admission against a model that keeps no running counters: it adds everything up from the
+//! beginning for each request, in numbers that cannot overflow.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::units::Kib;
+
+/// Small numbers that meet their caps often, and now and then the largest there are.
+fn amount(likely: std::ops::RangeInclusive<i64>) -> impl Strategy<Value = i64> {
+    prop_oneof![20 => likely, 1 => Just(i64::MAX), 1 => Just(i64::MIN)]
+}
+
+fn any_request() -> impl Strategy<Value = Request> {
+    let ids = (0..2u8, 0..2u8, 0..3u8, 0..2u8, 0..3u8, 0..3u8);
+    let reserved = (
+        prop_oneof![30 => 1..=4i64, 1 => Just(0)],
+        1..=4i64,
+        0..=1i64,
+        0..=1i64,
+        any::<bool>(),
+    );
+    (ids, reserved).prop_map(
+        |((show, alloc, job, folder, layer, host), (c, m, g, gm, huge))| Request {
+            show: ShowId::from(format!("s{show}")),
+            alloc: AllocId::from(format!("a{alloc}")),
+            job: JobId::from(format!("j{job}")),
+            folder: FolderId::from(format!("f{folder}")),
+            layer: LayerId::from(format!("l{layer}")),
+            host: HostId::from(format!("h{host}")),
+            reserved: Resources {
+                cores: Centicores(if huge && c == 4 { i64::MAX } else { c * 100 }),
+                memory: Kib(m),
+                gpus: g,
+                gpu_memory: Kib(gm),
+            },
+        },
+    )
+}
+
+fn id(kind: char, n: u8) -> impl Strategy<Value = String> {
+    (0..n).prop_map(move |n| format!("{kind}{n}"))
+}
+
+fn any_idle() -> impl Strategy<Value = Resources> {
+    let amounts = (
+        amount(0..=2000),
+        amount(0..=30),
+        amount(0..=3),
+        amount(0..=3),
+    );
+    amounts.prop_map(|(cores, memory, gpus, gpu_memory)| Resources {
+        cores: Centicores(cores),
+        memory: Kib(memory),
+        gpus,
+        gpu_memory: Kib(gpu_memory),
+    })
+}
+
+fn any_job() -> impl Strategy<Value = JobCap> {
+    let amounts = (
+        amount(-1..=2000),
+        amount(-100..=900),
+        amount(-1..=4),
+        amount(-1..=2),
+    );
+    amounts.prop_map(|(max, cores, max_gpus, gpus)| JobCap {
+        max_cores: Centicores(max),
+        cores: Centicores(cores),
+        max_gpus,
+        gpus,
+    })
+}
+
+fn any_folder() -> impl Strategy<Value = FolderCap> {
+    any_job().prop_map(
+        |JobCap {
+             max_cores,
+             cores,
+             max_gpus,
+             gpus,
+         }| FolderCap {
+            max_cores,
+            cores,
+            max_gpus,
+            gpus,
+        },
+    )
+}
+
+fn any_subscription() -> impl Strategy<Value = SubscriptionCap> {
+    (amount(0..=2000), amount(-100..=900)).prop_map(|(burst, cores)| SubscriptionCap {
+        burst: Centicores(burst),
+        cores: Centicores(cores),
+    })
+}
+
+fn any_limit() -> impl Strategy<Value = LimitCap> {
+    (
+        proptest::option::weighted(0.9, amount(0..=6)),
+        amount(0..=3),
+    )
+        .prop_map(|(max, running)| LimitCap { max, running })
+}
+
+fn any_ledger() -> impl Strategy<Value = Ledger> {
+    use proptest::collection::{hash_map, vec};
+    let show_and_alloc = (
+        id('s', 2).prop_map(ShowId::from),
+        id('a', 2).prop_map(AllocId::from),
+    );
+    let limit = || id('x', 3).prop_map(LimitId::from);
+    let rows = (
+        hash_map(id('h', 3).prop_map(HostId::from), any_idle(), 0..=3),
+        hash_map(show_and_alloc, any_subscription(), 0..=4),
+        hash_map(id('j', 3).prop_map(JobId::from), any_job(), 0..=3),
+        hash_map(id('f', 2).prop_map(FolderId::from), any_folder(), 0..=2),
+        hash_map(limit(), any_limit(), 0..=3),
+        hash_map(
+            id('l', 3).prop_map(LayerId::from),
+            vec(limit(), 0..=3),
+            0..=3,
+        ),
+    );
+    rows.prop_map(
+        |(hosts, subscriptions, jobs, folders, limits, layer_limits)| Ledger {
+            hosts,
+            subscriptions,
+            jobs,
+            folders,
+            limits,
+            layer_limits,
+        },
+    )
+}
+
+/// The model: with `next` booked beside all `admitted` ones, is every row that `next` touches
+/// within its cap? Everything is added up from the beginning, in numbers that cannot overflow.
+fn allowed(admitted: &[&Request], next: &Request, ledger: &Ledger) -> bool {
+    let all = || admitted.iter().copied().chain([next]);
+    let total = |same: &dyn Fn(&Request) -> bool, of: &dyn Fn(&Resources) -> i64| -> i128 {
+        all()
+            .filter(|r| same(r))
+            .map(|r| i128::from(of(&r.reserved)))
+            .sum()
+    };
+    let cores = |r: &Resources| r.cores.0;
+    let gpus = |r: &Resources| r.gpus;
+    let host = ledger.hosts.get(&next.host).is_some_and(|idle| {
+        let same = |r: &Request| r.host == next.host;
+        total(&same, &cores) <= idle.cores.0.into()
+            && total(&same, &|r| r.memory.0) <= idle.memory.0.into()
+            && total(&same, &gpus) <= idle.gpus.into()
+            && total(&same, &|r| r.gpu_memory.0) <= idle.gpu_memory.0.into()
+    });
+    let subscription = ledger
+        .subscriptions
+        .get(&(next.show.clone(), next.alloc.clone()))
+        .is_some_and(|cap| {
+            let same = |r: &Request| r.show == next.show && r.alloc == next.alloc;
+            i128::from(cap.cores.0) + total(&same, &cores) <= cap.burst.0.into()
+        });
+    let job = ledger.jobs.get(&next.job).is_some_and(|cap| {
+        let same = |r: &Request| r.job == next.job;
+        cap.max_cores.0 > 0
+            && i128::from(cap.cores.0) + total(&same, &cores) <= cap.max_cores.0.into()
+            && i128::from(cap.gpus) + total(&same, &gpus) <= cap.max_gpus.into()
+    });
+    let folder = ledger.folders.get(&next.folder).is_some_and(|cap| {
+        let same = |r: &Request| r.folder == next.folder;
+        (cap.max_cores.0 == -1
+            || i128::from(cap.cores.0) + total(&same, &cores) <= cap.max_cores.0.into())
+            && (next.reserved.gpus == 0
+                || cap.max_gpus == -1
+                || i128::from(cap.gpus) + total(&same, &gpus) <= cap.max_gpus.into())
+    });
+    let carries = |r: &Request, limit: &LimitId| {
+        ledger
+            .layer_limits
+            .get(&r.layer)
+            .is_some_and(|limits| limits.contains(limit))
+    };
+    let limits = ledger
+        .layer_limits
+        .get(&next.layer)
+        .into_iter()
+        .flatten()
+        .all(|limit| {
+            let frames = all().filter(|r| carries(r, limit)).count();
+            ledger.limits.get(limit).is_some_and(|cap| {
+                cap.max
+                    .is_some_and(|max| i128::from(cap.running) + frames as i128 <= max.into())
+            })
+        });
+    next.reserved.cores.0 > 0 && host && subscription && job && folder && limits
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn exactly_what_fits_in_order_is_admitted(
+        requests in proptest::collection::vec(any_request(), 0..24), ledger in any_ledger(),
+    ) {
+        let answers = admit(&requests, ledger.clone());
+        prop_assert_eq!(&answers, &admit(&requests, ledger.clone()), "deterministic");
+        prop_assert_eq!(answers.len(), requests.len());
+        let mut admitted: Vec<&Request> = Vec::new();
+        for (request, answer) in requests.iter().zip(&answers) {
+            prop_assert_eq!(answer.is_ok(), allowed(&admitted, request, &ledger), "{:?}: {:?}", request, answer);
+            if answer.is_ok() {
+                admitted.push(request);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Things that failed and rest for a growing time: hosts that refuse launches, layers that no host
+//! will run.
+//!
+//! It only decides what to try. It is lost with the process, which costs a few tries.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    strikes: u32,
+    until: Instant,
+}
+
+/// Which `K` rest, and until when. Shared by reference; its lock is short.
+#[derive(Debug)]
+pub struct Resting<K> {
+    first: Duration,
+    longest: Duration,
+    rests: Mutex<HashMap<K, Rest>>,
+}
+
+impl<K: Eq + Hash + Clone> Resting<K> {
+    /// Rests begin with `first`, double with each strike, and stop growing at `longest`.
+    #[must_use]
+    pub fn new(first: Duration, longest: Duration) -> Self {
+        Self {
+            first,
+            longest,
+            rests: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Rest>> {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a failure at `now` and says how long `key` rests for it.
+    pub fn strike(&self, key: &K, now: Instant) -> Duration {
+        let mut rests = self.lock();
+        // A rest long past is forgiven, which also bounds the map to what fails now.
+        let longest = self.longest;
+        rests.retain(|_, rest| now.saturating_duration_since(rest.until) < longest);
+        let rest = rests.entry(key.clone()).or_insert(Rest {
+            strikes: 0,
+            until: now,
+        });
+        let length = self
+            .first
+            .saturating_mul(1u32.checked_shl(rest.strikes).unwrap_or(u32::MAX))
+            .min(longest);
+        rest.strikes = rest.strikes.saturating_add(1);
+        rest.until = now + length;
+        length
+    }
+
+    /// Forgets the failures of `key`: it succeeded.
+    pub fn forgive(&self, key: &K) {
+        self.lock().remove(key);
+    }
+
+    /// Whether `key` rests at `now`.
+    #[must_use]
+    pub fn rests(&self, key: &K, now: Instant) -> bool {
+        self.lock().get(key).is_some_and(|rest| rest.until > now)
+    }
+
+    /// How many rest at `now`.
+    #[must_use]
+    pub fn count(&self, now: Instant) -> usize {
+        self.lock().values().filter(|rest| rest.until > now).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_to_the_longest_and_are_forgiven() {
+        let resting = Resting::new(Duration::from_secs(1), Duration::from_secs(5));
+        let now = Instant::now();
+        let lengths: Vec<u64> = (0..4)
+            .map(|_| resting.strike(&"a", now).as_secs())
+            .collect();
+        assert_eq!(lengths, [1, 2, 4, 5]);
+        assert!(resting.rests(&"a", now));
+        assert!(!resting.rests(&"a", now + Duration::from_secs(5)));
+        assert!(!resting.rests(&"b", now));
+        resting.forgive(&"a");
+        assert!(!resting.rests(&"a", now));
+        assert_eq!(resting.strike(&"a", now).as_secs(), 1);
+    }
+
+    #[test]
+    fn old_failures_do_not_pile_up() {
+        let resting = Resting::new(Duration::from_secs(1), Duration::from_secs(5));
+        let now = Instant::now();
+        (0..100).for_each(|key| {
+            resting.strike(&key, now);
+        });
+        resting.strike(&1000, now + Duration::from_secs(60));
+        assert_eq!(resting.lock().len(), 1);
+    }
+}

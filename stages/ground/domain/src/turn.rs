@@ -1,0 +1,184 @@
+//! A turn's ticket: it rides in every message of the turn, and when the last copy is dropped the
+//! turn is over.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a turn did, counted by the stages while it passes through them.
+#[derive(Debug, Default)]
+pub struct Tally {
+    jobs: AtomicU64,
+    layers: AtomicU64,
+    placed: AtomicU64,
+    booked: AtomicU64,
+    launched: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicBool,
+    more: AtomicBool,
+}
+
+impl Tally {
+    /// Counts jobs found, and layers in them.
+    pub fn found(&self, jobs: u64, layers: u64) {
+        self.jobs.fetch_add(jobs, Ordering::Relaxed);
+        self.layers.fetch_add(layers, Ordering::Relaxed);
+    }
+
+    /// Counts frames for which a host was picked.
+    pub fn placed(&self, frames: u64) {
+        self.placed.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Counts frames booked in the database.
+    pub fn booked(&self, frames: u64) {
+        self.booked.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Counts frames that RQD accepted.
+    pub fn launched(&self, frames: u64) {
+        self.launched.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Counts placements that a cap refused.
+    pub fn refused(&self, frames: u64) {
+        self.refused.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Marks the turn as failed: something of it ended in an error.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Marks that the turn's query was cut by its bounds, so that there may be more jobs.
+    pub fn saw_a_full_page(&self) {
+        self.more.store(true, Ordering::Relaxed);
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn end(&self) -> TurnEnd {
+        TurnEnd {
+            jobs: self.jobs.load(Ordering::Relaxed),
+            layers: self.layers.load(Ordering::Relaxed),
+            placed: self.placed.load(Ordering::Relaxed),
+            booked: self.booked.load(Ordering::Relaxed),
+            launched: self.launched.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            more: self.more.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnEnd {
+    /// Jobs the query found.
+    pub jobs: u64,
+    /// Layers in them.
+    pub layers: u64,
+    /// Frames for which a host was picked.
+    pub placed: u64,
+    /// Frames booked.
+    pub booked: u64,
+    /// Frames RQD accepted.
+    pub launched: u64,
+    /// Placements refused by a cap.
+    pub refused: u64,
+    /// Whether something of the turn ended in an error.
+    pub failed: bool,
+    /// Whether the query was cut by its bounds.
+    pub more: bool,
+}
+
+impl TurnEnd {
+    /// Why the turn ended, in the words of `scheduler_pass_terminated_reason_total`.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        if self.booked > 0 {
+            "booked"
+        } else if self.failed {
+            "query_error"
+        } else if self.jobs == 0 {
+            "no_jobs"
+        } else {
+            "saturated"
+        }
+    }
+}
+
+type OnLast = Box<dyn FnOnce(TurnEnd) + Send>;
+
+struct Inner {
+    tally: Tally,
+    on_last: Mutex<Option<OnLast>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let slot = self
+            .on_last
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(on_last) = slot.take() {
+            on_last(self.tally.end());
+        }
+    }
+}
+
+/// One copy of a turn's ticket.
+#[derive(Clone)]
+pub struct Ticket(Arc<Inner>);
+
+impl Ticket {
+    /// Opens a turn. `on_last` runs once, when the last copy is dropped; it must not block.
+    pub fn open(on_last: impl FnOnce(TurnEnd) + Send + 'static) -> Self {
+        Self(Arc::new(Inner {
+            tally: Tally::default(),
+            on_last: Mutex::new(Some(Box::new(on_last))),
+        }))
+    }
+
+    /// Whether both are copies of one ticket.
+    #[must_use]
+    pub fn same_turn(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::ops::Deref for Ticket {
+    type Target = Tally;
+
+    fn deref(&self) -> &Tally {
+        &self.0.tally
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Ticket").field(&self.0.tally).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_once_with_the_last_copy_of_its_ticket() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let ticket = Ticket::open(move |end| tell.send(end).unwrap());
+        let copy = ticket.clone();
+        ticket.found(1, 2);
+        drop(ticket);
+        assert!(told.try_recv().is_err());
+        copy.booked(3);
+        drop(copy);
+        let end = told.recv().unwrap();
+        assert_eq!(
+            (end.jobs, end.layers, end.booked, end.reason()),
+            (1, 2, 3, "booked")
+        );
+        assert!(told.recv().is_err(), "the callback is gone after it ran");
+    }
+}

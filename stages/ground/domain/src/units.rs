@@ -1,0 +1,171 @@
+//! Amounts: centicores, KiB, whole GPUs, and the four of them together.
+//!
+//! Arithmetic saturates: a corrupt row can hold any 64-bit number, and the worst it may do is
+//! fail to fit.
+
+use std::fmt;
+
+/// An amount of cores in hundredths: 100 is one core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Centicores(pub i64);
+
+impl Centicores {
+    /// One whole core.
+    pub const CORE: Self = Self(100);
+
+    /// `n` whole cores.
+    #[must_use]
+    pub const fn cores(n: i64) -> Self {
+        Self(n.saturating_mul(100))
+    }
+
+    /// How many whole cores this holds, rounded down; 0 for a negative amount.
+    #[must_use]
+    pub const fn whole(self) -> i64 {
+        if self.0 < 0 { 0 } else { self.0 / 100 }
+    }
+
+    /// This amount rounded up to whole cores, still in centicores.
+    #[must_use]
+    pub const fn rounded_up(self) -> Self {
+        if self.0 <= 0 {
+            return Self(0);
+        }
+        Self(
+            (self.0 / 100)
+                .saturating_add((self.0 % 100 != 0) as i64)
+                .saturating_mul(100),
+        )
+    }
+}
+
+impl fmt::Display for Centicores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} centicores", self.0)
+    }
+}
+
+/// An amount of memory in KiB. OpenCue writes "KB" and means this (contract, section 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kib(pub i64);
+
+impl Kib {
+    /// One GiB.
+    pub const GIB: Self = Self(1_048_576);
+
+    /// `n` GiB.
+    #[must_use]
+    pub const fn gib(n: i64) -> Self {
+        Self(n.saturating_mul(1_048_576))
+    }
+}
+
+impl fmt::Display for Kib {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} KiB", self.0)
+    }
+}
+
+/// Cores, memory, GPUs and GPU memory: what a host has, or what a frame takes of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Resources {
+    /// Cores, in centicores.
+    pub cores: Centicores,
+    /// Memory, in KiB.
+    pub memory: Kib,
+    /// Whole GPUs.
+    pub gpus: i64,
+    /// GPU memory, in KiB.
+    pub gpu_memory: Kib,
+}
+
+impl Resources {
+    /// Nothing of anything.
+    pub const NONE: Self = Self {
+        cores: Centicores(0),
+        memory: Kib(0),
+        gpus: 0,
+        gpu_memory: Kib(0),
+    };
+
+    /// Whether all four amounts fit into `room`.
+    #[must_use]
+    pub fn fits_in(&self, room: &Self) -> bool {
+        self.cores <= room.cores
+            && self.memory <= room.memory
+            && self.gpus <= room.gpus
+            && self.gpu_memory <= room.gpu_memory
+    }
+
+    /// The sum, amount by amount.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            cores: Centicores(self.cores.0.saturating_add(other.cores.0)),
+            memory: Kib(self.memory.0.saturating_add(other.memory.0)),
+            gpus: self.gpus.saturating_add(other.gpus),
+            gpu_memory: Kib(self.gpu_memory.0.saturating_add(other.gpu_memory.0)),
+        }
+    }
+
+    /// The difference, amount by amount; it may go below zero.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        Self {
+            cores: Centicores(self.cores.0.saturating_sub(other.cores.0)),
+            memory: Kib(self.memory.0.saturating_sub(other.memory.0)),
+            gpus: self.gpus.saturating_sub(other.gpus),
+            gpu_memory: Kib(self.gpu_memory.0.saturating_sub(other.gpu_memory.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_up_reaches_the_next_whole_core_and_never_overflows() {
+        for (from, to) in [
+            (-50, 0),
+            (0, 0),
+            (1, 100),
+            (99, 100),
+            (100, 100),
+            (101, 200),
+            (150, 200),
+        ] {
+            assert_eq!(Centicores(from).rounded_up(), Centicores(to), "{from}");
+        }
+        assert_eq!(Centicores(i64::MAX).rounded_up(), Centicores(i64::MAX));
+        assert_eq!(Centicores(i64::MIN).rounded_up(), Centicores(0));
+    }
+
+    #[test]
+    fn resources_fit_only_when_every_amount_fits() {
+        let room = Resources {
+            cores: Centicores(100),
+            memory: Kib(10),
+            gpus: 1,
+            gpu_memory: Kib(5),
+        };
+        assert!(room.fits_in(&room));
+        for over in [
+            Resources {
+                cores: Centicores(101),
+                ..room
+            },
+            Resources {
+                memory: Kib(11),
+                ..room
+            },
+            Resources { gpus: 2, ..room },
+            Resources {
+                gpu_memory: Kib(6),
+                ..room
+            },
+        ] {
+            assert!(!over.fits_in(&room));
+        }
+    }
+}

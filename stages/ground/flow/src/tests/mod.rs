@@ -1,0 +1,133 @@
+//! What the tests of the runtime share: counts that can be awaited, and gates to hold stages.
+//!
+//! Nothing here sleeps. A test waits for a gate to be entered or for a count to be reached, and
+//! what must not happen is shown by arithmetic: when all places are taken, nothing can move.
+
+mod backpressure;
+mod batch;
+mod cpu;
+mod drain;
+mod edge;
+mod fatal;
+mod panic;
+mod random;
+mod resize;
+mod retry;
+mod spans;
+mod stages;
+mod tick;
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use crate::park::wait_here;
+use crate::{
+    BatchStage, BoxError, CpuStage, Flow, Meters, Never, Outlet, Source, Stage, StageStatus,
+    StopToken, Verdict,
+};
+use stages::{Batches, CpuDoes, CpuRelay, Does, Given, Numbers, Relay, cpu_keeper, keeper};
+
+/// Long enough for any machine, for tests that would otherwise hang when they fail.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn flow() -> Flow {
+    Flow::new(Meters::new(&prometheus::Registry::new()).unwrap())
+}
+
+fn n(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap()
+}
+
+async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("this takes far too long")
+}
+
+/// Gives every other task of this single-threaded runtime the chance to do all it can.
+async fn settle() {
+    for _ in 0..500 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn status(flow: &Flow, name: &str) -> StageStatus {
+    flow.control()
+        .snapshot()
+        .into_iter()
+        .find(|status| status.name == name)
+        .unwrap()
+}
+
+/// A name for a stage.
+trait Label: Send + Sync + 'static {
+    const NAME: &'static str;
+}
+
+macro_rules! labels {
+    ($($label:ident = $name:literal),*) => {$(
+        struct $label;
+        impl Label for $label {
+            const NAME: &'static str = $name;
+        }
+    )*};
+}
+labels!(A = "a", B = "b", C = "c", Z = "z");
+
+/// A count that can be awaited.
+#[derive(Clone)]
+struct Count(watch::Sender<u64>);
+
+impl Count {
+    fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+
+    fn up(&self) {
+        self.0.send_modify(|count| *count += 1);
+    }
+
+    fn get(&self) -> u64 {
+        *self.0.borrow()
+    }
+
+    async fn reach(&self, count: u64) {
+        within(self.0.subscribe().wait_for(|now| *now >= count))
+            .await
+            .unwrap();
+    }
+}
+
+/// Holds whoever enters until it is opened.
+#[derive(Clone)]
+struct Gate {
+    entered: Count,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn closed() -> Self {
+        Self {
+            entered: Count::new(),
+            open: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    fn open(&self, times: usize) {
+        self.open.add_permits(times);
+    }
+
+    fn open_for_good(&self) {
+        self.open(1 << 20);
+    }
+
+    async fn enter(&self) {
+        self.entered.up();
+        self.open.acquire().await.unwrap().forget();
+    }
+}

@@ -1,0 +1,185 @@
+//! Loans by example: how a host comes back, and what is known of it when it does.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use cue_domain::Tag;
+
+use super::tests::{Wish, cores_left, host, idle, index_of, layer};
+use super::*;
+
+#[test]
+fn a_dropped_lease_brings_the_host_back_as_it_was_lent() {
+    let index = index_of(vec![host("h")]);
+    let wish = Wish::of(layer());
+    let mut lease = wish.take(&index).unwrap();
+    lease.idle = Resources::NONE;
+    assert!(wish.take(&index).is_none());
+    drop(lease);
+    let again = wish.take(&index).unwrap();
+    assert_eq!(again.idle, host("h").idle);
+    let unwound = catch_unwind(AssertUnwindSafe(move || {
+        let _held = again;
+        panic!("on purpose");
+    }));
+    assert!(unwound.is_err());
+    assert!(wish.take(&index).is_some(), "a panic gives back too");
+}
+
+#[test]
+fn a_check_in_is_newer_than_a_snapshot_that_was_begun_before_it() {
+    let index = index_of(vec![host("h")]);
+    let wish = Wish::of(layer());
+    let lease = wish.take(&index).unwrap();
+    let mark = index.mark();
+    index.check_in(lease, cores_left(5));
+    // The query saw the host as it was before the booking, and with a new tag.
+    let retagged = Host {
+        tags: [Tag::from("general"), Tag::from("new")].into(),
+        ..host("h")
+    };
+    assert_eq!(
+        index.apply(mark, vec![retagged.clone()]),
+        Applied {
+            added: 0,
+            changed: 1,
+            left: 0
+        }
+    );
+    let by_new_tag = Wish {
+        tags: vec![Tag::from("new")],
+        ..Wish::of(layer())
+    };
+    let lease = by_new_tag.take(&index).unwrap();
+    assert_eq!(lease.idle.cores, Centicores::cores(5));
+    drop(lease);
+    index.apply(index.mark(), vec![retagged]);
+    assert_eq!(
+        wish.take(&index).unwrap().idle.cores,
+        Centicores::cores(32),
+        "the next snapshot is newer"
+    );
+}
+
+#[test]
+fn a_snapshot_waits_for_a_host_on_loan() {
+    let index = index_of(vec![host("h"), host("gone")]);
+    let wish = Wish::of(layer());
+    let (first, second) = (wish.take(&index).unwrap(), wish.take(&index).unwrap());
+    assert_eq!(
+        index.apply(index.mark(), vec![idle("h", 7, 9)]),
+        Applied {
+            added: 0,
+            changed: 1,
+            left: 1
+        }
+    );
+    assert_eq!(
+        index.apply(index.mark(), vec![idle("h", 7, 9)]).left,
+        0,
+        "it leaves once"
+    );
+    assert_eq!(
+        first.idle.cores,
+        Centicores::cores(32),
+        "the lease is not disturbed"
+    );
+    drop(first);
+    drop(second);
+    assert_eq!(index.len(), 1);
+    let fresh = wish.take(&index).unwrap();
+    assert_eq!(
+        (&*fresh.name, fresh.idle.cores),
+        ("h", Centicores::cores(7))
+    );
+    index.apply(index.mark(), vec![idle("h", 6, 9)]);
+    index.check_in(fresh, cores_left(3));
+    assert_eq!(
+        wish.take(&index).unwrap().idle.cores,
+        Centicores::cores(3),
+        "what the booking left is newer"
+    );
+}
+
+#[test]
+fn a_snapshot_that_was_overtaken_is_ignored() {
+    let index = index_of(vec![]);
+    let (older, newer) = (index.mark(), index.mark());
+    assert_eq!(index.apply(newer, vec![host("h")]).added, 1);
+    assert_eq!(index.apply(older, vec![]), Applied::default());
+    assert_eq!(index.len(), 1);
+}
+
+#[test]
+fn a_resting_host_is_left_out_until_its_time() {
+    let index = index_of(vec![host("h")]);
+    let wish = Wish::of(layer());
+    let start = Instant::now();
+    let lease = wish.take(&index).unwrap();
+    index.rest(&HostId::from("h"), start + Duration::from_secs(10));
+    index.check_in(lease, cores_left(9));
+    assert!(wish.take(&index).is_none());
+    assert_eq!(index.stats().resting, 1);
+    assert!(index.sweep(start + Duration::from_secs(9)).is_empty());
+    assert!(wish.take(&index).is_none());
+    assert!(index.sweep(start + Duration::from_secs(10)).is_empty());
+    assert_eq!(wish.take(&index).unwrap().idle.cores, Centicores::cores(9));
+    index.rest(&HostId::from("h"), start + Duration::from_secs(20));
+    assert!(wish.take(&index).is_none(), "also from the shelf");
+}
+
+#[test]
+fn a_lost_lease_is_taken_back_and_cannot_return_for_another() {
+    let index = index_of(vec![host("h")]);
+    let wish = Wish::of(layer());
+    let start = Instant::now();
+    let lost = wish.take(&index).unwrap();
+    assert!(index.sweep(start).is_empty());
+    assert!(index.sweep(start + Duration::from_secs(299)).is_empty());
+    assert_eq!(
+        index.sweep(start + Duration::from_secs(300)),
+        [HostId::from("h")]
+    );
+    let second = wish.take(&index).unwrap();
+    drop(lost);
+    assert!(
+        wish.take(&index).is_none(),
+        "the second borrower still has it"
+    );
+    assert!(index.sweep(start + Duration::from_secs(400)).is_empty());
+    assert_eq!(index.sweep(start + Duration::from_secs(700)).len(), 1);
+    index.check_in(second, cores_left(2));
+    assert_eq!(
+        wish.take(&index).unwrap().idle.cores,
+        Centicores::cores(2),
+        "late, but it knows what is idle"
+    );
+}
+
+#[test]
+fn the_numbers_count_hosts_on_loan_too() {
+    let index = index_of(vec![idle("a", 4, 8), idle("b", 6, 8)]);
+    let _lease = Wish::of(layer()).take(&index).unwrap();
+    let expected = IndexStats {
+        hosts: 2,
+        leased: 1,
+        resting: 0,
+        idle_cores: Centicores::cores(10),
+        total_cores: Centicores::cores(64),
+    };
+    assert_eq!(index.stats(), expected);
+    assert!(!index.is_empty());
+}
+
+#[test]
+fn a_poisoned_lock_and_a_lease_that_outlives_its_index_do_no_harm() {
+    let index = index_of(vec![host("h"), host("i")]);
+    let poisoned = catch_unwind(AssertUnwindSafe(|| {
+        let _state = index.0.state.lock();
+        panic!("on purpose");
+    }));
+    assert!(poisoned.is_err() && index.0.state.is_poisoned());
+    let lease = Wish::of(layer()).take(&index).unwrap();
+    drop(index);
+    drop(lease);
+}

@@ -1,0 +1,330 @@
+//! The index by example: who is lent, in which order, and how much room there is.
+
+use cue_domain::host::ThreadMode;
+use cue_domain::{AllocId, FacilityId, Kib, Layer, LayerId, Tag};
+
+use super::*;
+use crate::settings::Saturation;
+
+/// An idle host of 32 cores and 64 GiB in facility `f`, allocation `a`, with the tag `general`.
+pub(super) fn host(id: &str) -> Host {
+    let total = Resources {
+        cores: Centicores::cores(32),
+        memory: Kib::gib(64),
+        ..Resources::NONE
+    };
+    Host {
+        id: HostId::from(id),
+        name: id.into(),
+        facility: FacilityId::from("f"),
+        alloc: AllocId::from("a"),
+        tags: [Tag::from("general")].into(),
+        os: ["linux".into()].into(),
+        thread_mode: ThreadMode::Auto,
+        total,
+        idle: total,
+    }
+}
+
+pub(super) fn idle(id: &str, cores: i64, gib: i64) -> Host {
+    let host = host(id);
+    Host {
+        idle: Resources {
+            cores: Centicores::cores(cores),
+            memory: Kib::gib(gib),
+            ..host.idle
+        },
+        ..host
+    }
+}
+
+/// One core and 1 GiB a frame, not threadable.
+pub(super) fn layer() -> Layer {
+    Layer {
+        id: LayerId::from("l"),
+        name: "layer".into(),
+        dispatch_order: 1,
+        cores_min: Centicores::CORE,
+        cores_max: None,
+        memory_min: Kib::GIB,
+        gpus_min: 0,
+        gpu_memory_min: Kib(0),
+        threadable: false,
+        services: [].into(),
+        tags: [Tag::from("general")].into(),
+        waiting: 10,
+    }
+}
+
+/// What a test wants, owned.
+pub(super) struct Wish {
+    pub(super) facility: FacilityId,
+    pub(super) tags: Vec<Tag>,
+    pub(super) subscriptions: Vec<(AllocId, Centicores)>,
+    pub(super) os: Option<&'static str>,
+    pub(super) layer: Layer,
+}
+
+impl Wish {
+    pub(super) fn of(layer: Layer) -> Self {
+        Self {
+            facility: FacilityId::from("f"),
+            tags: vec![Tag::from("general")],
+            subscriptions: vec![(AllocId::from("a"), Centicores::cores(1000))],
+            os: None,
+            layer,
+        }
+    }
+
+    pub(super) fn want(&self) -> Want<'_> {
+        Want {
+            facility: &self.facility,
+            tags: &self.tags,
+            subscriptions: &self.subscriptions,
+            os: self.os,
+            layer: &self.layer,
+        }
+    }
+
+    pub(super) fn take(&self, index: &HostIndex) -> Option<HostLease> {
+        let lease = index.take(&self.want(), &FitRules::default(), None);
+        index.0.lock().check();
+        lease
+    }
+}
+
+pub(super) fn index_of(hosts: Vec<Host>) -> HostIndex {
+    let index = HostIndex::new(IndexSettings::default());
+    index.apply(index.mark(), hosts);
+    index
+}
+
+pub(super) fn cores_left(cores: i64) -> Option<Resources> {
+    Some(Resources {
+        cores: Centicores::cores(cores),
+        memory: Kib::gib(8),
+        ..Resources::NONE
+    })
+}
+
+#[test]
+fn the_strategy_orders_the_hosts() {
+    let hosts = || {
+        vec![
+            idle("few-small", 4, 8),
+            idle("few-big", 4, 16),
+            idle("many-small", 16, 8),
+            idle("many-big", 16, 16),
+            idle("full", 0, 64),
+        ]
+    };
+    for (core, memory, order) in [
+        (
+            true,
+            true,
+            ["few-small", "few-big", "many-small", "many-big"],
+        ),
+        (
+            true,
+            false,
+            ["few-big", "few-small", "many-big", "many-small"],
+        ),
+        (
+            false,
+            true,
+            ["many-small", "many-big", "few-small", "few-big"],
+        ),
+        (
+            false,
+            false,
+            ["many-big", "many-small", "few-big", "few-small"],
+        ),
+    ] {
+        let index = HostIndex::new(IndexSettings {
+            strategy: Saturation { core, memory },
+            ..IndexSettings::default()
+        });
+        index.apply(index.mark(), hosts());
+        let wish = Wish::of(layer());
+        let mut leases = Vec::new();
+        while let Some(lease) = wish.take(&index) {
+            leases.push(lease);
+        }
+        let taken: Vec<&str> = leases.iter().map(|lease| &*lease.name).collect();
+        assert_eq!(taken, order, "core {core}, memory {memory}");
+    }
+}
+
+#[test]
+fn a_host_is_lent_only_where_facility_allocation_tag_and_system_agree() {
+    let index = index_of(vec![host("h")]);
+    let other_facility = Wish {
+        facility: FacilityId::from("g"),
+        ..Wish::of(layer())
+    };
+    let other_tag = Wish {
+        tags: vec![Tag::from("gpu")],
+        ..Wish::of(layer())
+    };
+    let no_subscription = Wish {
+        subscriptions: vec![(AllocId::from("b"), Centicores::cores(9))],
+        ..Wish::of(layer())
+    };
+    let spent_subscription = Wish {
+        subscriptions: vec![(AllocId::from("a"), Centicores(99))],
+        ..Wish::of(layer())
+    };
+    let other_system = Wish {
+        os: Some("windows"),
+        ..Wish::of(layer())
+    };
+    for wish in [
+        other_facility,
+        other_tag,
+        no_subscription,
+        spent_subscription,
+        other_system,
+    ] {
+        assert!(wish.take(&index).is_none());
+        assert_eq!(index.room(&wish.want(), 10), 0);
+    }
+    let two_tags = Wish {
+        tags: vec![Tag::from("gpu"), Tag::from("general")],
+        os: Some("linux"),
+        ..Wish::of(layer())
+    };
+    assert!(two_tags.take(&index).is_some());
+}
+
+#[test]
+fn a_reservation_stays_within_the_rest_of_job_and_subscription() {
+    // Three quarters of the host's memory make it 24 cores.
+    let grown = Layer {
+        threadable: true,
+        memory_min: Kib::gib(48),
+        ..layer()
+    };
+    let index = index_of(vec![host("h")]);
+    let rest = |cores| Wish {
+        subscriptions: vec![(AllocId::from("a"), Centicores::cores(cores))],
+        ..Wish::of(grown.clone())
+    };
+    assert!(rest(23).take(&index).is_none());
+    assert!(rest(24).take(&index).is_some());
+    let take = |cores| {
+        index
+            .take(
+                &rest(99).want(),
+                &FitRules::default(),
+                Some(Centicores::cores(cores)),
+            )
+            .is_some()
+    };
+    assert_eq!((take(0), take(23), take(24)), (false, false, true));
+}
+
+#[test]
+fn a_layer_of_one_thread_needs_its_minimum_idle_and_no_more() {
+    let mut part = host("h");
+    part.idle.cores = Centicores(150);
+    let index = index_of(vec![part]);
+    let asks = |cores_min| {
+        Wish::of(Layer {
+            cores_min: Centicores(cores_min),
+            ..layer()
+        })
+    };
+    assert!(asks(151).take(&index).is_none());
+    assert!(asks(150).take(&index).is_some());
+}
+
+#[test]
+fn hosts_with_idle_gpus_are_the_last_choice_of_a_layer_without() {
+    let gpu = |id| {
+        let mut host = idle(id, 1, 8);
+        host.idle.gpus = 1;
+        host
+    };
+    let index = index_of(vec![gpu("gpu-1"), gpu("gpu-2"), host("cpu")]);
+    let plain = Wish::of(layer());
+    let first = plain.take(&index).unwrap();
+    assert_eq!(&*first.name, "cpu", "though it has more idle cores");
+    assert_eq!(&*plain.take(&index).unwrap().name, "gpu-1");
+    let wants_gpu = Wish::of(Layer {
+        gpus_min: 1,
+        ..layer()
+    });
+    let leases = [
+        wants_gpu.take(&index),
+        wants_gpu.take(&index),
+        wants_gpu.take(&index),
+    ];
+    assert_eq!(
+        leases.iter().flatten().count(),
+        2,
+        "the host without GPUs is not offered"
+    );
+}
+
+#[test]
+fn a_layer_that_wants_a_whole_host_gets_an_untouched_one() {
+    let index = index_of(vec![idle("used", 31, 64), host("untouched")]);
+    for cores_min in [0, -200] {
+        let wish = Wish::of(Layer {
+            cores_min: Centicores(cores_min),
+            threadable: true,
+            ..layer()
+        });
+        let lease = wish.take(&index).unwrap();
+        assert_eq!(&*lease.name, "untouched");
+        assert!(wish.take(&index).is_none());
+    }
+    assert!(
+        Wish::of(Layer {
+            cores_min: Centicores(i64::MIN),
+            ..layer()
+        })
+        .take(&index)
+        .is_none()
+    );
+}
+
+#[test]
+fn room_counts_frames_and_stops_at_what_is_asked_for() {
+    let index = index_of(vec![idle("a", 4, 64), idle("b", 32, 3)]);
+    let wish = Wish::of(layer());
+    assert_eq!(index.room(&wish.want(), 100), 4 + 3);
+    assert_eq!(index.room(&wish.want(), 5), 5);
+    assert_eq!(index.room(&wish.want(), 0), 0);
+    let bounded = Wish {
+        subscriptions: vec![(AllocId::from("a"), Centicores::cores(6))],
+        ..Wish::of(layer())
+    };
+    assert_eq!(index.room(&bounded.want(), 100), 6);
+    let lease = wish.take(&index);
+    assert_eq!(
+        index.room(&wish.want(), 100),
+        3,
+        "a host on loan has no room"
+    );
+    drop(lease);
+}
+
+#[test]
+fn room_is_zero_only_when_there_is_none() {
+    // Far more hosts that do not fit than room looks at, and one that does at the very end.
+    let mut hosts: Vec<Host> = (0..200)
+        .map(|n| Host {
+            os: [].into(),
+            ..idle(&format!("h{n}"), 2, 64)
+        })
+        .collect();
+    hosts.push(idle("last", 3, 64));
+    let wish = Wish {
+        os: Some("linux"),
+        ..Wish::of(layer())
+    };
+    let index = index_of(hosts);
+    assert!(index.room(&wish.want(), 10) > 0);
+    assert_eq!(&*wish.take(&index).unwrap().name, "last");
+}

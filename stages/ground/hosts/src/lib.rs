@@ -1,0 +1,21 @@
+//! The host index: which host to try, in memory.
+//!
+//! It is fed with snapshots of the database's open hosts and lends them out, one borrower at a
+//! time, best first by the strategy. What it says is only what is worth trying: the booking
+//! transaction alone decides, so a wrong number here costs an attempt and never a cap.
+//!
+//! Invariant: a host is in the buckets of all its tags or in none of them, and a host that is
+//! on loan or resting is in none. A lease that is dropped brings its host back.
+//!
+//! There is no clock here. Time passes when the owner calls [`HostIndex::sweep`].
+
+mod index;
+mod search;
+mod settings;
+mod shelves;
+mod state;
+
+pub use index::HostIndex;
+pub use search::Want;
+pub use settings::{IndexSettings, Saturation};
+pub use state::{Applied, IndexStats, SnapshotMark};

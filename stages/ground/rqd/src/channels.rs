@@ -1,0 +1,290 @@
+//! Connections to hosts, kept for the next call.
+//!
+//! Invariants: there are never more than the set number of them; users who come while a host is
+//! being dialled share that one attempt, also when it fails; and a connection that ended is never
+//! redialled behind a caller's back, so a call that finds it ended was certainly not sent
+//! ([`ConnectionLost`]). The last is why the transport gets a connector that works only once.
+
+use std::error::Error;
+use std::future::{Ready, ready};
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tonic::codegen::Service;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::address::Address;
+
+/// How connections are made and how long they are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The most connections kept at once.
+    pub connections: NonZeroUsize,
+    /// How long dialling may take, name lookup included.
+    pub connect_timeout: Duration,
+    /// How long a connection that nobody uses is kept.
+    pub idle_timeout: Duration,
+    /// How often a connection is probed.
+    pub keepalive: Duration,
+    /// How long a probe may stay unanswered.
+    pub keepalive_timeout: Duration,
+}
+
+/// A connection, and which of its address it is.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub channel: Channel,
+    number: u64,
+}
+
+/// The connections.
+pub(crate) struct Channels {
+    limits: Limits,
+    slots: DashMap<Address, Arc<Slot>>,
+    /// Held while an address is added, which makes the bound exact.
+    adding: Mutex<()>,
+    start: Instant,
+    /// When idle connections are looked for next, in milliseconds since `start`.
+    next_sweep: AtomicU64,
+}
+
+struct Slot {
+    state: tokio::sync::Mutex<State>,
+    /// How many attempts to dial have ended.
+    attempts: AtomicU64,
+    /// Milliseconds since the start of the cache.
+    last_used: AtomicU64,
+}
+
+enum State {
+    Idle,
+    Connected(Connection),
+    Failed(DialError),
+}
+
+impl Channels {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            slots: DashMap::new(),
+            adding: Mutex::new(()),
+            start: Instant::now(),
+            next_sweep: AtomicU64::new(0),
+        }
+    }
+
+    /// The connection to `address`, dialled if there is none.
+    pub(crate) async fn get(&self, address: &Address) -> Result<Connection, DialError> {
+        self.sweep();
+        let slot = self.slot(address);
+        let seen = slot.attempts.load(Ordering::Acquire);
+        let mut state = slot.state.lock().await;
+        slot.last_used.store(self.now(), Ordering::Relaxed);
+        match &*state {
+            State::Connected(connection) => return Ok(connection.clone()),
+            // The attempt ended after this user came: its failure is this user's answer too.
+            State::Failed(error) if slot.attempts.load(Ordering::Acquire) != seen => {
+                return Err(error.clone());
+            }
+            State::Failed(_) | State::Idle => {}
+        }
+        let dialled = dial(address, &self.limits).await;
+        let number = slot.attempts.fetch_add(1, Ordering::AcqRel);
+        match dialled {
+            Ok(channel) => {
+                let connection = Connection { channel, number };
+                *state = State::Connected(connection.clone());
+                Ok(connection)
+            }
+            Err(error) => {
+                *state = State::Failed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets a connection that ended, unless it was replaced meanwhile.
+    pub(crate) async fn discard(&self, address: &Address, connection: &Connection) {
+        let Some(slot) = self.slots.get(address).map(|slot| Arc::clone(&slot)) else {
+            return;
+        };
+        let mut state = slot.state.lock().await;
+        if matches!(&*state, State::Connected(kept) if kept.number == connection.number) {
+            *state = State::Idle;
+        }
+    }
+
+    /// How many addresses are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn slot(&self, address: &Address) -> Arc<Slot> {
+        if let Some(slot) = self.slots.get(address) {
+            return Arc::clone(&slot);
+        }
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.slots.contains_key(address) && self.slots.len() >= self.limits.connections.get() {
+            self.make_room();
+        }
+        let slot = self.slots.entry(address.clone()).or_insert_with(|| {
+            Arc::new(Slot {
+                state: tokio::sync::Mutex::new(State::Idle),
+                attempts: AtomicU64::new(0),
+                last_used: AtomicU64::new(self.now()),
+            })
+        });
+        Arc::clone(&slot)
+    }
+
+    /// Drops the least recently used eighth, so that a farm larger than the cache does not search
+    /// it at every call. Calls under way keep their connection until they end.
+    fn make_room(&self) {
+        let mut by_age: Vec<(u64, Address)> = self
+            .slots
+            .iter()
+            .map(|slot| (slot.last_used.load(Ordering::Relaxed), slot.key().clone()))
+            .collect();
+        by_age.sort_unstable_by_key(|(last_used, _)| *last_used);
+        let bound = self.limits.connections.get();
+        let surplus = by_age.len().saturating_sub(bound);
+        for (_, address) in by_age.into_iter().take(surplus + (bound / 8).max(1)) {
+            self.slots.remove(&address);
+        }
+    }
+
+    /// Drops idle connections, at most twice an idle time.
+    fn sweep(&self) {
+        let now = self.now();
+        let idle = u64::try_from(self.limits.idle_timeout.as_millis()).unwrap_or(u64::MAX);
+        let due = self.next_sweep.load(Ordering::Relaxed);
+        let next = now.saturating_add(idle / 2);
+        let order = Ordering::Relaxed;
+        if now < due
+            || self
+                .next_sweep
+                .compare_exchange(due, next, order, order)
+                .is_err()
+        {
+            return;
+        }
+        self.slots.retain(|_, slot| {
+            // A slot that somebody else holds is in use, whatever its age.
+            Arc::strong_count(slot) > 1
+                || now.saturating_sub(slot.last_used.load(Ordering::Relaxed)) < idle
+        });
+    }
+}
+
+/// Why a host could not be dialled. Nothing was sent to it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name does not resolve, or nobody listens there.
+    #[error("cannot connect to {address}; check the name and that RQD runs there")]
+    Connect {
+        /// Where.
+        address: Address,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// It took too long.
+    #[error("no connection to {address} within {limit:?}; check the network")]
+    TimedOut {
+        /// Where.
+        address: Address,
+        /// The limit.
+        limit: Duration,
+    },
+    /// Connected, but no HTTP/2 could be set up.
+    #[error("cannot speak HTTP/2 with {address}; check that RQD listens there")]
+    Handshake {
+        /// Where.
+        address: Address,
+        /// Why.
+        #[source]
+        source: Arc<tonic::transport::Error>,
+    },
+}
+
+/// The connection had ended before the call was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection had ended before the call was sent")]
+pub struct ConnectionLost;
+
+impl ConnectionLost {
+    /// Whether `error` was caused by this.
+    pub(crate) fn is_cause_of(error: &(dyn Error + 'static)) -> bool {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if error.is::<Self>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
+async fn dial(address: &Address, limits: &Limits) -> Result<Channel, DialError> {
+    let limit = limits.connect_timeout;
+    match tokio::time::timeout(limit, connect(address, limits)).await {
+        Ok(done) => done,
+        Err(_) => Err(DialError::TimedOut {
+            address: address.clone(),
+            limit,
+        }),
+    }
+}
+
+async fn connect(address: &Address, limits: &Limits) -> Result<Channel, DialError> {
+    let failed = |source: io::Error| DialError::Connect {
+        address: address.clone(),
+        source: Arc::new(source),
+    };
+    let no_http = |source: tonic::transport::Error| DialError::Handshake {
+        address: address.clone(),
+        source: Arc::new(source),
+    };
+    let stream = TcpStream::connect(address.as_str()).await.map_err(failed)?;
+    // A launch is a few small writes; waiting to merge them costs more than it saves.
+    stream.set_nodelay(true).map_err(failed)?;
+    Endpoint::from_shared(format!("http://{address}"))
+        .map_err(no_http)?
+        .http2_keep_alive_interval(limits.keepalive)
+        .keep_alive_timeout(limits.keepalive_timeout)
+        .keep_alive_while_idle(true)
+        .connect_with_connector(Once(Some(TokioIo::new(stream))))
+        .await
+        .map_err(no_http)
+}
+
+/// Hands its stream over once. The transport asks again when the connection has ended.
+struct Once(Option<TokioIo<TcpStream>>);
+
+impl Service<Uri> for Once {
+    type Response = TokioIo<TcpStream>;
+    type Error = ConnectionLost;
+    type Future = Ready<Result<Self::Response, ConnectionLost>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectionLost>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(self.0.take().ok_or(ConnectionLost))
+    }
+}

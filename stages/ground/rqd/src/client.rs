@@ -1,0 +1,265 @@
+//! Calls to hosts.
+//!
+//! A call is sent at most once. It is made a second time only when the connection it was meant for
+//! proves to have ended before anything was sent, which is no repetition. Every call carries the
+//! host's name in [`HOST_HEADER`], so that one endpoint can stand for many hosts, and the current
+//! span in `traceparent`. No deadline is sent along: a host must not give up half-way in a launch
+//! that this side has stopped waiting for.
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cue_proto::report::RunningFrameInfo;
+use cue_proto::rqd::rqd_interface_client::RqdInterfaceClient;
+use cue_proto::rqd::{
+    RqdStaticGetRunningFrameStatusRequest, RqdStaticKillRunningFrameRequest,
+    RqdStaticLaunchFrameRequest, RunFrame,
+};
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Extensions, Request, Response, Status};
+
+use crate::address::{Address, AddressTemplate};
+use crate::channels::{Channels, ConnectionLost, Limits};
+use crate::error::{CallError, Doubt, Failure, LaunchError, NotSent};
+use crate::trace;
+
+/// The header that names the host a call is meant for. A real RQD ignores it.
+pub const HOST_HEADER: &str = "cue-host";
+
+/// How hosts are called.
+#[derive(Clone, Debug)]
+pub struct RqdSettings {
+    /// How the address of a host is made.
+    pub address: AddressTemplate,
+    /// RQD's port, the same on all hosts.
+    pub port: u16,
+    /// How long dialling may take, name lookup included.
+    pub connect_timeout: Duration,
+    /// How long an answer may take once the call can be sent.
+    pub request_timeout: Duration,
+    /// The most connections kept at once.
+    pub connections: NonZeroUsize,
+    /// How long a connection that nobody uses is kept.
+    pub idle_timeout: Duration,
+    /// How often a connection is probed.
+    pub keepalive: Duration,
+    /// How long a probe may stay unanswered before the connection counts as broken.
+    pub keepalive_timeout: Duration,
+}
+
+impl Default for RqdSettings {
+    fn default() -> Self {
+        Self {
+            address: AddressTemplate::default(),
+            port: 8444,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            connections: NonZeroUsize::MIN.saturating_add(511),
+            idle_timeout: Duration::from_secs(300),
+            keepalive: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a kill came to. Either way the frame has no future on that host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KillOutcome {
+    /// The host ends it. It can still be there for a moment.
+    Killed,
+    /// The host does not have it.
+    NotRunning,
+}
+
+/// Calls hosts. Clones share their connections.
+#[derive(Clone)]
+pub struct RqdClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: RqdSettings,
+    channels: Channels,
+}
+
+impl RqdClient {
+    /// A client without connections; they are made when they are needed.
+    #[must_use]
+    pub fn new(settings: RqdSettings) -> Self {
+        let channels = Channels::new(Limits {
+            connections: settings.connections,
+            connect_timeout: settings.connect_timeout,
+            idle_timeout: settings.idle_timeout,
+            keepalive: settings.keepalive,
+            keepalive_timeout: settings.keepalive_timeout,
+        });
+        Self {
+            inner: Arc::new(Inner { settings, channels }),
+        }
+    }
+
+    /// Launches a frame. It is sent at most once.
+    ///
+    /// # Errors
+    /// When the host did not say that it launched the frame; [`LaunchError::outcome`] tells
+    /// whether the frame may run all the same.
+    pub async fn launch(&self, host_name: &str, frame: RunFrame) -> Result<(), LaunchError> {
+        self.call(host_name, |mut rqd, headers| {
+            let message = RqdStaticLaunchFrameRequest {
+                run_frame: Some(frame.clone()),
+            };
+            async move { rqd.launch_frame(with(headers, message)).await }
+        })
+        .await
+        .map(drop)
+        .map_err(|failure| LaunchError::new(host_name, failure))
+    }
+
+    /// Asks a host for a frame; `None` when it does not have it. The answer describes whichever
+    /// run of the frame is there: compare its `resource_id`.
+    ///
+    /// # Errors
+    /// When the host did not say.
+    pub async fn running(
+        &self,
+        host_name: &str,
+        frame_id: &str,
+    ) -> Result<Option<RunningFrameInfo>, CallError> {
+        let asked = self
+            .call(host_name, |mut rqd, headers| {
+                let frame_id = frame_id.to_owned();
+                let message = RqdStaticGetRunningFrameStatusRequest { frame_id };
+                async move { rqd.get_running_frame_status(with(headers, message)).await }
+            })
+            .await;
+        match asked {
+            Ok(answer) => match answer.running_frame_info {
+                Some(info) => Ok(Some(info)),
+                None => Err(CallError::NoDescription {
+                    host: host_name.to_owned(),
+                    frame: frame_id.to_owned(),
+                }),
+            },
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(CallError::new(host_name, failure)),
+        }
+    }
+
+    /// Ends a frame, whichever run of it is there. `message` says why and must not be empty.
+    ///
+    /// # Errors
+    /// When the host did not say that it ends the frame or does not have it.
+    pub async fn kill(
+        &self,
+        host_name: &str,
+        frame_id: &str,
+        message: &str,
+    ) -> Result<KillOutcome, CallError> {
+        let killed = self
+            .call(host_name, |mut rqd, headers| {
+                let (frame_id, message) = (frame_id.to_owned(), message.to_owned());
+                let message = RqdStaticKillRunningFrameRequest { frame_id, message };
+                async move { rqd.kill_running_frame(with(headers, message)).await }
+            })
+            .await;
+        match killed {
+            Ok(_) => Ok(KillOutcome::Killed),
+            Err(failure) if failure.is_not_found() => Ok(KillOutcome::NotRunning),
+            Err(failure) => Err(CallError::new(host_name, failure)),
+        }
+    }
+
+    /// How many connections are kept.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.inner.channels.len()
+    }
+
+    async fn call<T, F, Fut>(&self, host: &str, make: F) -> Result<T, Failure>
+    where
+        F: Fn(RqdInterfaceClient<Channel>, MetadataMap) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let not_sent = Failure::NotSent;
+        let Inner { settings, channels } = &*self.inner;
+        let address = settings
+            .address
+            .resolve(host, settings.port)
+            .map_err(|error| not_sent(NotSent::Address(error)))?;
+        let headers = headers(host).map_err(not_sent)?;
+        // The second connection is a fresh one, so there is no need of a third.
+        for _ in 0..2 {
+            match self.attempt(&address, &headers, &make).await {
+                Attempt::Answered(answer) => return Ok(answer),
+                Attempt::Failed(failure) => return Err(failure),
+                Attempt::Lost(connection) => channels.discard(&address, &connection).await,
+            }
+        }
+        Err(not_sent(NotSent::Lost(ConnectionLost)))
+    }
+
+    async fn attempt<T, F, Fut>(
+        &self,
+        address: &Address,
+        headers: &MetadataMap,
+        make: &F,
+    ) -> Attempt<T>
+    where
+        F: Fn(RqdInterfaceClient<Channel>, MetadataMap) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let connection = match self.inner.channels.get(address).await {
+            Ok(connection) => connection,
+            Err(error) => return Attempt::Failed(Failure::NotSent(NotSent::Dial(error))),
+        };
+        let rqd = RqdInterfaceClient::new(connection.channel.clone());
+        let limit = self.inner.settings.request_timeout;
+        match tokio::time::timeout(limit, make(rqd, headers.clone())).await {
+            Ok(Ok(answer)) => Attempt::Answered(answer.into_inner()),
+            Ok(Err(status)) if ConnectionLost::is_cause_of(&status) => Attempt::Lost(connection),
+            Ok(Err(status)) => Attempt::Failed(Failure::Doubt(Doubt::Status(status))),
+            Err(_) => Attempt::Failed(Failure::Doubt(Doubt::Silence(limit))),
+        }
+    }
+}
+
+impl fmt::Debug for RqdClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RqdClient")
+            .field("settings", &self.inner.settings)
+            .field("connections", &self.connections())
+            .finish()
+    }
+}
+
+enum Attempt<T> {
+    Answered(T),
+    Failed(Failure),
+    /// Nothing was sent: the connection had ended.
+    Lost(crate::channels::Connection),
+}
+
+fn headers(host: &str) -> Result<MetadataMap, NotSent> {
+    let mut headers = MetadataMap::new();
+    let name: MetadataValue<Ascii> = host.parse().map_err(NotSent::Name)?;
+    headers.insert(HOST_HEADER, name);
+    if let Some(span) = trace::current() {
+        // Hex digits always make a header; a state that does not is left out.
+        if let Ok(parent) = trace::traceparent(&span).parse() {
+            headers.insert("traceparent", parent);
+        }
+        let state = span.trace_state().header();
+        if let (false, Ok(state)) = (state.is_empty(), state.parse()) {
+            headers.insert("tracestate", state);
+        }
+    }
+    Ok(headers)
+}
+
+fn with<T>(headers: MetadataMap, message: T) -> Request<T> {
+    Request::from_parts(headers, Extensions::default(), message)
+}

@@ -1,0 +1,20 @@
+//! gRPC to the hosts: what to send to an RQD, and what its answer proves.
+//!
+//! [`run_frame()`] turns a booked frame into the message RQD wants; it is pure. [`RqdClient`] sends
+//! it. A launch is sent at most once: the answer says whether the frame certainly does not run
+//! ([`LaunchOutcome::NotRunning`]) or may run ([`LaunchOutcome::MayRun`]), and whoever booked the
+//! frame must ask [`RqdClient::running`] before it gives a frame of the second kind back.
+
+mod address;
+mod channels;
+mod client;
+mod error;
+mod run_frame;
+mod trace;
+
+pub use address::{Address, AddressError, AddressTemplate};
+pub use channels::{ConnectionLost, DialError};
+pub use client::{HOST_HEADER, KillOutcome, RqdClient, RqdSettings};
+pub use error::{CallError, Doubt, LaunchError, LaunchOutcome, NotSent};
+pub use run_frame::{BuildError, LaunchFrame, LaunchLayer, LayerRange, run_frame};
+pub use trace::current_traceparent;

@@ -1,0 +1,3 @@
+-- committed_procs: which of these procs exist. Asked after a commit whose answer was lost.
+-- $1 procs.
+SELECT pk_proc FROM proc WHERE pk_proc = ANY($1::text[])

@@ -1,0 +1,2 @@
+-- known_facilities: the names a facility setting may have.
+SELECT str_name FROM facility ORDER BY str_name

@@ -1,0 +1,75 @@
+//! Which clusters there are.
+
+use cue_domain::{FacilityId, ShowId, TagKind};
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::{get, id};
+use crate::statements;
+
+/// One tag that a (facility, show) can be served by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagRow {
+    /// The facility.
+    pub facility: FacilityId,
+    /// Its name.
+    pub facility_name: String,
+    /// The show.
+    pub show: ShowId,
+    /// Its name.
+    pub show_name: String,
+    /// The tag's kind.
+    pub kind: TagKind,
+    /// The tag.
+    pub tag: String,
+}
+
+impl Store {
+    /// Every tag that makes a cluster of an active, managed show; of one facility if `facility`
+    /// names one.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn list_clusters(&self, facility: Option<&str>) -> Result<Vec<TagRow>, StoreError> {
+        let statement = &statements::LIST_CLUSTERS;
+        let name = statement.name;
+        let query = sqlx::query(statement.sql).bind(facility.map(str::to_owned));
+        let mut conn = self.connection().await?;
+        let rows = self.meters.rows(statement, query, &mut conn).await?;
+        let mut tags = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let kind: String = get(row, name, "str_tag_type")?;
+            let Some(kind) = TagKind::from_db(&kind) else {
+                continue;
+            };
+            let Some(tag) = get::<Option<String>>(row, name, "str_tag")? else {
+                continue;
+            };
+            tags.push(TagRow {
+                facility: id(row, name, "pk_facility")?,
+                facility_name: get(row, name, "facility_name")?,
+                show: id(row, name, "pk_show")?,
+                show_name: get(row, name, "show_name")?,
+                kind,
+                tag,
+            });
+        }
+        Ok(tags)
+    }
+
+    /// The names of all facilities, sorted.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn known_facilities(&self) -> Result<Vec<String>, StoreError> {
+        let statement = &statements::KNOWN_FACILITIES;
+        let mut conn = self.connection().await?;
+        let rows = self
+            .meters
+            .rows(statement, sqlx::query(statement.sql), &mut conn)
+            .await?;
+        rows.iter()
+            .map(|row| get(row, statement.name, "str_name"))
+            .collect()
+    }
+}

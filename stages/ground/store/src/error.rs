@@ -1,0 +1,92 @@
+//! What can go wrong with the database, and what follows from it.
+
+use sqlx::Error as Sql;
+
+/// An error of a named statement.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The statement failed.
+    #[error("statement {statement} failed")]
+    Failed {
+        /// Its name.
+        statement: &'static str,
+        /// Why.
+        #[source]
+        source: Sql,
+    },
+    /// A row holds a value that no rule allows; it is refused by name.
+    #[error("{table}.{column} of {id} is {value}, which is not allowed")]
+    BadRow {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        id: String,
+        /// The value.
+        value: String,
+    },
+    /// No connection could be had.
+    #[error(
+        "cannot connect to the database at {place}; check CUE_DATABASE_URL and that the server accepts connections"
+    )]
+    Connect {
+        /// Host and database, without the password.
+        place: String,
+        /// Why.
+        #[source]
+        source: Sql,
+    },
+    /// The database URL cannot be read.
+    #[error(
+        "the database URL cannot be read; it must look like postgres://user:password@host:5432/database"
+    )]
+    BadUrl(#[source] Sql),
+    /// A commit was sent and its answer was lost, and the question whether it took place could not
+    /// be answered either.
+    #[error("a commit's outcome is unknown")]
+    CommitUnknown(#[source] Box<StoreError>),
+}
+
+/// What kind of trouble an error is, which decides what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Another transaction was in the way (deadlock 40P01, serialization failure 40001, lock not
+    /// available 55P03): the same work may succeed at once.
+    Conflict,
+    /// The server cannot be reached or is going down: later.
+    Unavailable,
+    /// A rule of the schema refused the write (P0001 of a trigger, a constraint).
+    Refused,
+    /// Anything else: a fault.
+    Fault,
+}
+
+impl StoreError {
+    /// What kind of trouble this is.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Failed { source, .. } | Self::Connect { source, .. } => trouble(source),
+            Self::CommitUnknown(_) => Trouble::Unavailable,
+            Self::BadRow { .. } | Self::BadUrl(_) => Trouble::Fault,
+        }
+    }
+}
+
+fn trouble(error: &Sql) -> Trouble {
+    match error {
+        Sql::Io(_) | Sql::PoolTimedOut | Sql::PoolClosed | Sql::WorkerCrashed | Sql::Tls(_) => {
+            Trouble::Unavailable
+        }
+        Sql::Database(db) => match db.code().as_deref().unwrap_or_default() {
+            "40P01" | "40001" | "55P03" => Trouble::Conflict,
+            code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => {
+                Trouble::Unavailable
+            }
+            code if code == "P0001" || code.starts_with("23") => Trouble::Refused,
+            _ => Trouble::Fault,
+        },
+        _ => Trouble::Fault,
+    }
+}

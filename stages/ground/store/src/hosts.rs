@@ -1,0 +1,87 @@
+//! The hosts that may be booked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cue_domain::host::ThreadMode;
+use cue_domain::{Centicores, Host, Kib, Resources, Tag};
+use sqlx::postgres::PgRow;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::{get, id, idle};
+use crate::statements::HOST_SNAPSHOT;
+
+impl Store {
+    /// Every host that may be booked, of one facility if `facility` names one.
+    ///
+    /// A host that RQD has not reported on for `stale_after` is left out; `None` keeps them all.
+    /// A host whose row cannot be used is left out too, and named in the log.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn host_snapshot(
+        &self,
+        facility: Option<&str>,
+        stale_after: Option<Duration>,
+    ) -> Result<Vec<Host>, StoreError> {
+        let seconds = stale_after.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        let query = sqlx::query(HOST_SNAPSHOT.sql)
+            .bind(facility.map(str::to_owned))
+            .bind(seconds);
+        let mut conn = self.connection().await?;
+        let rows = self.meters.rows(&HOST_SNAPSHOT, query, &mut conn).await?;
+        drop(conn);
+        let mut hosts = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match host(row) {
+                Ok(host) => hosts.push(host),
+                Err(bad @ StoreError::BadRow { .. }) => {
+                    tracing::warn!(error = %bad, "host is left out")
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(hosts)
+    }
+}
+
+fn host(row: &PgRow) -> Result<Host, StoreError> {
+    let name = HOST_SNAPSHOT.name;
+    let mode: i32 = get(row, name, "int_thread_mode")?;
+    let host_name: String = get(row, name, "str_name")?;
+    let thread_mode = ThreadMode::from_db(mode).ok_or_else(|| StoreError::BadRow {
+        table: "host",
+        column: "int_thread_mode",
+        id: host_name.clone(),
+        value: mode.to_string(),
+    })?;
+    let os: String = get(row, name, "str_os")?;
+    let mut tags: Vec<Tag> = get::<Vec<String>>(row, name, "tags")?
+        .iter()
+        .map(|tag| Tag::from(tag.as_str()))
+        .collect();
+    tags.sort_unstable();
+    tags.dedup();
+    Ok(Host {
+        id: id(row, name, "pk_host")?,
+        name: host_name.into(),
+        facility: id(row, name, "pk_facility")?,
+        alloc: id(row, name, "pk_alloc")?,
+        tags: tags.into(),
+        os: os
+            .split(',')
+            .map(str::trim)
+            .filter(|os| !os.is_empty())
+            .map(Arc::from)
+            .collect(),
+        thread_mode,
+        total: Resources {
+            cores: Centicores(get(row, name, "int_cores")?),
+            memory: Kib(get(row, name, "int_mem")?),
+            gpus: get(row, name, "int_gpus")?,
+            gpu_memory: Kib(get(row, name, "int_gpu_mem")?),
+        },
+        idle: idle(row, name)?,
+    })
+}

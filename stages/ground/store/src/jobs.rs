@@ -1,0 +1,132 @@
+//! The jobs of a cluster that could run.
+
+use std::sync::Arc;
+
+use cue_domain::job::Headroom;
+use cue_domain::{AllocId, Centicores, Cluster, Job, Layer};
+use sqlx::postgres::PgRow;
+
+use crate::error::StoreError;
+use crate::pool::Store;
+use crate::rows::{get, id, layer};
+use crate::statements::PENDING_LAYERS;
+
+/// A job and its layers that could run, in dispatch order.
+#[derive(Clone, Debug)]
+pub struct PendingJob {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Its layers.
+    pub layers: Vec<Layer>,
+}
+
+/// What a turn's query found.
+#[derive(Clone, Debug, Default)]
+pub struct PendingLayers {
+    /// The jobs, in order of service.
+    pub jobs: Vec<PendingJob>,
+    /// Whether a bound cut the answer, so that there may be more.
+    pub more: bool,
+}
+
+impl Store {
+    /// The jobs of `cluster` that could run, in order of service: priority, then age.
+    ///
+    /// Skips the first `skip` jobs; returns at most `jobs` jobs and `layers` layers.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn pending_layers(
+        &self,
+        cluster: &Cluster,
+        skip: u32,
+        jobs: u32,
+        layers: u32,
+    ) -> Result<PendingLayers, StoreError> {
+        // The indexed expression has no blanks in it; the exact comparison follows below.
+        let tags: Vec<String> = cluster
+            .key
+            .tags
+            .iter()
+            .map(|tag| tag.as_str().replace(' ', ""))
+            .collect();
+        let query = sqlx::query(PENDING_LAYERS.sql)
+            .bind(cluster.key.facility.as_str().to_owned())
+            .bind(cluster.key.show.as_str().to_owned())
+            .bind(tags)
+            .bind(i64::from(skip))
+            .bind(i64::from(jobs))
+            .bind(i64::from(layers));
+        let mut conn = self.connection().await?;
+        let rows = self.meters.rows(&PENDING_LAYERS, query, &mut conn).await?;
+        drop(conn);
+        group(cluster, &rows, jobs, layers)
+    }
+}
+
+/// Groups rows, which come job by job, and drops layers whose tags only look alike.
+fn group(
+    cluster: &Cluster,
+    rows: &[PgRow],
+    job_bound: u32,
+    layer_bound: u32,
+) -> Result<PendingLayers, StoreError> {
+    let mut found = PendingLayers::default();
+    let mut jobs_seen = 0u32;
+    let mut last: Option<String> = None;
+    for row in rows {
+        let job_id: String = get(row, PENDING_LAYERS.name, "pk_job")?;
+        let layer = layer(row, PENDING_LAYERS.name)?;
+        if last.as_deref() != Some(&job_id) {
+            jobs_seen += 1;
+            last = Some(job_id.clone());
+        }
+        if cluster.shared_tags(&layer.tags).next().is_none() {
+            continue;
+        }
+        match found.jobs.last_mut() {
+            Some(pending) if pending.job.id.as_str() == job_id => pending.layers.push(layer),
+            _ => found.jobs.push(PendingJob {
+                job: Arc::new(job(cluster, row)?),
+                layers: vec![layer],
+            }),
+        }
+    }
+    found.more = jobs_seen >= job_bound || rows.len() >= layer_bound as usize;
+    Ok(found)
+}
+
+fn job(cluster: &Cluster, row: &PgRow) -> Result<Job, StoreError> {
+    let name = PENDING_LAYERS.name;
+    let os: Option<String> = get(row, name, "str_os")?;
+    let least = |job: i64, folder: Option<i64>| folder.map_or(job, |folder| folder.min(job));
+    let cores = least(
+        get(row, name, "job_cores_rest")?,
+        get(row, name, "folder_cores_rest")?,
+    );
+    let gpus = least(
+        get(row, name, "job_gpus_rest")?,
+        get(row, name, "folder_gpus_rest")?,
+    );
+    let allocs: Vec<String> = get(row, name, "allocs")?;
+    let rests: Vec<i64> = get(row, name, "rests")?;
+    Ok(Job {
+        id: id(row, name, "pk_job")?,
+        name: get::<String>(row, name, "job_name")?.into(),
+        show: cluster.key.show.clone(),
+        facility: cluster.key.facility.clone(),
+        folder: id(row, name, "pk_folder")?,
+        dept: id(row, name, "pk_dept")?,
+        priority: get(row, name, "int_priority")?,
+        os: os.filter(|os| !os.is_empty()).map(Arc::from),
+        headroom: Headroom {
+            cores: Some(Centicores(cores)),
+            gpus: Some(gpus),
+            subscriptions: allocs
+                .into_iter()
+                .zip(rests)
+                .map(|(alloc, rest)| (AllocId::from(alloc), Centicores(rest)))
+                .collect(),
+        },
+    })
+}

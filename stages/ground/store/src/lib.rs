@@ -1,0 +1,30 @@
+//! The SQL of the scheduler.
+//!
+//! The database is the only truth and the only coordinator, and this is the only service crate
+//! that speaks to it. To add a statement: write `sql/<name>.sql` (its first line is
+//! `-- <name>: what it does`), add it to [`statements`], call it from one function, and the test
+//! that prepares every statement against the schema covers it.
+//!
+//! Statements work on sets. Nothing here runs once a frame.
+
+mod booking;
+mod clusters;
+mod error;
+mod hosts;
+mod jobs;
+mod launch;
+mod layers;
+mod meters;
+mod pool;
+mod rows;
+pub mod statements;
+mod undo;
+
+pub use booking::{BookRow, Booked, BookedFrame, BookingRules, OpenBooking};
+pub use clusters::TagRow;
+pub use error::{StoreError, Trouble};
+pub use jobs::{PendingJob, PendingLayers};
+pub use launch::LaunchFacts;
+pub use layers::{LockedRow, WantedLayer};
+pub use pool::{Store, StoreSettings};
+pub use undo::{Undone, Unlaunched};

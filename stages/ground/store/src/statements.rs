@@ -1,0 +1,98 @@
+//! Every statement, by name.
+//!
+//! The name is the file's, the span's and the metric's. [`ALL`] is what the test prepares.
+
+/// One SQL statement in a file of its own.
+#[derive(Debug)]
+pub struct Statement {
+    /// Its name: the file's stem.
+    pub name: &'static str,
+    /// Its text.
+    pub sql: &'static str,
+}
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub const $constant: Statement = Statement {
+            name: $name,
+            sql: include_str!(concat!("../sql/", $name, ".sql")),
+        };)*
+
+        /// All of them.
+        pub const ALL: &[Statement] = &[$($constant),*];
+    };
+}
+
+statements! {
+    /// The tags that make clusters.
+    LIST_CLUSTERS = "list_clusters";
+    /// The names of all facilities.
+    KNOWN_FACILITIES = "known_facilities";
+    /// The jobs and layers of a cluster that could run.
+    PENDING_LAYERS = "pending_layers";
+    /// Locks layers.
+    LOCK_LAYERS = "lock_layers";
+    /// Locks their next frames.
+    LOCK_FRAMES = "lock_frames";
+    /// Locks the rows the frame triggers update.
+    LOCK_STATS = "lock_stats";
+    /// Locks hosts, passing over those that are held.
+    LOCK_HOSTS = "lock_hosts";
+    /// Locks hosts, waiting.
+    WAIT_HOSTS = "wait_hosts";
+    /// Locks the counters that caps are about.
+    LOCK_COUNTERS = "lock_counters";
+    /// Counts what runs under limits.
+    LIMIT_USE = "limit_use";
+    /// Books.
+    BOOK_FRAMES = "book_frames";
+    /// What RQD must be told.
+    LAUNCH_LAYERS = "launch_layers";
+    /// The hosts that may be booked.
+    HOST_SNAPSHOT = "host_snapshot";
+    /// Waits for frames that an unfinished commit may hold.
+    WAIT_FRAMES = "wait_frames";
+    /// Whether a commit took place.
+    COMMITTED_PROCS = "committed_procs";
+    /// Locks frames to be undone.
+    LOCK_STARTED = "lock_started";
+    /// Locks procs to be undone.
+    LOCK_PROCS = "lock_procs";
+    /// Undoes bookings.
+    UNDO_BOOKINGS = "undo_bookings";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn every_file_is_a_statement_and_says_its_name_first() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                entry
+                    .unwrap()
+                    .path()
+                    .file_stem()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        files.sort();
+        let mut names: Vec<&str> = ALL.iter().map(|statement| statement.name).collect();
+        names.sort_unstable();
+        assert_eq!(files, names);
+        for statement in ALL {
+            assert!(
+                statement
+                    .sql
+                    .starts_with(&format!("-- {}: ", statement.name)),
+                "{}",
+                statement.name
+            );
+        }
+    }
+}

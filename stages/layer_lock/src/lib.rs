@@ -1,0 +1,211 @@
+//! Layer lock: one transaction that owns the layers and frames of a batch.
+//!
+//! It takes whatever work is queued, up to a bound: batches grow under load, and a lone layer does
+//! not wait. No SQL is spent on a layer for which the host index has no room at all. A layer that
+//! another transaction holds is skipped; whoever holds it serves it.
+
+mod metrics;
+mod share;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cue_domain::fit;
+use cue_domain::messages::{JobWork, LockedBatch, LockedLayer};
+use cue_domain::resting::Resting;
+use cue_domain::{Layer, LayerId, Tag};
+use cue_flow::{BatchStage, Outlet, Verdict};
+use cue_hosts::{HostIndex, Want};
+use cue_store::{LockedRow, OpenBooking, Store, WantedLayer};
+
+pub use metrics::LockMetrics;
+
+/// How big a batch may be.
+#[derive(Clone, Copy, Debug)]
+pub struct LockSettings {
+    /// Jobs taken from the queue at most.
+    pub jobs: usize,
+    /// Layers in one transaction at most.
+    pub layers: usize,
+    /// Frames in one transaction at most.
+    pub frames: u32,
+    /// Frames of one layer at most.
+    pub frames_per_layer: u32,
+    /// How long a worker rests after the database failed it.
+    pub rest: Duration,
+}
+
+/// The stage.
+pub struct LayerLock {
+    store: Store,
+    hosts: HostIndex,
+    resting: Arc<Resting<LayerId>>,
+    settings: LockSettings,
+    metrics: LockMetrics,
+}
+
+/// A layer that there is room for.
+struct Wanted {
+    work: usize,
+    layer: LayerId,
+    frames: u32,
+}
+
+impl LayerLock {
+    /// A layer lock over `store`, asking `hosts` for room and passing over layers in `resting`.
+    #[must_use]
+    pub const fn new(
+        store: Store,
+        hosts: HostIndex,
+        resting: Arc<Resting<LayerId>>,
+        settings: LockSettings,
+        metrics: LockMetrics,
+    ) -> Self {
+        Self {
+            store,
+            hosts,
+            resting,
+            settings,
+            metrics,
+        }
+    }
+
+    /// The layers there is room for, in order of service, each once.
+    fn with_room(&self, works: &[JobWork]) -> Vec<Wanted> {
+        let now = Instant::now();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut seen: HashSet<&LayerId> = HashSet::new();
+        for (index, work) in works.iter().enumerate() {
+            for layer in &work.layers {
+                if !seen.insert(&layer.id) {
+                    continue;
+                }
+                if self.resting.rests(&layer.id, now) {
+                    self.metrics.resting.inc();
+                    continue;
+                }
+                let frames = self.room(work, layer);
+                if frames > 0 {
+                    wanted.push(Wanted {
+                        work: index,
+                        layer: layer.id.clone(),
+                        frames,
+                    });
+                } else {
+                    self.metrics.no_room.inc();
+                }
+            }
+        }
+        wanted
+    }
+
+    fn room(&self, work: &JobWork, layer: &Layer) -> u32 {
+        let least = fit::least_cores(layer);
+        if work.job.headroom.cores.is_some_and(|rest| rest < least) {
+            return 0;
+        }
+        let waiting = u32::try_from(layer.waiting).unwrap_or(u32::MAX);
+        let at_most = waiting.min(self.settings.frames_per_layer);
+        let tags: Vec<Tag> = work.cluster.shared_tags(&layer.tags).cloned().collect();
+        let want = Want {
+            facility: &work.cluster.key.facility,
+            tags: &tags,
+            subscriptions: &work.job.headroom.subscriptions,
+            os: work.job.os.as_deref(),
+            layer,
+        };
+        let room = self.hosts.room(&want, at_most as usize);
+        u32::try_from(room).unwrap_or(at_most).min(at_most)
+    }
+
+    async fn lock(
+        &self,
+        works: &[JobWork],
+        part: &[Wanted],
+        out: &Outlet<LockedBatch<OpenBooking>>,
+    ) -> Verdict {
+        let ask: Vec<WantedLayer> = part
+            .iter()
+            .map(|wanted| WantedLayer {
+                layer: wanted.layer.clone(),
+                frames: wanted.frames,
+            })
+            .collect();
+        let (held, rows) = match self.store.lock_layers(&ask).await {
+            Ok(Some(locked)) => locked,
+            Ok(None) => {
+                self.metrics.skipped.inc_by(part.len() as u64);
+                return Verdict::Skip("nothing_to_lock");
+            }
+            Err(error) => {
+                works.iter().for_each(|work| work.ticket.fail());
+                return Verdict::RetryAfter(self.settings.rest, error.into());
+            }
+        };
+        self.metrics
+            .skipped
+            .inc_by(part.len().saturating_sub(rows.len()) as u64);
+        self.metrics
+            .batch_frames
+            .observe(rows.iter().map(|row| row.frames.len()).sum::<usize>() as f64);
+        let layers = join(works, part, rows);
+        match out.send(LockedBatch { held, layers }).await {
+            Ok(()) => Verdict::Done,
+            Err(closed) => closed.into(),
+        }
+    }
+}
+
+/// Gives each locked row back the turn and job it was wanted for.
+fn join(works: &[JobWork], part: &[Wanted], rows: Vec<LockedRow>) -> Vec<LockedLayer> {
+    let of_layer: HashMap<&LayerId, usize> = part
+        .iter()
+        .map(|wanted| (&wanted.layer, wanted.work))
+        .collect();
+    rows.into_iter()
+        .filter_map(|row| {
+            let work = of_layer
+                .get(&row.layer.id)
+                .and_then(|index| works.get(*index))?;
+            Some(LockedLayer {
+                cluster: work.cluster.clone(),
+                ticket: work.ticket.clone(),
+                job: work.job.clone(),
+                layer: row.layer,
+                frames: row.frames,
+            })
+        })
+        .collect()
+}
+
+impl BatchStage for LayerLock {
+    const NAME: &'static str = "layer_lock";
+    type In = JobWork;
+    type Out = LockedBatch<OpenBooking>;
+
+    fn max_batch(&self) -> usize {
+        self.settings.jobs
+    }
+
+    async fn handle(&self, works: Vec<JobWork>, out: &Outlet<Self::Out>) -> Verdict {
+        let wanted = self.with_room(&works);
+        if wanted.is_empty() {
+            return Verdict::Skip("no_room");
+        }
+        let mut verdict = Verdict::Skip("nothing_to_lock");
+        for part in share::parts(
+            &wanted,
+            self.settings.layers,
+            self.settings.frames,
+            |wanted| wanted.frames,
+        ) {
+            match self.lock(&works, part, out).await {
+                Verdict::Done => verdict = Verdict::Done,
+                Verdict::Skip(_) => {}
+                bad => return bad,
+            }
+        }
+        verdict
+    }
+}

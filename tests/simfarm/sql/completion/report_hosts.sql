@@ -1,0 +1,19 @@
+-- What a status report of every host that is up writes: it is alive, and what its procs leave free.
+WITH taken AS (
+    SELECT p.pk_host, sum(p.int_mem_reserved)::int8 AS mem, sum(p.int_gpu_mem_reserved)::int8 AS gpu_mem
+    FROM proc p
+    GROUP BY p.pk_host
+), locked AS MATERIALIZED (
+    SELECT hs.pk_host_stat, coalesce(t.mem, 0) AS mem, coalesce(t.gpu_mem, 0) AS gpu_mem
+    FROM host_stat hs
+    LEFT JOIN taken t ON t.pk_host = hs.pk_host
+    WHERE hs.str_state = 'UP'
+    ORDER BY hs.pk_host
+    FOR NO KEY UPDATE OF hs SKIP LOCKED
+)
+UPDATE host_stat hs
+SET ts_ping = current_timestamp,
+    int_mem_free = greatest(0, hs.int_mem_total - l.mem),
+    int_gpu_mem_free = greatest(0, hs.int_gpu_mem_total - l.gpu_mem)
+FROM locked l
+WHERE hs.pk_host_stat = l.pk_host_stat

@@ -1,0 +1,90 @@
+//! Tries a transaction again when the database says that this may help.
+//!
+//! Invariant: bounded. A fault that another try cannot cure is returned at once, and one that
+//! could be cured is returned after the last try.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often a transaction is begun before its error is believed.
+const TRIES: u32 = 12;
+/// The pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs `work` until it succeeds, fails for good, or has been tried often enough; `retried` counts
+/// the tries after the first.
+pub(crate) async fn with_retries<T, F>(
+    what: &'static str,
+    retried: &AtomicU64,
+    mut work: impl FnMut() -> F,
+) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        match work().await {
+            Err(error) if may_pass(&error) => {
+                retried.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(what, %error, "the transaction is tried again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            other => return other,
+        }
+    }
+    work().await
+}
+
+/// Deadlocks, serialization failures, row locks not to be had, and connections that broke.
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(fault) => fault.code().is_some_and(|code| {
+            matches!(
+                &*code,
+                "40P01" | "40001" | "55P03" | "57P01" | "57P02" | "57P03" | "53300"
+            ) || code.starts_with("08")
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken_pipe() -> sqlx::Error {
+        sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::BrokenPipe))
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_is_tried_again_and_counted() {
+        let (retried, mut calls) = (AtomicU64::new(0), 0);
+        let result = with_retries("test", &retried, || {
+            calls += 1;
+            std::future::ready(if calls < 3 {
+                Err(broken_pipe())
+            } else {
+                Ok(calls)
+            })
+        });
+        assert_eq!(result.await.unwrap(), 3);
+        assert_eq!(retried.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_statement_is_returned_at_once() {
+        let (retried, mut calls) = (AtomicU64::new(0), 0);
+        let result: Result<(), _> = with_retries("test", &retried, || {
+            calls += 1;
+            std::future::ready(Err(sqlx::Error::RowNotFound))
+        })
+        .await;
+        assert!(matches!(result, Err(sqlx::Error::RowNotFound)));
+        assert_eq!((calls, retried.load(Ordering::Relaxed)), (1, 0));
+    }
+}

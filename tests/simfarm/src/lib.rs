@@ -1,0 +1,9 @@
+//! A farm in a box: PostgreSQL, schema, seeding, simulated RQDs, audit.
+
+pub mod audit;
+pub mod completion;
+pub mod foreign;
+pub mod postgres;
+pub mod rqd;
+pub mod schema;
+pub mod seed;

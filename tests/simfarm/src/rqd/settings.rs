@@ -1,0 +1,172 @@
+//! What simulated hosts are like: how long frames run, what hosts have, what is wrong with them.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use cue_domain::{Centicores, Kib};
+
+/// How a farm of simulated RQDs behaves.
+#[derive(Clone, Debug)]
+pub struct SimRqdSettings {
+    /// How long frames run.
+    pub duration: FrameDuration,
+    /// Makes durations and memory of frames; the same seed gives a frame the same run.
+    pub seed: u64,
+    /// What hosts have. A host that is not listed has no bounds.
+    pub hosts: HashMap<String, SimHost>,
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// How many ends of frames can wait to be taken before frames have to go on running.
+    pub completions: NonZeroUsize,
+    /// Whether launch records keep the whole message; large farms need not.
+    pub keep_frames: bool,
+}
+
+impl Default for SimRqdSettings {
+    fn default() -> Self {
+        Self {
+            duration: FrameDuration::Never,
+            seed: 1,
+            hosts: HashMap::new(),
+            latency: Duration::ZERO,
+            completions: NonZeroUsize::MIN.saturating_add(1023),
+            keep_frames: true,
+        }
+    }
+}
+
+/// What a host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SimHost {
+    /// Cores, in centicores. A launch that needs more than what is left is refused.
+    pub cores: Centicores,
+    /// Memory, KiB. Only reported, as RQD does not check it at launch.
+    pub memory: Kib,
+}
+
+/// How long frames run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FrameDuration {
+    /// All equally long.
+    Fixed(Duration),
+    /// Anything between the two, equally likely.
+    Uniform(Duration, Duration),
+    /// Mostly short and sometimes long, as on real farms.
+    Exponential {
+        /// The mean of the uncut distribution.
+        mean: Duration,
+        /// No frame is longer.
+        max: Duration,
+    },
+    /// Until they are killed or finished by the test.
+    Never,
+}
+
+impl FrameDuration {
+    /// How long the frame runs; `None` is for ever. The same arguments give the same answer.
+    #[must_use]
+    pub fn of(&self, seed: u64, frame_id: &str) -> Option<Duration> {
+        let share = share(seed, frame_id);
+        match *self {
+            Self::Fixed(duration) => Some(duration),
+            Self::Uniform(a, b) => {
+                let (short, long) = (a.min(b), a.max(b));
+                Some(short + (long - short).mul_f64(share))
+            }
+            Self::Exponential { mean, max } => {
+                let factor = -(1.0 - share).ln();
+                Some(mean.mul_f64(factor).min(max))
+            }
+            Self::Never => None,
+        }
+    }
+}
+
+/// What is wrong with a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Refuses launches with ABORTED, as a host without room does.
+    RefuseForNow,
+    /// Refuses launches with INVALID_ARGUMENT, as a host does that cannot run the frame at all.
+    RefuseForGood,
+    /// Never answers any call, and does nothing.
+    Stall,
+    /// Launches, and then says UNAVAILABLE as if the answer had been lost. Other calls work.
+    DropReplyAfterLaunch,
+    /// Launches, and never answers. Other calls work.
+    StallAfterLaunch,
+    /// Says UNAVAILABLE to every call and does nothing. Its frames run on.
+    Vanish,
+}
+
+/// A number in [0, 1) that only the seed and the frame decide.
+pub(super) fn share(seed: u64, frame_id: &str) -> f64 {
+    // FNV-1a over the id, then the finishing steps of SplitMix64 to spread close ids apart.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ seed;
+    for byte in frame_id.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^= hash >> 31;
+    // 53 bits are what a double holds exactly.
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn all(duration: FrameDuration, seed: u64) -> Vec<Duration> {
+        (0..1000)
+            .filter_map(|n| duration.of(seed, &format!("frame-{n}")))
+            .collect()
+    }
+
+    #[test]
+    fn durations_are_decided_by_seed_and_frame() {
+        let uniform = FrameDuration::Uniform(SECOND, 3 * SECOND);
+        assert_eq!(all(uniform, 7), all(uniform, 7));
+        assert_ne!(all(uniform, 7), all(uniform, 8));
+    }
+
+    #[test]
+    fn durations_have_the_shape_they_are_named_for() {
+        assert!(
+            all(FrameDuration::Fixed(SECOND), 1)
+                .iter()
+                .all(|d| *d == SECOND)
+        );
+        assert!(all(FrameDuration::Never, 1).is_empty());
+
+        let uniform = all(FrameDuration::Uniform(SECOND, 3 * SECOND), 1);
+        assert!(uniform.iter().all(|d| (SECOND..3 * SECOND).contains(d)));
+        let mean = uniform.iter().sum::<Duration>() / 1000;
+        assert!(
+            (SECOND * 19 / 10..SECOND * 21 / 10).contains(&mean),
+            "{mean:?}"
+        );
+
+        let exponential = all(
+            FrameDuration::Exponential {
+                mean: SECOND,
+                max: 4 * SECOND,
+            },
+            1,
+        );
+        let mut sorted = exponential.clone();
+        sorted.sort_unstable();
+        let median = sorted[500];
+        assert!(
+            (SECOND * 6 / 10..SECOND * 8 / 10).contains(&median),
+            "{median:?}"
+        );
+        assert_eq!(sorted[999], 4 * SECOND);
+    }
+}
