@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Environment, Flag, Loaded, listing, load, reference};
+use crate::config::{Effective, Environment, Flag, Loaded, listing, load, reference};
 use crate::lifecycle::Exit;
 
 /// Books the frames of an OpenCue render farm.
@@ -34,6 +34,57 @@ pub enum Command {
         #[command(flatten)]
         overrides: Overrides,
     },
+    /// Show a running service in the terminal: its stages, queues and clusters.
+    Top {
+        /// Print one view as plain text and end.
+        #[arg(long)]
+        once: bool,
+        /// The service to look at.
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Say why a job, a layer or a frame does not run.
+    Why {
+        /// Its id, or its name: JOB, JOB/LAYER or JOB/FRAME.
+        what: String,
+        /// The service to ask; without it the one of the settings, and the database if that is away.
+        #[arg(long, value_name = "HOST:PORT")]
+        addr: Option<String>,
+        /// The settings.
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+}
+
+/// A running service.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+pub struct Whom {
+    /// The address of its admin server; without it, the one of the settings.
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: Option<String>,
+    /// The settings file (TOML); without it, the one that `CUE_CONFIG` names.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Whom {
+    /// Its address. The settings may be incomplete: only this one is read.
+    pub fn address(&self, environment: &dyn Environment) -> String {
+        if let Some(addr) = &self.addr {
+            return addr.clone();
+        }
+        admin_address(&load(self.config.as_deref(), environment, &[]))
+    }
+}
+
+/// Where the admin server of these settings listens, even if others of them are wrong.
+#[must_use]
+pub fn admin_address(loaded: &Loaded) -> String {
+    let is_addr = |entry: &&Effective| entry.setting.key == "admin.addr";
+    let entry = loaded.effective.iter().find(is_addr);
+    entry
+        .and_then(|entry| entry.value.clone())
+        .unwrap_or_default()
 }
 
 /// Settings given on the command line.
@@ -166,6 +217,7 @@ mod tests {
     fn overrides(line: &str) -> Overrides {
         match parse(words(line)).unwrap() {
             Command::Run(overrides) | Command::Config { overrides, .. } => overrides,
+            other => panic!("{other:?} has no overrides"),
         }
     }
 
@@ -187,6 +239,20 @@ mod tests {
         assert_eq!(settings.feed.ignore_tags, ["a", "b"]);
         assert_eq!(settings.feed.exit_when_idle.unwrap().get(), 3);
         assert_eq!(settings.rqd.port, 1);
+    }
+
+    #[test]
+    fn the_service_to_look_at_is_named_or_that_of_the_settings() {
+        let address = |line: &str| {
+            let environment =
+                BTreeMap::from([("CUE_ADMIN_ADDR".to_owned(), "127.0.0.1:7".to_owned())]);
+            match parse(words(line)).unwrap() {
+                Command::Top { whom, .. } => whom.address(&environment),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(address("cue-scheduler top --addr farm:9090"), "farm:9090");
+        assert_eq!(address("cue-scheduler top --once"), "127.0.0.1:7");
     }
 
     #[test]

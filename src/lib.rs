@@ -12,4 +12,7 @@ pub mod pipeline;
 pub mod service;
 pub mod start;
 pub mod telemetry;
-mod wiring;
+pub mod top;
+pub mod why;
+pub mod wiring;
+mod words;

@@ -1,12 +1,16 @@
 //! How the program ends: signals, and the exit code.
 //!
 //! The first SIGTERM or SIGINT stops the feed, and what has begun is finished. The second aborts.
+//! SIGUSR1 switches the details of the log on and off; SIGHUP has the clusters read again.
 //! Invariant: the exit code alone says what happened, so a supervisor needs no log to decide.
 
 use std::process::ExitCode;
 
+use cue_cluster_feed::{DatabaseGone, FeedHandle};
 use cue_flow::DrainReport;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::telemetry::LogFilter;
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub enum Exit {
     FailedStart,
     /// The settings or the command line are wrong; nothing was begun.
     BadSettings,
+    /// The database has been away for too long. A restart is safe, and goes on once it is back.
+    DatabaseGone,
     /// A stage has died, and the program with it. A restart is safe.
     StageDied,
     /// It was told to stop, and some work had not ended after the grace.
@@ -33,6 +39,7 @@ impl Exit {
             Self::Clean => 0,
             Self::FailedStart => 1,
             Self::BadSettings => 64,
+            Self::DatabaseGone => 69,
             Self::StageDied => 70,
             Self::Laggards => 75,
             Self::Aborted => 130,
@@ -49,8 +56,12 @@ impl From<Exit> for ExitCode {
 /// What a drain says about the exit. A stage that died is the cause of laggards, and comes first.
 #[must_use]
 pub fn exit_code(report: &DrainReport) -> Exit {
-    if report.fatal.is_some() {
-        Exit::StageDied
+    if let Some((_, error)) = &report.fatal {
+        if error.is::<DatabaseGone>() {
+            Exit::DatabaseGone
+        } else {
+            Exit::StageDied
+        }
     } else if report.laggards.is_empty() {
         Exit::Clean
     } else {
@@ -90,6 +101,39 @@ impl StopRequests for Signals {
     }
 }
 
+/// Switches the log to its details and back at each SIGUSR1. It ends only when the signal cannot be
+/// taken over.
+pub async fn toggle_details(filter: LogFilter) -> std::io::Error {
+    let mut asked = match signal(SignalKind::user_defined1()) {
+        Ok(asked) => asked,
+        Err(error) => return error,
+    };
+    loop {
+        if asked.recv().await.is_none() {
+            return std::io::Error::other("no more signals can be received");
+        }
+        match filter.toggle() {
+            Ok(filter) => tracing::info!(filter, "the log filter was switched by SIGUSR1"),
+            Err(error) => tracing::warn!(%error, "the log filter cannot be switched"),
+        }
+    }
+}
+
+/// Has the clusters read again at each SIGHUP. It ends only when the signal cannot be taken over.
+pub async fn reload_on_hangup(feed: FeedHandle) -> std::io::Error {
+    let mut asked = match signal(SignalKind::hangup()) {
+        Ok(asked) => asked,
+        Err(error) => return error,
+    };
+    loop {
+        if asked.recv().await.is_none() {
+            return std::io::Error::other("no more signals can be received");
+        }
+        tracing::info!("the clusters are read again, as asked by SIGHUP");
+        feed.reload_now();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +159,24 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_hangup_has_the_clusters_read_again() {
+        let feed = FeedHandle::default();
+        let mut listening = std::pin::pin!(reload_on_hangup(feed.clone()));
+        // From the first poll on the signal is taken over and does not end the process.
+        assert!(futures::poll!(listening.as_mut()).is_pending());
+        let command = format!("kill -HUP {}", std::process::id());
+        let sent = tokio::process::Command::new("sh")
+            .args(["-c", &command])
+            .status()
+            .await;
+        assert!(sent.unwrap().success());
+        tokio::select! {
+            error = listening => panic!("{error}"),
+            () = feed.reload_asked() => {}
+        }
+    }
+
     #[test]
     fn the_worst_of_a_drain_decides_the_exit() {
         for (laggards, fatal, exit) in [
@@ -128,11 +190,21 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_is_gone_is_no_stage_that_died() {
+        let gone = DrainReport {
+            laggards: vec!["dispatch"],
+            fatal: Some(("cluster_feed", DatabaseGone.into())),
+        };
+        assert_eq!(exit_code(&gone), Exit::DatabaseGone);
+    }
+
+    #[test]
     fn every_exit_has_its_own_code() {
         let exits = [
             (Exit::Clean, 0),
             (Exit::FailedStart, 1),
             (Exit::BadSettings, 64),
+            (Exit::DatabaseGone, 69),
             (Exit::StageDied, 70),
             (Exit::Laggards, 75),
             (Exit::Aborted, 130),

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cue_scheduler::cli::{self, Command, Overrides};
+use cue_scheduler::config::Loaded;
 use cue_scheduler::lifecycle::Exit;
-use cue_scheduler::{service, start};
+use cue_scheduler::{service, start, top, why};
 
 /// How long threads that cannot be stopped may hold up the end of the process.
 const RUNTIME_GRACE: Duration = Duration::from_secs(1);
@@ -33,6 +34,12 @@ fn main() -> ExitCode {
             )
             .unwrap_or(Exit::FailedStart)
         }
+        Ok(Command::Top { once, whom }) => look(&whom.address(&environment), once),
+        Ok(Command::Why {
+            what,
+            addr,
+            overrides,
+        }) => ask(&what, addr.as_deref(), &overrides.load(&environment)),
         Err(exit) => exit,
     };
     exit.into()
@@ -46,6 +53,46 @@ fn run(overrides: &Overrides, environment: &BTreeMap<String, String>) -> Exit {
             return Exit::BadSettings;
         }
     };
+    in_runtime(service::run(&settings, start::start))
+}
+
+fn look(address: &str, once: bool) -> Exit {
+    in_runtime(async {
+        let shown = if once {
+            top::once(address).await
+        } else {
+            top::watch(address).await
+        };
+        match shown {
+            Ok(()) => Exit::Clean,
+            Err(error) => {
+                eprintln!("{}", service::chain(&error));
+                Exit::FailedStart
+            }
+        }
+    })
+}
+
+/// Asks the named service, or else that of the settings, or else the database.
+fn ask(what: &str, addr: Option<&str>, loaded: &Loaded) -> Exit {
+    in_runtime(async {
+        let address = addr.map_or_else(|| cli::admin_address(loaded), str::to_owned);
+        let away = match why::ask_service(&address, what).await {
+            Ok(answer) => return why::tell(answer),
+            Err(error) => service::chain(&error),
+        };
+        match &loaded.settings {
+            _ if addr.is_some() => why::tell(Err(away)),
+            Ok(settings) => why::tell(why::ask_database(settings, what).await),
+            Err(faults) => {
+                eprintln!("{away}\nthe database cannot be asked instead: {faults}");
+                Exit::BadSettings
+            }
+        }
+    })
+}
+
+fn in_runtime(work: impl Future<Output = Exit>) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -56,7 +103,7 @@ fn run(overrides: &Overrides, environment: &BTreeMap<String, String>) -> Exit {
             return Exit::FailedStart;
         }
     };
-    let exit = runtime.block_on(service::run(&settings, start::start));
+    let exit = runtime.block_on(work);
     runtime.shutdown_timeout(RUNTIME_GRACE);
     exit
 }

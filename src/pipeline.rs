@@ -1,4 +1,4 @@
-//! The picture: five edges, six stages, two side loops.
+//! The picture: five edges, six stages, and the side loops.
 //!
 //! ```text
 //!              Turn            JobWork           LockedBatch         BookingPlan          Outcome
@@ -8,16 +8,18 @@
 //! ```
 //!
 //! There is no logic here: stages are made from settings and joined. Beside the line run
-//! `host_refresh`, which reads the farm's hosts into the index, and `settle`, which looks after
-//! launches whose outcome is not known yet.
+//! `active_scan`, which finds out for which clusters there is work; `host_refresh`, which reads the farm's hosts into the index; `settle`, which looks after launches
+//! whose outcome is not known yet; and `reconcile`, which finds bookings whose scheduler died before
+//! it launched them. With deferred accounting `accounts` runs as well, for one replica of all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cue_check_in::{CheckIn, CheckInMetrics, Refresh};
-use cue_cluster_feed::{ClusterFeed, FeedMetrics, TurnBook};
-use cue_dispatch::{Dispatch, DispatchMetrics, Settle};
+use cue_cluster_feed::{ClusterFeed, FeedHandle, FeedMetrics, TurnBook};
+use cue_dispatch::{Accounts, AccountsMetrics, Dispatch, DispatchMetrics, Reconcile, Settle};
+use cue_domain::LayerId;
 use cue_domain::resting::Resting;
 use cue_flow::{BatchStage, CpuStage, Flow, Meters, Stage};
 use cue_host_match::{HostMatch, MatchMetrics};
@@ -43,12 +45,16 @@ pub struct Pipeline {
     pub flow: Flow,
     /// When each cluster's turn is.
     pub book: TurnBook,
+    /// To have the clusters read again.
+    pub feed: FeedHandle,
     /// The hosts it may try.
     pub hosts: HostIndex,
     /// The database.
     pub store: Store,
     /// Looks after launches whose outcome is unknown.
     pub settle: Settle,
+    /// Layers that rest because a host refused to run them.
+    pub resting_layers: Arc<Resting<LayerId>>,
 }
 
 /// Why the pipeline could not be built.
@@ -79,63 +85,39 @@ impl Pipeline {
         let store = Store::connect(&wiring::store(settings), registry).await?;
         check_facility(&store, settings.feed.facility.as_deref()).await?;
         let hosts = HostIndex::new(wiring::index(settings));
-        let resting_layers = resting(LAYER_REST);
-        let returns = CheckInMetrics::new(registry)?;
-        let refresh = Refresh::new(
-            store.clone(),
-            hosts.clone(),
-            wiring::refresh(settings),
-            returns.clone(),
-        );
+        let matching = MatchMetrics::new(registry)?;
+        let returns = CheckInMetrics::new(registry, matching.wasted())?;
+        let how = wiring::refresh(settings);
+        let refresh = Refresh::new(store.clone(), hosts.clone(), how, returns.clone());
         refresh.once().await?;
 
-        let feed = ClusterFeed::new(
-            store.clone(),
-            wiring::feed(settings),
-            FeedMetrics::new(registry)?,
-        );
-        let fetch = JobFetch::new(
-            store.clone(),
-            wiring::fetch(settings),
-            FetchMetrics::new(registry)?,
-        );
-        let lock = LayerLock::new(
-            store.clone(),
-            hosts.clone(),
-            resting_layers.clone(),
-            wiring::lock(settings),
-            LockMetrics::new(registry)?,
-        );
-        let rules = Arc::new(wiring::fit_rules(settings));
-        let matching = HostMatch::new(hosts.clone(), rules, MatchMetrics::new(registry)?);
-        let dispatch = Dispatch::new(
-            store.clone(),
-            RqdClient::new(wiring::rqd(settings)),
-            wiring::dispatch(settings),
-            DispatchMetrics::new(registry)?,
-            resting_layers,
-        );
-        let check_in = CheckIn::new(hosts.clone(), returns, resting(HOST_REST));
-
-        let (book, settle) = (feed.book(), dispatch.settle());
+        let stages = Stages::new(&store, &hosts, (matching, returns), settings, registry)?;
+        let (book, settle) = (stages.feed.book(), stages.dispatch.settle());
+        let (feed, scan) = (stages.feed.handle(), stages.feed.scan());
+        let resting_layers = Arc::clone(&stages.resting_layers);
+        // Before the first turn, so that clusters without work get none.
+        scan.once().await?;
         let mut flow = Flow::new(Meters::new(registry)?);
-        let stages = Stages {
-            feed,
-            fetch,
-            lock,
-            matching,
-            dispatch,
-            check_in,
-        };
         stages.join(&mut flow, &settings.stages);
+        flow.tick(scan);
         flow.tick(refresh);
         flow.tick(settle.clone());
+        if !settings.booking.dry_run {
+            let age = wiring::forgotten_after(settings);
+            flow.tick(Reconcile::new(settle.clone(), age));
+        }
+        if let Some(how) = wiring::accounts(settings) {
+            let counted = AccountsMetrics::new(registry)?;
+            flow.tick(Accounts::new(store.clone(), how, counted));
+        }
         Ok(Self {
             flow,
             book,
+            feed,
             hosts,
             store,
             settle,
+            resting_layers,
         })
     }
 }
@@ -148,9 +130,38 @@ struct Stages {
     matching: HostMatch<OpenBooking>,
     dispatch: Dispatch,
     check_in: CheckIn,
+    resting_layers: Arc<Resting<LayerId>>,
 }
 
 impl Stages {
+    fn new(
+        store: &Store,
+        hosts: &HostIndex,
+        (matching, returns): (MatchMetrics, CheckInMetrics),
+        settings: &Settings,
+        registry: &Registry,
+    ) -> Result<Self, StartError> {
+        let (store, hosts) = (|| store.clone(), || hosts.clone());
+        let rules = Arc::new(wiring::fit_rules(settings));
+        let rqd = RqdClient::new(wiring::rqd(settings));
+        let resting_layers = resting(LAYER_REST);
+        let feeding = FeedMetrics::new(registry)?;
+        let fetching = FetchMetrics::new(registry)?;
+        let locking = LockMetrics::new(registry)?;
+        let dispatching = DispatchMetrics::new(registry)?;
+        let skip = resting_layers.clone();
+        let how = wiring::dispatch(settings);
+        Ok(Self {
+            feed: ClusterFeed::new(store(), wiring::feed(settings), feeding),
+            fetch: JobFetch::new(store(), wiring::fetch(settings), fetching),
+            lock: LayerLock::new(store(), hosts(), skip, wiring::lock(settings), locking),
+            matching: HostMatch::new(hosts(), rules, matching),
+            dispatch: Dispatch::new(store(), rqd, how, dispatching, resting_layers.clone()),
+            check_in: CheckIn::new(hosts(), returns, resting(HOST_REST)),
+            resting_layers,
+        })
+    }
+
     /// Opens the five edges and runs the stages, the last one first.
     fn join(self, flow: &mut Flow, width: &config::Stages) {
         let (to_fetch, turns) = flow.edge(JobFetch::NAME, width.job_fetch.queue);

@@ -6,16 +6,18 @@
 
 use std::time::Duration;
 
+use cue_cluster_feed::FeedHandle;
 use cue_flow::{BoxError, Flow};
 use futures::future::BoxFuture;
 use prometheus::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Admin, AdminError, Exhibits, Probe, Section, stages};
-use crate::config::Settings;
-use crate::lifecycle::{Exit, Signals, StopRequests, exit_code};
+use crate::admin::{Admin, AdminError, Exhibits, Levers, Probe, Section, stages};
+use crate::config::{LiveWidths, Settings};
+use crate::lifecycle::{Exit, Signals, StopRequests, exit_code, reload_on_hangup, toggle_details};
 use crate::telemetry::{self, TelemetryError, TelemetryGuard};
+use crate::why::Oracle;
 
 /// How long requests to the admin server may go on when the program ends.
 const ADMIN_GRACE: Duration = Duration::from_secs(2);
@@ -24,10 +26,14 @@ const ADMIN_GRACE: Duration = Duration::from_secs(2);
 pub struct Running {
     /// The stages.
     pub flow: Flow,
+    /// To have the clusters read again.
+    pub feed: FeedHandle,
     /// What must be well for the service to be ready.
     pub probes: Vec<Probe>,
     /// What `/status` shows besides the stages.
     pub sections: Vec<Section>,
+    /// Says why something does not run.
+    pub oracle: Option<Oracle>,
     /// What is left to do when the flow has drained. It is dropped if the program is aborted.
     pub finish: BoxFuture<'static, ()>,
 }
@@ -72,7 +78,10 @@ where
         }
     };
     let exit = match Signals::listen() {
-        Ok(signals) => supervise(settings, &guard, signals, build).await,
+        Ok(signals) => tokio::select! {
+            exit = supervise(settings, &guard, signals, build) => exit,
+            error = toggle_details(guard.filter()) => Err(StartError::Signals(error)),
+        },
         Err(error) => Err(StartError::Signals(error)),
     };
     let exit = exit.unwrap_or_else(|error| {
@@ -110,7 +119,18 @@ where
     };
     let mut server = AdminTask::default();
     if let Some(admin) = admin {
-        server.start(admin, registry, &running);
+        let levers = Levers::new(
+            settings.admin.token.clone(),
+            running.flow.control(),
+            LiveWidths::new(settings),
+            guard.filter(),
+        );
+        let exhibits = Exhibits {
+            dry_run: settings.booking.dry_run,
+            levers,
+            ..Exhibits::new(registry)
+        };
+        server.start(admin, exhibits, &running);
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -118,8 +138,13 @@ where
         dry_run = settings.booking.dry_run,
         "cue-scheduler is booking"
     );
-    let Running { flow, finish, .. } = running;
-    let exit = attend(flow, finish, stop, settings.lifecycle.shutdown_grace).await;
+    let Running {
+        flow, finish, feed, ..
+    } = running;
+    let exit = tokio::select! {
+        exit = attend(flow, finish, stop, settings.lifecycle.shutdown_grace) => exit,
+        error = reload_on_hangup(feed) => return Err(StartError::Signals(error)),
+    };
     server.end().await;
     Ok(exit)
 }
@@ -162,15 +187,15 @@ struct AdminTask {
 }
 
 impl AdminTask {
-    fn start(&mut self, admin: Admin, registry: Registry, running: &Running) {
-        tracing::info!(addr = %admin.address(), "the admin server listens");
-        let mut sections = vec![stages(running.flow.control())];
-        sections.extend_from_slice(&running.sections);
-        let exhibits = Exhibits {
-            registry,
-            probes: running.probes.clone(),
-            sections,
-        };
+    fn start(&mut self, admin: Admin, mut exhibits: Exhibits, running: &Running) {
+        tracing::info!(
+            addr = %admin.address(),
+            "the admin server listens, its page shows the pipeline live"
+        );
+        exhibits.probes.clone_from(&running.probes);
+        exhibits.oracle.clone_from(&running.oracle);
+        exhibits.sections.push(stages(running.flow.control()));
+        exhibits.sections.extend_from_slice(&running.sections);
         self.tasks.spawn(admin.serve(exhibits, self.stop.clone()));
     }
 
@@ -186,7 +211,8 @@ impl AdminTask {
 }
 
 /// An error with all its causes in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")

@@ -103,8 +103,10 @@ async fn live(manner: Manner, then_end: bool, requests: usize, grace: &str) -> (
         flow.stage(Worker { manner, begun }, one, inlet, Flow::last_outlet());
         Ok(Running {
             flow,
+            feed: FeedHandle::default(),
             probes: vec![],
             sections: vec![],
+            oracle: None,
             finish: Box::pin(async move { last.store(true, Ordering::Relaxed) }),
         })
     };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use cue_cluster_feed::{ClusterStatus, TurnBook};
+use cue_cluster_feed::{ClusterStatus, Phase, TurnBook};
 use cue_hosts::HostIndex;
+use cue_store::Store;
 use prometheus::Registry;
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use crate::admin::{Probe, Section};
 use crate::config::Settings;
 use crate::pipeline::{self, Pipeline};
 use crate::service::{Running, StartError};
+use crate::why::Oracle;
 
 /// How long unsettled launches are looked after once the pipeline has drained.
 const LAST_SETTLING: Duration = Duration::from_secs(10);
@@ -33,10 +35,13 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
     let Pipeline {
         flow,
         book,
+        feed,
         hosts,
         store,
         settle,
+        resting_layers,
     } = pipeline;
+    let oracle = Oracle::new(store.clone(), settings, Some(resting_layers));
     let probes = vec![
         Probe::new("database", {
             let store = store.clone();
@@ -50,9 +55,10 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
                 }
             }
         }),
+        breaker_probe(store.clone()),
         feed_probe(flow.stop_token()),
     ];
-    let sections = vec![clusters(book), farm(hosts)];
+    let sections = sections(book, hosts);
     let finish = async move {
         // Whatever the drain left open is given a last chance: what does not run waits again.
         match tokio::time::timeout(LAST_SETTLING, settle.once()).await {
@@ -67,9 +73,26 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
     };
     Ok(Running {
         flow,
+        feed,
         probes,
         sections,
+        oracle: Some(oracle),
         finish: Box::pin(finish),
+    })
+}
+
+/// It asks nobody: it says what the stages have found.
+fn breaker_probe(store: Store) -> Probe {
+    Probe::new("breaker", move || {
+        let outage = store.outage();
+        async move {
+            outage.map_or(Ok(()), |outage| {
+                Err(format!(
+                    "the database does not answer and is asked again in {} ms",
+                    outage.retry_in.as_millis()
+                ))
+            })
+        }
     })
 }
 
@@ -86,6 +109,12 @@ fn feed_probe(stop: cue_flow::StopToken) -> Probe {
     })
 }
 
+/// What there is to see of a pipeline besides its stages: the clusters and the hosts.
+#[must_use]
+pub fn sections(book: TurnBook, hosts: HostIndex) -> Vec<Section> {
+    vec![clusters(book), farm(hosts)]
+}
+
 fn clusters(book: TurnBook) -> Section {
     Section::new("clusters", move || {
         book.status().iter().map(cluster).collect()
@@ -93,14 +122,19 @@ fn clusters(book: TurnBook) -> Section {
 }
 
 fn cluster(status: &ClusterStatus) -> Value {
+    let (turn, due_in) = match status.phase {
+        Phase::Running => ("running", None),
+        Phase::Waiting(due) => ("waiting", Some(due)),
+        Phase::Asleep => ("asleep", None),
+    };
     json!({
         "name": status.cluster.to_string(),
         "facility": &*status.cluster.facility_name,
         "show": &*status.cluster.show_name,
         "kind": status.cluster.key.kind.label(),
         "tags": status.cluster.key.tags.iter().map(cue_domain::Tag::as_str).collect::<Vec<_>>(),
-        "turn": if status.due_in.is_some() { "waiting" } else { "running" },
-        "due_in_ms": status.due_in.map(|due| u64::try_from(due.as_millis()).unwrap_or(u64::MAX)),
+        "turn": turn,
+        "due_in_ms": due_in.map(|due| u64::try_from(due.as_millis()).unwrap_or(u64::MAX)),
         "last": status.last.map(|end| json!({
             "reason": end.reason(), "jobs": end.jobs, "layers": end.layers, "placed": end.placed,
             "booked": end.booked, "launched": end.launched, "refused": end.refused,

@@ -6,40 +6,68 @@ use std::time::Duration;
 
 use cue_check_in::RefreshSettings;
 use cue_cluster_feed::{ClusterRules, FeedSettings};
-use cue_dispatch::DispatchSettings;
+use cue_dispatch::{AccountsSettings, DispatchSettings};
 use cue_domain::Tag;
 use cue_domain::fit::FitRules;
-use cue_hosts::{IndexSettings, Saturation};
+use cue_domain::score::Weights;
+use cue_hosts::{Epvm, IndexSettings, Ranking, Saturation};
 use cue_job_fetch::FetchSettings;
 use cue_layer_lock::LockSettings;
 use cue_rqd::RqdSettings;
-use cue_store::{BookingRules, StoreSettings};
+use cue_store::{BookingRules, BreakerSettings, StoreSettings};
 
-use crate::config::Settings;
+use crate::config::{self, Accounting, Settings};
+
+/// Slack between the last moment of a live launch and the first at which it counts as forgotten.
+const FORGOTTEN_MARGIN: Duration = Duration::from_secs(2);
+
+/// How often in a row the database is left alone before the program ends, if it is to end at all.
+const MOST_OPENINGS: u32 = 10;
 
 /// How long a worker rests after the database failed it.
 const REST: Duration = Duration::from_secs(1);
 
-pub(crate) fn store(settings: &Settings) -> StoreSettings {
+/// How the store is to be opened.
+#[must_use]
+pub fn store(settings: &Settings) -> StoreSettings {
     let database = &settings.database;
     StoreSettings {
         url: database.url.reveal().to_owned(),
         pool: database.pool,
         acquire_timeout: database.acquire_timeout,
         statement_timeout: database.statement_timeout,
+        lock_timeout: database.lock_timeout,
         application_name: database.application_name.clone(),
         booking: BookingRules {
             memory_used_min: settings.booking.memory_reserved_min,
             update_stat_on_book: settings.booking.update_stat_on_book,
+        },
+        breaker: BreakerSettings {
+            failures: database.breaker_failures,
+            give_up_after: database.breaker_gives_up.then_some(MOST_OPENINGS),
+            ..BreakerSettings::default()
         },
     }
 }
 
 pub(crate) const fn index(settings: &Settings) -> IndexSettings {
     let matching = &settings.matching;
-    let strategy = Saturation {
-        core: matching.core_saturation,
-        memory: matching.memory_saturation,
+    let strategy = match matching.strategy {
+        config::Strategy::Saturation => Ranking::Saturation(Saturation {
+            core: matching.core_saturation,
+            memory: matching.memory_saturation,
+        }),
+        config::Strategy::Epvm => Ranking::Epvm(Epvm {
+            weights: Weights {
+                cores: matching.epvm_cores,
+                memory: matching.epvm_mem,
+                gpus: matching.epvm_gpus,
+                gpu_memory: matching.epvm_gpu_mem,
+                gpu_reservation: matching.epvm_gpu_count_reservation,
+                gpu_memory_reservation: matching.epvm_gpu_mem_reservation,
+            },
+            max_candidates: matching.epvm_max_candidates,
+        }),
     };
     IndexSettings {
         strategy,
@@ -96,21 +124,28 @@ pub(crate) fn feed(settings: &Settings) -> FeedSettings {
         reload: feed.cluster_reload,
         empty_rest: feed.empty_backoff,
         saturated_rest: feed.saturated_backoff,
+        scan: feed.scan,
+        productivity_bias: feed.productivity_bias,
         exit_when_idle: feed.exit_when_idle.map(|turns| u64::from(turns.get())),
         replica: crate::telemetry::replica(),
     }
 }
 
-pub(crate) fn fetch(settings: &Settings) -> FetchSettings {
+/// How job fetch works.
+#[must_use]
+pub fn fetch(settings: &Settings) -> FetchSettings {
     let fetch = &settings.fetch;
     FetchSettings {
         jobs: narrow(fetch.jobs_per_turn),
         layers: narrow(fetch.layers_per_turn),
+        frames: fetch.frames_per_turn.get() as u64,
         rest: REST,
     }
 }
 
-pub(crate) fn lock(settings: &Settings) -> LockSettings {
+/// How layer lock works.
+#[must_use]
+pub fn lock(settings: &Settings) -> LockSettings {
     let lock = &settings.lock;
     LockSettings {
         jobs: lock.batch_layers.get(),
@@ -121,14 +156,32 @@ pub(crate) fn lock(settings: &Settings) -> LockSettings {
     }
 }
 
-pub(crate) const fn dispatch(settings: &Settings) -> DispatchSettings {
+/// How dispatch works.
+#[must_use]
+pub const fn dispatch(settings: &Settings) -> DispatchSettings {
     let rqd = &settings.rqd;
     DispatchSettings {
         dry_run: settings.booking.dry_run,
         launches_in_flight: rqd.launches_in_flight.get(),
+        launch_deadline: settings.booking.launch_deadline,
         resolve_attempts: rqd.resolve_attempts,
         rest: REST,
     }
+}
+
+/// When a booking that no host report has named counts as forgotten: a process that lives begins
+/// its launch by the deadline, dials, and waits for the answer, all of it before that.
+pub(crate) fn forgotten_after(settings: &Settings) -> Duration {
+    let rqd = &settings.rqd;
+    settings.booking.launch_deadline + rqd.connect_timeout + rqd.request_timeout + FORGOTTEN_MARGIN
+}
+
+/// How the accountant works; none where Cuebot keeps the accounts of what ends.
+pub(crate) fn accounts(settings: &Settings) -> Option<AccountsSettings> {
+    let booking = &settings.booking;
+    (booking.accounting == Accounting::Deferred).then_some(AccountsSettings {
+        recompute: booking.recompute,
+    })
 }
 
 /// The settings' own bounds are far below what 32 bits hold.

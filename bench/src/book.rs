@@ -4,23 +4,18 @@
 //! scheduler each get a freshly seeded database that `ANALYZE` has not seen, in turn, several times;
 //! the figures are medians, and the ratio is of medians.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::ensure;
 use clap::Args;
-use cue_simfarm::postgres::Server;
-use cue_simfarm::seed::{FarmSpec, HostClass, Span, seed};
+use cue_simfarm::seed::{FarmSpec, HostClass, Span};
 use serde::Serialize;
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 
-use crate::dbtime::{self, DbTime};
-use crate::demo::database;
+use crate::dbtime::DbTime;
 use crate::floor;
-use crate::scheduler::{Scheduler, settings};
-
-/// Without progress for so long, a run is given up.
-const STUCK: Duration = Duration::from_secs(60);
+use crate::ground::Ground;
+use crate::scheduler::Scheduler;
+use crate::stats::Spread;
 
 /// What the benchmark can be told.
 #[derive(Clone, Debug, Args)]
@@ -113,90 +108,44 @@ enum Way {
 }
 
 async fn on_fresh_farm(spec: &FarmSpec, way: Way) -> anyhow::Result<Run> {
-    let (server, database): (Server, _) = database("cue_bench").await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(2)
-        .connect(database.url())
-        .await?;
-    let seeded = seed(&pool, spec, 1).await?;
-    let timed = dbtime::enable(&pool).await?;
-    let before = figures(&pool, timed).await?;
+    let ground = Ground::seeded(spec).await?;
+    let frames = ground.seeded.frames;
+    let before = ground.work().await?;
     let seconds = match way {
-        Way::Floor => floor::run(database.url()).await?.1.as_secs_f64(),
-        Way::Scheduler => schedule(database.url(), seeded.frames).await?,
+        Way::Floor => floor::run(ground.url()).await?.1.as_secs_f64(),
+        Way::Scheduler => schedule(ground.url(), frames, &[]).await?,
     };
-    let after = figures(&pool, timed).await?;
-    let booked: i64 = sqlx::query_scalar("SELECT count(*) FROM frame WHERE str_state = 'RUNNING'")
-        .fetch_one(&pool)
-        .await?;
-    ensure!(
-        u64::try_from(booked)? == seeded.frames,
-        "{booked} of {} frames were booked",
-        seeded.frames
-    );
-    let audit = cue_simfarm::audit::audit(&pool, None).await?;
-    ensure!(matches!(way, Way::Floor) || audit.is_ok(), "{audit}");
-    pool.close().await;
-    database.remove().await?;
-    drop(server);
+    let db = ground.work().await?.since(&before).all;
+    let booked = ground.frames_in("RUNNING").await?;
+    ensure!(booked == frames, "{booked} of {frames} frames were booked");
+    if matches!(way, Way::Scheduler) {
+        ground.ensure_sound(None).await?;
+    }
+    ground.close().await?;
     Ok(Run {
-        frames: seeded.frames,
+        frames,
         seconds,
-        db: after
-            .zip(before)
-            .map(|(after, before)| after.since(&before)),
+        db,
     })
 }
 
-async fn figures(pool: &PgPool, timed: bool) -> anyhow::Result<Option<DbTime>> {
-    Ok(if timed {
-        Some(dbtime::read(pool, None).await?)
-    } else {
-        None
-    })
-}
-
-/// Runs the scheduler until everything is booked; returns the seconds from its start.
-async fn schedule(url: &str, frames: u64) -> anyhow::Result<f64> {
-    let settings = settings(&[
-        ("CUE_DATABASE_URL", url.to_owned()),
-        ("CUE_DRY_RUN", "true".to_owned()),
-        ("CUE_HOST_STALE_AFTER", "0".to_owned()),
-        ("CUE_ADMIN_ADDR", "off".to_owned()),
-    ])?;
+/// Runs the scheduler with these settings until so many frames are booked; returns the seconds from
+/// its start.
+///
+/// # Errors
+/// It could not be started, got stuck, or did not end in good order.
+pub async fn schedule(url: &str, frames: u64, variables: &[(&str, String)]) -> anyhow::Result<f64> {
     let began = Instant::now();
-    let scheduler = Scheduler::start(settings).await?;
-    let mut ticks = tokio::time::interval(Duration::from_millis(5));
-    let mut last = (0.0, Instant::now());
-    let seconds = loop {
-        ticks.tick().await;
-        let booked = scheduler.counter("scheduler_frames_dispatched_total");
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "counts of frames are far below 2^52"
-        )]
-        if booked >= frames as f64 {
-            break began.elapsed().as_secs_f64();
-        }
-        if booked > last.0 {
-            last = (booked, Instant::now());
-        }
-        ensure!(
-            last.1.elapsed() < STUCK,
-            "nothing has been booked for {STUCK:?}: {booked} of {frames}"
-        );
-    };
-    let report = scheduler.pipeline.flow.drain(Duration::from_secs(10)).await;
-    ensure!(
-        report.laggards.is_empty() && report.fatal.is_none(),
-        "the scheduler did not end in good order: {report:?}"
-    );
-    scheduler.pipeline.store.close().await;
+    let scheduler = Scheduler::dry(url, variables).await?;
+    scheduler.booked_at_least(frames).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    scheduler.end().await?;
     Ok(seconds)
 }
 
 /// 300 jobs of 4 layers, one core a frame, on hosts of 64 cores that have room for all of them.
-fn farm(hosts: usize, frames: u64) -> FarmSpec {
+#[must_use]
+pub fn farm(hosts: usize, frames: u64) -> FarmSpec {
     let mut spec = FarmSpec {
         shows: 1,
         allocations: 1,
@@ -247,10 +196,10 @@ fn booking(runs: &[Run]) -> Booking {
             .iter()
             .map(|run| run.db.map(|db| of(&db) / run.frames as f64))
             .collect();
-        values.map(|values| median(&values))
+        values.map(|values| Spread::of(&values).median)
     };
     Booking {
-        frames_per_second: median(&rates),
+        frames_per_second: Spread::of(&rates).median,
         statements_per_frame: per_frame(|db| db.statements as f64),
         db_ms_per_frame: per_frame(|db| db.milliseconds),
         spread: (
@@ -258,12 +207,6 @@ fn booking(runs: &[Run]) -> Booking {
             rates.iter().copied().fold(0.0, f64::max),
         ),
     }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// The figures as a Markdown table.

@@ -1,6 +1,7 @@
 //! What the database itself says it was asked: `pg_stat_statements`, of one database.
 
 use anyhow::Context;
+use serde::Serialize;
 use sqlx::{PgPool, Row};
 
 /// Statements and their execution time.
@@ -21,6 +22,17 @@ impl DbTime {
             milliseconds: self.milliseconds - earlier.milliseconds,
         }
     }
+}
+
+/// The statement with the highest mean time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Slowest {
+    /// Its name.
+    pub name: String,
+    /// How often it ran.
+    pub calls: i64,
+    /// Mean execution time, milliseconds.
+    pub mean_ms: f64,
 }
 
 /// Makes the figures readable, if the server has the extension loaded. `false` if it has not.
@@ -61,4 +73,30 @@ pub async fn read(pool: &PgPool, only: Option<&[String]>) -> anyhow::Result<DbTi
         statements: row.try_get("calls")?,
         milliseconds: row.try_get("ms")?,
     })
+}
+
+/// Of the scheduler's statements of these names, the one with the highest mean execution time.
+///
+/// # Errors
+/// The database did not answer.
+pub async fn slowest(pool: &PgPool, names: &[String]) -> anyhow::Result<Option<Slowest>> {
+    let row = sqlx::query(
+        "SELECT name, calls::bigint AS calls, mean_exec_time AS ms
+         FROM pg_stat_statements s
+         JOIN pg_database d ON d.oid = s.dbid
+         JOIN unnest($1::text[]) AS name ON s.query LIKE '-- ' || name || ': %'
+         WHERE d.datname = current_database()
+         ORDER BY mean_exec_time DESC LIMIT 1",
+    )
+    .bind(names)
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| {
+        Ok(Slowest {
+            name: row.try_get("name")?,
+            calls: row.try_get("calls")?,
+            mean_ms: row.try_get("ms")?,
+        })
+    })
+    .transpose()
 }

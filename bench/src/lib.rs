@@ -3,16 +3,46 @@
 pub mod book;
 pub mod dbtime;
 pub mod demo;
+pub mod fill;
 pub mod floor;
+pub mod ground;
+pub mod grow;
+pub mod index;
 pub mod scheduler;
+pub mod stages;
+pub mod stats;
+pub mod steady;
+pub mod wake;
+pub mod yard;
 
-/// Logs warnings to standard error, or what `CUE_LOG` asks for.
+/// Logs like [`logging`], and exports traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` points. Finish what
+/// it returns, so that the last spans are exported.
+///
+/// # Errors
+/// A setting is refused.
+pub fn telemetry() -> anyhow::Result<cue_scheduler::telemetry::TelemetryGuard> {
+    // The database is not looked at here, but every settings have one.
+    let nowhere = ("CUE_DATABASE_URL", "postgres://localhost/none".to_owned());
+    let mut settings = scheduler::settings(&[nowhere])?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a program of its own, and this is where it reads its environment"
+    )]
+    if std::env::var_os("CUE_LOG").is_none() {
+        "warn".clone_into(&mut settings.logging.filter);
+    }
+    let guard = cue_scheduler::telemetry::init(&settings.telemetry, &settings.logging)?;
+    Ok(guard)
+}
+
+/// Logs warnings to standard error, or what `CUE_LOG` asks for. Slow statements are none: seeding
+/// has them, and the figures tell of the others.
 pub fn logging() {
     #[expect(
         clippy::disallowed_methods,
         reason = "a program of its own, and this is where it reads its environment"
     )]
-    let filter = std::env::var("CUE_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let filter = std::env::var("CUE_LOG").unwrap_or_else(|_| "warn,sqlx::query=error".to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

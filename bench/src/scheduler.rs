@@ -1,11 +1,18 @@
 //! The scheduler, run in this process on a database.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use cue_scheduler::config::{self, Settings};
 use cue_scheduler::pipeline::Pipeline;
 use prometheus::Registry;
+
+/// Without progress for so long, a run is given up.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// How long what is under way may take to end.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// A scheduler that runs.
 pub struct Scheduler {
@@ -17,14 +24,15 @@ pub struct Scheduler {
     pub settings: Settings,
 }
 
-/// Settings for a benchmark: the given variables over the caller's own `CUE_*` ones, so that every
-/// benchmark can be run with any setting changed.
+/// Settings for a benchmark: the given variables over the caller's own `CUE_*` and `OTEL_*` ones, so
+/// that every benchmark can be run with any setting changed.
 ///
 /// # Errors
 /// A setting is refused.
 pub fn settings(variables: &[(&str, String)]) -> anyhow::Result<Settings> {
     let mut environment: BTreeMap<String, String> = std::env::vars()
-        .filter(|(name, _)| name.starts_with("CUE_") && !name.starts_with("CUE_SIMFARM"))
+        .filter(|(name, _)| name.starts_with("CUE_") || name.starts_with("OTEL_"))
+        .filter(|(name, _)| !name.starts_with("CUE_SIMFARM"))
         .collect();
     environment.extend(
         variables
@@ -51,6 +59,61 @@ impl Scheduler {
             registry,
             settings,
         })
+    }
+
+    /// Starts it for a dry run on the database at `url`, with these settings besides.
+    ///
+    /// # Errors
+    /// It cannot start.
+    pub async fn dry(url: &str, variables: &[(&str, String)]) -> anyhow::Result<Self> {
+        let mut all = vec![
+            ("CUE_DATABASE_URL", url.to_owned()),
+            ("CUE_DRY_RUN", "true".to_owned()),
+            ("CUE_HOST_STALE_AFTER", "0".to_owned()),
+            ("CUE_ADMIN_ADDR", "off".to_owned()),
+        ];
+        all.extend_from_slice(variables);
+        Self::start(settings(&all)?).await
+    }
+
+    /// Waits until it has booked so many frames.
+    ///
+    /// # Errors
+    /// Nothing has been booked for a minute.
+    pub async fn booked_at_least(&self, frames: u64) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let mut last = (0.0, Instant::now());
+        loop {
+            ticks.tick().await;
+            let booked = self.counter("scheduler_frames_dispatched_total");
+            if booked >= crate::stats::count(frames) {
+                return Ok(());
+            }
+            if booked > last.0 {
+                last = (booked, Instant::now());
+            }
+            ensure!(
+                last.1.elapsed() < STUCK,
+                "nothing has been booked for {STUCK:?}: {booked} of {frames}"
+            );
+        }
+    }
+
+    /// Ends it: what is under way is finished, what is open is settled.
+    ///
+    /// # Errors
+    /// It did not end in good order.
+    pub async fn end(self) -> anyhow::Result<()> {
+        let report = self.pipeline.flow.drain(GRACE).await;
+        ensure!(
+            report.laggards.is_empty() && report.fatal.is_none(),
+            "the scheduler did not end in good order: {report:?}"
+        );
+        tokio::time::timeout(GRACE, self.pipeline.settle.once())
+            .await
+            .context("open launches could not be settled in time")??;
+        self.pipeline.store.close().await;
+        Ok(())
     }
 
     /// The sum of a counter over its labels; 0 when there is none of that name.

@@ -1,10 +1,14 @@
-//! The admin server: metrics, health and status over HTTP.
+//! The admin server: a live page, metrics, health and status over HTTP.
 //!
-//! It only looks: no request changes anything. Invariants: it has no login and listens on the
-//! loopback address unless told otherwise; a probe that hangs cannot hang an answer; the server never
-//! stops the program, and is stopped after it, so that a drain can be watched.
+//! Invariants: it listens on the loopback address unless told otherwise, and looking needs no login;
+//! only who has the token of the settings can change something, and without one nobody can; a probe
+//! that hangs cannot hang an answer; the server never stops the program, and is stopped after it, so
+//! that a drain can be watched.
 
 mod health;
+mod levers;
+pub mod live;
+mod page;
 mod routes;
 mod status;
 
@@ -18,7 +22,10 @@ use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::why::Oracle;
+
 pub use health::Probe;
+pub use levers::Levers;
 pub use status::{Section, stages};
 
 /// What the server shows.
@@ -29,6 +36,30 @@ pub struct Exhibits {
     pub probes: Vec<Probe>,
     /// What `/status` shows besides version and uptime.
     pub sections: Vec<Section>,
+    /// The name of this process among the replicas.
+    pub replica: String,
+    /// Whether frames are booked without being launched.
+    pub dry_run: bool,
+    /// What may be changed.
+    pub levers: Levers,
+    /// Says why something does not run.
+    pub oracle: Option<Oracle>,
+}
+
+impl Exhibits {
+    /// The metrics and nothing else yet.
+    #[must_use]
+    pub fn new(registry: prometheus::Registry) -> Self {
+        Self {
+            registry,
+            probes: Vec::new(),
+            sections: Vec::new(),
+            replica: crate::telemetry::replica(),
+            dry_run: false,
+            levers: Levers::none(),
+            oracle: None,
+        }
+    }
 }
 
 /// Why the server could not start.
@@ -62,14 +93,23 @@ impl Admin {
         self.address
     }
 
-    /// Answers requests until `stop`, then finishes those under way.
+    /// Answers requests until `stop`, then finishes those under way. It also makes the samples that
+    /// the live page shows.
     pub async fn serve(self, exhibits: Exhibits, stop: CancellationToken) -> std::io::Result<()> {
+        let newest = live::Newest::new(stop.clone());
         let shown = Arc::new(routes::Shown {
             exhibits,
             started: Instant::now(),
+            newest,
         });
-        axum::serve(self.listener, routes::router(shown))
+        let sampler = live::Sampler::new(Arc::clone(&shown));
+        let serve = axum::serve(self.listener, routes::router(Arc::clone(&shown)))
             .with_graceful_shutdown(async move { stop.cancelled().await })
-            .await
+            .into_future();
+        tokio::pin!(serve);
+        tokio::select! {
+            served = &mut serve => served,
+            () = shown.newest.keep(sampler) => serve.await,
+        }
     }
 }

@@ -1,26 +1,44 @@
 //! The paths of the admin server and what each answers.
 //!
-//! Invariant: every answer but the metrics is JSON, also those to a wrong path or method.
+//! Invariant: every answer but the page, its events and the metrics is JSON, also those to a wrong
+//! path or method.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum::{Json, Router};
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::{Map, Value, json};
 
-use super::{Exhibits, health};
+use super::levers::Denied;
+use super::live::Newest;
+use super::{Exhibits, health, page};
 
 /// The paths that answer, as told to whoever asks for another.
-const PATHS: [&str; 4] = ["/metrics", "/healthz", "/readyz", "/status"];
+const PATHS: [&str; 9] = [
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/status",
+    "/",
+    "/events",
+    "/stages/{name}",
+    "/log",
+    "/why/{*name}",
+];
+
+/// What a request to change something may hold, in bytes.
+const LARGEST_BODY: usize = 4096;
 
 pub(super) struct Shown {
     pub(super) exhibits: Exhibits,
     pub(super) started: Instant,
+    pub(super) newest: Newest,
 }
 
 pub(super) fn router(shown: Arc<Shown>) -> Router {
@@ -29,9 +47,18 @@ pub(super) fn router(shown: Arc<Shown>) -> Router {
         .route(PATHS[1], get(healthz))
         .route(PATHS[2], get(readyz))
         .route(PATHS[3], get(status))
+        .route(PATHS[4], get(page::page))
+        .route(PATHS[5], get(events))
+        .route(PATHS[6], put(set_workers))
+        .route(PATHS[7], put(set_filter))
+        .route(PATHS[8], get(why))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .fallback(|| refuse(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(|| {
-            refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered")
+            refuse(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path does not answer this method: look with GET, change with PUT",
+            )
         })
         .with_state(shown)
 }
@@ -71,10 +98,67 @@ async fn status(State(shown): State<Arc<Shown>>) -> Json<Value> {
         "uptime_seconds".to_owned(),
         shown.started.elapsed().as_secs().into(),
     );
+    body.insert("replica".to_owned(), shown.exhibits.replica.clone().into());
+    body.insert("dry_run".to_owned(), shown.exhibits.dry_run.into());
     for section in &shown.exhibits.sections {
         body.insert(section.name.to_owned(), (section.show)());
     }
     Json(Value::Object(body))
+}
+
+async fn events(State(shown): State<Arc<Shown>>) -> Response {
+    match shown.newest.watch() {
+        Some(samples) => samples,
+        None => {
+            let body = json!({ "error": "too many are watching already, close another page" });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}
+
+async fn why(State(shown): State<Arc<Shown>>, Path(name): Path<String>) -> Response {
+    let Some(oracle) = &shown.exhibits.oracle else {
+        return told(
+            StatusCode::NOT_FOUND,
+            "this service has no database to ask".to_owned(),
+        );
+    };
+    match oracle.ask(&name).await {
+        Ok(Some(answer)) => Json(json!({
+            "subject": answer.subject,
+            "layer": answer.layer,
+            "sentence": answer.sentence,
+        }))
+        .into_response(),
+        Ok(None) => told(StatusCode::NOT_FOUND, crate::why::unknown(&name)),
+        Err(error) => told(
+            StatusCode::SERVICE_UNAVAILABLE,
+            crate::service::chain(&error),
+        ),
+    }
+}
+
+fn told(code: StatusCode, error: String) -> Response {
+    (code, Json(json!({ "error": error }))).into_response()
+}
+
+async fn set_workers(
+    State(shown): State<Arc<Shown>>,
+    Path(stage): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Denied> {
+    let levers = &shown.exhibits.levers;
+    levers.set_workers(&headers, &stage, &body).map(Json)
+}
+
+async fn set_filter(
+    State(shown): State<Arc<Shown>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Denied> {
+    let levers = &shown.exhibits.levers;
+    levers.set_filter(&headers, &body).map(Json)
 }
 
 async fn refuse(code: StatusCode, reason: &'static str) -> (StatusCode, Json<Value>) {

@@ -1,12 +1,13 @@
 //! The admin server, and how the program ends.
 //!
-//! Invariant: the admin server listens on the loopback address unless told otherwise, because it has
-//! no login.
+//! Invariant: the admin server listens on the loopback address unless told otherwise, because looking
+//! needs no login. Changing something needs the token, and without one nothing can be changed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::rules::{Form, Rule, duration};
+use super::rules::{Form, Rule, duration, optional, secret};
+use super::secret::Secret;
 use super::topic::topic;
 
 topic! {
@@ -14,6 +15,8 @@ topic! {
     Admin in "admin" {
         /// Where metrics, health and status are served; port 0 takes any free port.
         addr: Option<SocketAddr> = Some("127.0.0.1:9090"), "CUE_ADMIN_ADDR", listen();
+        /// Whoever has this token may change workers and the log filter of the running service; without it, nobody.
+        token: Option<Secret> = None, "CUE_ADMIN_TOKEN", optional(secret());
     }
 }
 

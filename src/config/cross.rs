@@ -4,10 +4,11 @@
 //! reported about a value nobody gave.
 
 use super::fault::Fault;
-use super::{Database, Lock, Matching, Rqd, Stages};
+use super::{Accounting, Booking, Database, Lock, Matching, Rqd, Stages};
 
-/// The side loops that use a connection each: clusters, hosts, resolution, and one for health.
-const SIDE_LOOPS: usize = 4;
+/// The side loops that use a connection each: clusters, the scan for work, hosts, launches whose
+/// outcome is unknown, bookings that were forgotten, and one for health.
+const SIDE_LOOPS: usize = 6;
 
 /// Everything that can be wrong between the topics.
 pub(super) struct Topics<'a> {
@@ -15,6 +16,7 @@ pub(super) struct Topics<'a> {
     pub(super) database: Option<&'a Database>,
     pub(super) lock: Option<&'a Lock>,
     pub(super) matching: Option<&'a Matching>,
+    pub(super) booking: Option<&'a Booking>,
     pub(super) rqd: Option<&'a Rqd>,
 }
 
@@ -22,7 +24,10 @@ impl Topics<'_> {
     /// Adds what is wrong to `faults`.
     pub(super) fn check(&self, faults: &mut Vec<Fault>) {
         if let (Some(stages), Some(database)) = (self.stages, self.database) {
-            faults.extend(pool_covers_stages(stages, database));
+            let accounting = self
+                .booking
+                .map_or(Accounting::Current, |booking| booking.accounting);
+            faults.extend(pool_covers_stages(stages, database, accounting));
         }
         if let Some(lock) = self.lock {
             faults.extend(frames_fit_batch(lock));
@@ -44,7 +49,13 @@ impl Topics<'_> {
 
 /// A batch keeps its connection from the lock to the commit, also while it waits in a queue. A pool
 /// smaller than that would make the stages wait for each other.
-fn pool_covers_stages(stages: &Stages, database: &Database) -> Option<Fault> {
+pub(super) fn pool_covers_stages(
+    stages: &Stages,
+    database: &Database,
+    accounting: Accounting,
+) -> Option<Fault> {
+    // The accountant counts on a connection of the pool; the one it listens on is its own.
+    let accountant = usize::from(accounting == Accounting::Deferred);
     let needs = [
         ("job_fetch.workers", stages.job_fetch.workers.get()),
         ("layer_lock.workers", stages.layer_lock.workers.get()),
@@ -52,7 +63,7 @@ fn pool_covers_stages(stages: &Stages, database: &Database) -> Option<Fault> {
         ("host_match.workers", stages.host_match.workers.get()),
         ("dispatch.queue", stages.dispatch.queue.get()),
         ("dispatch.workers", stages.dispatch.workers.get()),
-        ("side loops", SIDE_LOOPS),
+        ("side loops", SIDE_LOOPS + accountant),
     ];
     let sum: usize = needs.iter().map(|(_, count)| count).sum();
     let pool = usize::try_from(database.pool).unwrap_or(usize::MAX);

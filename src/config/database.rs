@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::rules::{Form, Rule, duration, number, text};
+use super::rules::{Form, Rule, duration, flag, number, text};
 use super::secret::{Secret, mask_url};
 use super::topic::topic;
 
@@ -22,6 +22,13 @@ topic! {
         /// How long one statement may run before the database ends it.
         statement_timeout: Duration = Some("30s"), "CUE_DATABASE_STATEMENT_TIMEOUT",
             duration(Duration::from_millis(100)..=Duration::from_secs(3600));
+        /// How long a booking may wait for a row that somebody else holds before it is given up.
+        lock_timeout: Duration = Some("5s"), "CUE_DATABASE_LOCK_TIMEOUT",
+            duration(Duration::from_millis(10)..=Duration::from_secs(300));
+        /// After how many failures in a row the database is left alone for a while.
+        breaker_failures: u32 = Some("5"), "CUE_DATABASE_BREAKER_FAILURES", number(1..=1000);
+        /// Whether the program ends when the database has been left alone ten times in a row; else it keeps trying.
+        breaker_gives_up: bool = Some("true"), "CUE_DATABASE_BREAKER_GIVES_UP", flag();
         /// The name under which the connections show in `pg_stat_activity`.
         application_name: String = Some("cue-scheduler"), "CUE_DATABASE_APPLICATION_NAME", name();
     }

@@ -5,7 +5,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use super::rules::{count, duration, list, number_or_never, optional, text};
+use super::rules::{count, duration, flag, list, number_or_never, optional, text};
 use super::topic::topic;
 
 topic! {
@@ -18,6 +18,11 @@ topic! {
         /// How often the set of clusters is read again.
         cluster_reload: Duration = Some("30s"), "CUE_CLUSTER_RELOAD",
             duration(Duration::from_millis(100)..=Duration::from_secs(3600));
+        /// How often the farm is scanned for work; more seldom when that takes long, so that at most a tenth of the time goes into it.
+        scan: Duration = Some("250ms"), "CUE_ACTIVE_SCAN",
+            duration(Duration::from_millis(10)..=Duration::from_secs(60));
+        /// Whether, of clusters whose turns are due at the same moment, the one that booked last goes first.
+        productivity_bias: bool = Some("true"), "CUE_PRODUCTIVITY_BIAS", flag();
         /// How long a cluster rests after a turn that found no job.
         empty_backoff: Duration = Some("3s"), "CUE_EMPTY_BACKOFF",
             duration(Duration::from_millis(1)..=Duration::from_secs(600));
@@ -28,7 +33,7 @@ topic! {
         manual_tags_chunk: NonZeroUsize = Some("50"), "CUE_MANUAL_TAGS_CHUNK", count(1000);
         /// How many host-name tags of a show make one cluster.
         hostname_tags_chunk: NonZeroUsize = Some("50"), "CUE_HOSTNAME_TAGS_CHUNK", count(1000);
-        /// After how many rounds over all clusters without work the program ends by itself.
+        /// After how many turns and scans in a row without jobs the program ends by itself.
         exit_when_idle: Option<NonZeroU32> = Some("0"), "CUE_EXIT_WHEN_IDLE",
             number_or_never(1_000_000);
     }
@@ -38,9 +43,11 @@ topic! {
     /// How much one turn takes.
     Fetch in "fetch" {
         /// How many jobs a turn takes at most.
-        jobs_per_turn: NonZeroUsize = Some("20"), "CUE_JOBS_PER_TURN", count(1000);
+        jobs_per_turn: NonZeroUsize = Some("100"), "CUE_JOBS_PER_TURN", count(1000);
         /// How many layers a turn takes at most, over all its jobs.
-        layers_per_turn: NonZeroUsize = Some("100"), "CUE_LAYERS_PER_TURN", count(10_000);
+        layers_per_turn: NonZeroUsize = Some("400"), "CUE_LAYERS_PER_TURN", count(10_000);
+        /// How many waiting frames a turn takes on; a new job of higher priority waits for one turn.
+        frames_per_turn: NonZeroUsize = Some("4000"), "CUE_FRAMES_PER_TURN", count(1_000_000);
     }
 }
 

@@ -15,6 +15,7 @@ mod environment;
 mod fault;
 mod feed;
 mod file;
+mod live;
 mod logging;
 mod matching;
 mod reader;
@@ -33,11 +34,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use admin::{Admin, Lifecycle};
-pub use booking::Booking;
+pub use booking::{Accounting, Booking};
 pub use database::Database;
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Origin};
 pub use feed::{Feed, Fetch, Lock};
+pub use live::LiveWidths;
 pub use logging::{Format, Logging};
 pub use matching::{Matching, Strategy};
 pub use reader::{Effective, Flag, Setting};
@@ -45,7 +47,7 @@ pub use reference::{listing, reference};
 pub use rqd::Rqd;
 pub use rules::Form;
 pub use secret::Secret;
-pub use stages::{Stages, Width};
+pub use stages::{MOST_WORKERS, Stages, Width};
 pub use telemetry::{Protocol, Sampler, Telemetry};
 
 use reader::{Reader, Sources};
@@ -132,6 +134,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         database: database.as_ref(),
         lock: lock.as_ref(),
         matching: matching.as_ref(),
+        booking: booking.as_ref(),
         rqd: rqd.as_ref(),
     };
     topics.check(&mut reader.faults);

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use cue_domain::Kib;
 
+use super::secret::Secret;
+
 /// How a value is written in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -99,6 +101,14 @@ pub(super) fn flag() -> Rule<bool> {
     })
 }
 
+/// What something counts: a number with or without a fraction.
+pub(super) fn weight() -> Rule<f64> {
+    let range = 0.0..=1e6;
+    Rule::new(Form::Number, "a number from 0 to 1000000", move |text| {
+        text.parse().ok().filter(|number| range.contains(number))
+    })
+}
+
 /// A time with a unit.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> Rule<Duration> {
     let (from, to) = range.clone().into_inner();
@@ -144,6 +154,15 @@ pub(super) fn text() -> Rule<String> {
     Rule::new(Form::Text, "a text", |text| {
         (!text.is_empty()).then(|| text.to_owned())
     })
+}
+
+/// A text that is never shown.
+pub(super) fn secret() -> Rule<Secret> {
+    let mut rule = Rule::new(Form::Text, "a text, which is never shown", |text| {
+        (!text.is_empty()).then(|| Secret::new(text))
+    });
+    rule.mask = |_| "***".to_owned();
+    rule
 }
 
 /// Texts separated by commas; blanks around each are trimmed and empty ones are left out.

@@ -32,7 +32,8 @@ pub struct Stages {
     pub check_in: Width,
 }
 
-const MOST_WORKERS: usize = 256;
+/// Workers a stage can have at most.
+pub const MOST_WORKERS: usize = 256;
 const LONGEST_QUEUE: usize = 10_000;
 
 impl Stages {
@@ -61,6 +62,18 @@ impl Stages {
             dispatch: dispatch?,
             check_in: check_in?,
         })
+    }
+
+    /// The width of the stage of this name; the feed has none.
+    pub(super) fn width_mut(&mut self, stage: &str) -> Option<&mut Width> {
+        match stage {
+            "job_fetch" => Some(&mut self.job_fetch),
+            "layer_lock" => Some(&mut self.layer_lock),
+            "host_match" => Some(&mut self.host_match),
+            "dispatch" => Some(&mut self.dispatch),
+            "check_in" => Some(&mut self.check_in),
+            _ => None,
+        }
     }
 }
 

@@ -1,8 +1,12 @@
-//! Where traces go. The variables are OpenTelemetry's own.
+//! Where traces go. The variables are OpenTelemetry's own, but for two that it has no word for.
 //!
-//! Invariant: without an endpoint nothing is exported and nothing is buffered for export.
+//! The sampler speaks of ordinary turns only: those that were slow or failed are kept besides, as
+//! `keep_slow` and `keep_failed` say. Invariant: without an endpoint nothing is exported and nothing
+//! is buffered for export.
 
-use super::rules::{Form, Rule, choice, elements, flag, optional, text};
+use std::time::Duration;
+
+use super::rules::{Form, Rule, choice, duration_or_never, elements, flag, optional, text};
 use super::topic::topic;
 
 /// How spans are sent.
@@ -10,7 +14,12 @@ use super::topic::topic;
 pub enum Protocol {
     /// OTLP in gRPC.
     Grpc,
+    /// OTLP as protobuf messages in HTTP requests.
+    Http,
 }
+
+const PROTOCOLS: [(&str, Protocol); 2] =
+    [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
 
 /// Which traces are recorded, in the words of OpenTelemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +45,18 @@ topic! {
         endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_ENDPOINT", optional(endpoint());
         /// How spans are sent.
         protocol: Protocol = Some("grpc"), "OTEL_EXPORTER_OTLP_PROTOCOL",
-            choice(&[("grpc", Protocol::Grpc)]);
+            choice(&PROTOCOLS);
         /// The name of this service in traces.
         service_name: String = Some("cue-scheduler"), "OTEL_SERVICE_NAME", text();
-        /// Which traces are recorded.
+        /// Which turns are traced; a ratio is about those that are neither slow nor failed.
         sampler: Sampler = Some("parentbased_always_on"), "OTEL_TRACES_SAMPLER", choice(&SAMPLERS);
-        /// The share of traces that a sampler with a ratio records; without it, all.
+        /// The share of turns that a sampler with a ratio traces; without it, all.
         sampler_arg: Option<f64> = None, "OTEL_TRACES_SAMPLER_ARG", optional(ratio());
+        /// Turns that took so long are traced whatever a ratio says.
+        keep_slow: Option<Duration> = Some("1s"), "CUE_TRACE_KEEP_SLOW",
+            duration_or_never(Duration::from_millis(1)..=Duration::from_secs(3600));
+        /// Whether turns in which something failed are traced whatever a ratio says.
+        keep_failed: bool = Some("true"), "CUE_TRACE_KEEP_FAILED", flag();
         /// Attributes that every span of this process carries.
         resource_attributes: Vec<(String, String)> = Some(""), "OTEL_RESOURCE_ATTRIBUTES",
             attributes();
@@ -61,7 +75,7 @@ const SAMPLERS: [(&str, Sampler); 6] = [
 ];
 
 fn endpoint() -> Rule<String> {
-    let allowed = "an `http://` address of an OTLP gRPC port, such as `http://localhost:4317`";
+    let allowed = "an `http://` address of an OTLP port, such as `http://localhost:4317`";
     Rule::new(Form::Text, allowed, |text| {
         let place = text.strip_prefix("http://")?;
         (!place.is_empty() && text.parse::<axum::http::Uri>().is_ok()).then(|| text.to_owned())

@@ -16,13 +16,13 @@ impl Counts {
         Self {
             traces: vector(
                 "scheduler_traces_total",
-                "Traces of turns by what became of them: kept, no_work, evicted.",
-                "outcome",
+                "Traces of turns by what became of them: kept, no_work, not_sampled, evicted.",
+                ("outcome", &["kept", "no_work", "not_sampled", "evicted"]),
             ),
             spans: vector(
                 "scheduler_spans_exported_total",
                 "Spans given to the exporter by what came of it: ok, failed.",
-                "result",
+                ("result", &["ok", "failed"]),
             ),
         }
     }
@@ -42,9 +42,15 @@ impl Counts {
     }
 }
 
-fn vector(name: &str, help: &str, label: &str) -> IntCounterVec {
+/// Counters by a label, all of them at zero from the start.
+fn vector(name: &str, help: &str, (label, values): (&str, &[&str])) -> IntCounterVec {
     match IntCounterVec::new(Opts::new(name, help), &[label]) {
-        Ok(counters) => counters,
+        Ok(counters) => {
+            for value in values {
+                counters.with_label_values(&[*value]).reset();
+            }
+            counters
+        }
         // Names, help and label are the literals above, and they are well formed.
         Err(error) => unreachable!("{name}: {error}"),
     }

@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler as Sdk, SdkTracerProvider, SpanExporter,
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter,
 };
 
 use super::counts::Counts;
 use super::resource::resource;
-use super::tail::{Limits, TailFilter};
+use super::sampler::Head;
+use super::tail::{Keep, Limits, TailFilter};
 use super::watched::Watched;
-use crate::config::{Sampler, Telemetry};
+use crate::config::Telemetry;
 
 /// How many ended spans may wait for the exporter; those that do not fit are left out.
 const QUEUE: usize = 16_384;
@@ -37,22 +38,14 @@ pub(super) fn provider<E: SpanExporter + 'static>(
     let queue = BatchSpanProcessor::builder(Watched::new(exporter, counts.clone()))
         .with_batch_config(batches)
         .build();
+    let keep = Keep {
+        slow: telemetry.keep_slow,
+        failed: telemetry.keep_failed,
+    };
+    let tail = TailFilter::new(queue, keep, Limits::default(), counts.clone());
     SdkTracerProvider::builder()
-        .with_sampler(sampler(telemetry))
+        .with_sampler(Head::new(telemetry))
         .with_resource(resource(telemetry))
-        .with_span_processor(TailFilter::new(queue, Limits::default(), counts.clone()))
+        .with_span_processor(tail)
         .build()
-}
-
-fn sampler(telemetry: &Telemetry) -> Sdk {
-    let share = Sdk::TraceIdRatioBased(telemetry.sampler_arg.unwrap_or(1.0));
-    let parent_based = |root| Sdk::ParentBased(Box::new(root));
-    match telemetry.sampler {
-        Sampler::AlwaysOn => Sdk::AlwaysOn,
-        Sampler::AlwaysOff => Sdk::AlwaysOff,
-        Sampler::TraceIdRatio => share,
-        Sampler::ParentBasedAlwaysOn => parent_based(Sdk::AlwaysOn),
-        Sampler::ParentBasedAlwaysOff => parent_based(Sdk::AlwaysOff),
-        Sampler::ParentBasedTraceIdRatio => parent_based(share),
-    }
 }

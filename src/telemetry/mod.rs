@@ -5,12 +5,15 @@
 //! 1. The filter of the log never takes a span out of a trace.
 //! 2. A collector that is slow, away or broken never stops or slows booking: spans wait in a bounded
 //!    queue on a thread of their own, and what does not fit is left out.
-//! 3. A turn that found no work makes no trace.
+//! 3. A turn that found no work makes no trace; of the others, those that failed or were slow always
+//!    make one.
 
 mod counts;
 mod export;
 mod logs;
+mod otlp;
 mod resource;
+mod sampler;
 mod tail;
 mod watched;
 
@@ -20,7 +23,6 @@ mod tests;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 use tracing::Subscriber;
@@ -33,13 +35,11 @@ use tracing_subscriber::{Layer, Registry};
 use crate::config::{Logging, Telemetry};
 use counts::Counts;
 
+pub use logs::{DETAILED, FilterError, LogFilter};
 pub use resource::replica;
 
 /// How long the end of the program waits for the last spans to be exported.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long one export may take.
-const EXPORT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The crates of this workspace: their spans are exported, those of libraries are not.
 const OUR_CRATES: &str = "cue_";
@@ -75,11 +75,12 @@ pub enum TelemetryError {
 pub struct TelemetryGuard {
     provider: Option<SdkTracerProvider>,
     counts: Counts,
+    filter: LogFilter,
 }
 
 /// Sets up logs and traces for the whole process. Call it once, inside the runtime.
 pub fn init(telemetry: &Telemetry, logging: &Logging) -> Result<TelemetryGuard, TelemetryError> {
-    let exporter = otlp(telemetry)?;
+    let exporter = otlp::exporter(telemetry)?;
     let (subscriber, guard) = subscriber(telemetry, logging, exporter, std::io::stderr)?;
     tracing::subscriber::set_global_default(subscriber)?;
     // The client that calls hosts writes the trace into its requests with this propagator.
@@ -99,7 +100,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let counts = Counts::new();
-    let mut layers = vec![logs::layer(logging, writer)?];
+    let (lines, filter) = logs::layer(logging, writer)?;
+    let mut layers = vec![lines];
     let provider = exporter.map(|exporter| export::provider(telemetry, exporter, &counts));
     if let Some(provider) = &provider {
         let layer = tracing_opentelemetry::layer()
@@ -112,7 +114,11 @@ where
             .with_filter(Targets::new().with_target(OUR_CRATES, LevelFilter::INFO));
         layers.push(Box::new(layer));
     }
-    let guard = TelemetryGuard { provider, counts };
+    let guard = TelemetryGuard {
+        provider,
+        counts,
+        filter,
+    };
     Ok((Registry::default().with(layers), guard))
 }
 
@@ -120,6 +126,12 @@ impl TelemetryGuard {
     /// Adds the numbers about traces to the metrics.
     pub fn register(&self, registry: &prometheus::Registry) -> Result<(), prometheus::Error> {
         self.counts.register(registry)
+    }
+
+    /// The filter of the log, to change it while the program runs.
+    #[must_use]
+    pub fn filter(&self) -> LogFilter {
+        self.filter.clone()
     }
 
     /// Exports what is left, for a few seconds at most.
@@ -147,17 +159,4 @@ impl TelemetryGuard {
             provider.force_flush().unwrap();
         }
     }
-}
-
-fn otlp(telemetry: &Telemetry) -> Result<Option<Otlp>, TelemetryError> {
-    let Some(endpoint) = telemetry.endpoint.clone().filter(|_| !telemetry.disabled) else {
-        return Ok(None);
-    };
-    Otlp::builder()
-        .with_tonic()
-        .with_endpoint(&endpoint)
-        .with_timeout(EXPORT_LIMIT)
-        .build()
-        .map(Some)
-        .map_err(|source| TelemetryError::Exporter { endpoint, source })
 }

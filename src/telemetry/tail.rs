@@ -1,10 +1,12 @@
-//! Keeps the spans of a turn back until the turn has ended, and drops those of turns without work.
+//! Keeps the spans of a turn back until the turn has ended, and drops those of turns nobody wants.
 //!
-//! Whether a turn found work is known only when its root ends, and by then its children have ended
-//! long ago. So they wait here. Invariants:
+//! Whether a turn found work, failed or was slow is known only when its root ends, and by then its
+//! children have ended long ago. So they wait here. Invariants:
 //!
-//! 1. The memory is bounded in traces and in spans a trace. A trace with many spans has found work, so
-//!    it is let through at once; when there are too many traces, the oldest is dropped and counted.
+//! 1. The memory is bounded, in traces and in spans. A trace with many spans has found work: if it was
+//!    chosen it is let through at once. One that was not chosen waits longer, and is let through too
+//!    when it is too large to wait, for it may be one to keep. When there are too many traces, the
+//!    oldest is dropped and counted.
 //! 2. A trace is let through whole or not at all: a late span of a dropped trace is dropped too.
 //! 3. Spans that belong to no turn pass.
 
@@ -12,7 +14,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::trace::{Span as _, SpanId, TraceContextExt as _, TraceId};
+use opentelemetry::trace::{Span as _, SpanContext, SpanId, Status, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -21,18 +23,29 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use super::counts::Counts;
 
 /// The name of the root span of a turn.
-const ROOT: &str = "turn";
+pub(super) const ROOT: &str = "turn";
 
 /// The attribute of the root that says how the turn went, and its value for no work.
 const OUTCOME: (&str, &str) = ("turn.outcome", "no_jobs");
+
+/// Which turns are kept although they were not chosen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    /// Those that took so long; `None` is none.
+    pub(super) slow: Option<Duration>,
+    /// Those in which something failed.
+    pub(super) failed: bool,
+}
 
 /// How much is kept back at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// How many traces.
     pub(super) traces: usize,
-    /// How many spans of one trace.
+    /// How many spans of one trace that was chosen.
     pub(super) spans: usize,
+    /// How many spans of one trace that was not chosen.
+    pub(super) unchosen: usize,
     /// How many dropped traces are remembered, for their late spans.
     pub(super) gone: usize,
 }
@@ -42,6 +55,7 @@ impl Default for Limits {
         Self {
             traces: 1024,
             spans: 64,
+            unchosen: 2048,
             gone: 1024,
         }
     }
@@ -56,10 +70,10 @@ pub(super) struct TailFilter<P> {
 }
 
 impl<P> TailFilter<P> {
-    pub(super) fn new(next: P, limits: Limits, counts: Counts) -> Self {
+    pub(super) fn new(next: P, keep: Keep, limits: Limits, counts: Counts) -> Self {
         Self {
             next,
-            held: Mutex::new(Held::new(limits)),
+            held: Mutex::new(Held::new(keep, limits)),
             counts,
         }
     }
@@ -74,8 +88,11 @@ impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
         let parent = context.span().span_context().clone();
         let is_root = !parent.is_valid() || parent.is_remote();
         if is_root && span.exported_data().is_some_and(|data| data.name == ROOT) {
-            let trace = span.span_context().trace_id();
-            if self.with_held(|held| held.open(trace)) {
+            let (trace, chosen) = (
+                span.span_context().trace_id(),
+                span.span_context().is_sampled(),
+            );
+            if self.with_held(|held| held.open(trace, chosen)) {
                 self.counts.traces("evicted").inc();
             }
         }
@@ -88,7 +105,7 @@ impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
             self.counts.traces(outcome).inc();
         }
         for span in fate.pass {
-            self.next.on_end(span);
+            self.next.on_end(sampled(span));
         }
     }
 
@@ -99,7 +116,7 @@ impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
     /// A turn that has not ended by now never will: what is known of it is worth keeping.
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         for span in self.with_held(Held::empty) {
-            self.next.on_end(span);
+            self.next.on_end(sampled(span));
         }
         self.next.shutdown_with_timeout(timeout)
     }
@@ -119,14 +136,24 @@ struct Fate {
 #[derive(Debug)]
 enum Trace {
     /// Spans wait for their root.
-    Waiting(Vec<SpanData>),
+    Waiting(Waiting),
     /// The trace is known to be worth keeping.
     Kept,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    spans: Vec<SpanData>,
+    /// Whether the sampler wants it.
+    chosen: bool,
+    /// Whether a span of it failed.
+    failed: bool,
 }
 
 /// The traces under way, oldest first, and the ids of those dropped lately.
 #[derive(Debug)]
 struct Held {
+    keep: Keep,
     limits: Limits,
     traces: HashMap<TraceId, Trace>,
     order: VecDeque<TraceId>,
@@ -135,8 +162,9 @@ struct Held {
 }
 
 impl Held {
-    fn new(limits: Limits) -> Self {
+    fn new(keep: Keep, limits: Limits) -> Self {
         Self {
+            keep,
             limits,
             traces: HashMap::new(),
             order: VecDeque::new(),
@@ -146,12 +174,13 @@ impl Held {
     }
 
     /// Begins to hold a trace; true if another had to be dropped for it.
-    fn open(&mut self, trace: TraceId) -> bool {
-        if self
-            .traces
-            .insert(trace, Trace::Waiting(Vec::new()))
-            .is_none()
-        {
+    fn open(&mut self, trace: TraceId, chosen: bool) -> bool {
+        let waiting = Trace::Waiting(Waiting {
+            spans: Vec::new(),
+            chosen,
+            failed: false,
+        });
+        if self.traces.insert(trace, waiting).is_none() {
             self.order.push_back(trace);
         }
         if self.order.len() <= self.limits.traces {
@@ -173,41 +202,30 @@ impl Held {
         if is_root && span.name == ROOT {
             return self.end_root(id, span);
         }
-        match self.traces.get_mut(&id) {
-            Some(Trace::Waiting(spans)) if spans.len() < self.limits.spans => {
-                spans.push(span);
-                Fate::default()
-            }
-            Some(trace @ Trace::Waiting(_)) => {
-                let mut pass = match std::mem::replace(trace, Trace::Kept) {
-                    Trace::Waiting(spans) => spans,
-                    Trace::Kept => Vec::new(),
-                };
-                pass.push(span);
-                Fate {
-                    pass,
-                    outcome: None,
-                }
-            }
-            None if self.gone.contains(&id) => Fate::default(),
-            Some(Trace::Kept) | None => Fate {
-                pass: vec![span],
-                outcome: None,
-            },
+        let pass = match self.traces.get_mut(&id) {
+            Some(trace @ Trace::Waiting(_)) => trace.wait(span, self.limits),
+            None if self.gone.contains(&id) => Vec::new(),
+            Some(Trace::Kept) | None => vec![span],
+        };
+        Fate {
+            pass,
+            outcome: None,
         }
     }
 
     fn end_root(&mut self, id: TraceId, root: SpanData) -> Fate {
         self.order.retain(|other| *other != id);
         let mut pass = match self.traces.remove(&id) {
-            Some(Trace::Waiting(_)) if found_no_work(&root) => {
-                self.bury(id);
-                return Fate {
-                    pass: Vec::new(),
-                    outcome: Some("no_work"),
-                };
+            Some(Trace::Waiting(waiting)) => {
+                if let Some(outcome) = self.unwanted(&waiting, &root) {
+                    self.bury(id);
+                    return Fate {
+                        pass: Vec::new(),
+                        outcome: Some(outcome),
+                    };
+                }
+                waiting.spans
             }
-            Some(Trace::Waiting(spans)) => spans,
             None if self.gone.contains(&id) => return Fate::default(),
             Some(Trace::Kept) | None => Vec::new(),
         };
@@ -216,6 +234,22 @@ impl Held {
             pass,
             outcome: Some("kept"),
         }
+    }
+
+    /// Why a turn that has ended is not worth keeping, if it is not.
+    fn unwanted(&self, waiting: &Waiting, root: &SpanData) -> Option<&'static str> {
+        let failed = waiting.failed || has_failed(root);
+        if found_no_work(root) && !failed {
+            return Some("no_work");
+        }
+        let took = root.end_time.duration_since(root.start_time).ok();
+        let is_slow = self
+            .keep
+            .slow
+            .zip(took)
+            .is_some_and(|(slow, took)| took >= slow);
+        let is_kept = waiting.chosen || is_slow || (self.keep.failed && failed);
+        (!is_kept).then_some("not_sampled")
     }
 
     fn bury(&mut self, trace: TraceId) {
@@ -234,11 +268,52 @@ impl Held {
         self.traces
             .drain()
             .flat_map(|(_, trace)| match trace {
-                Trace::Waiting(spans) => spans,
+                Trace::Waiting(waiting) => waiting.spans,
                 Trace::Kept => Vec::new(),
             })
             .collect()
     }
+}
+
+impl Trace {
+    /// Adds a span to those that wait, and lets all of them go if they are too many.
+    fn wait(&mut self, span: SpanData, limits: Limits) -> Vec<SpanData> {
+        let Self::Waiting(waiting) = self else {
+            return vec![span];
+        };
+        waiting.failed |= has_failed(&span);
+        waiting.spans.push(span);
+        let most = if waiting.chosen {
+            limits.spans
+        } else {
+            limits.unchosen
+        };
+        if waiting.spans.len() <= most {
+            return Vec::new();
+        }
+        let pass = std::mem::take(&mut waiting.spans);
+        *self = Self::Kept;
+        pass
+    }
+}
+
+/// What is kept counts as sampled: the queue behind takes nothing else.
+fn sampled(mut span: SpanData) -> SpanData {
+    let context = &span.span_context;
+    if !context.is_sampled() {
+        span.span_context = SpanContext::new(
+            context.trace_id(),
+            context.span_id(),
+            context.trace_flags().with_sampled(true),
+            context.is_remote(),
+            context.trace_state().clone(),
+        );
+    }
+    span
+}
+
+fn has_failed(span: &SpanData) -> bool {
+    matches!(span.status, Status::Error { .. })
 }
 
 fn found_no_work(root: &SpanData) -> bool {

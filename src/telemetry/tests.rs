@@ -9,13 +9,15 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::*;
 use crate::config::{Format, Protocol, Sampler};
 
-fn telemetry() -> Telemetry {
+pub(super) fn telemetry() -> Telemetry {
     Telemetry {
         endpoint: None,
         protocol: Protocol::Grpc,
         service_name: "farm".to_owned(),
         sampler: Sampler::ParentBasedAlwaysOn,
         sampler_arg: None,
+        keep_slow: None,
+        keep_failed: true,
         resource_attributes: vec![("site".to_owned(), "a".to_owned())],
         disabled: false,
     }
@@ -158,7 +160,7 @@ async fn a_collector_that_is_away_costs_a_count_and_a_log_line() {
         endpoint: Some(format!("http://{address}")),
         ..telemetry()
     };
-    let exporter = otlp(&away).unwrap();
+    let exporter = otlp::exporter(&away).unwrap();
     assert!(exporter.is_some());
     let (subscriber, guard) = subscriber(
         &away,
@@ -210,6 +212,6 @@ async fn nothing_is_exported_without_an_endpoint_or_when_disabled() {
         ..telemetry()
     };
     for settings in [telemetry(), disabled] {
-        assert!(otlp(&settings).unwrap().is_none());
+        assert!(otlp::exporter(&settings).unwrap().is_none());
     }
 }

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cue_bench::book::{self, BookOptions};
+use cue_bench::{book, fill, grow, index, stages, steady, wake};
+use serde::Serialize;
 
 /// Benchmarks of the scheduler on databases of their own.
 #[derive(Debug, Parser)]
@@ -16,20 +17,37 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Book frames in a dry run, against bulk SQL without a scheduler
-    Book(BookOptions),
+    Book(book::BookOptions),
+    /// Fill a cold farm, launches included
+    Fill(fill::FillOptions),
+    /// Keep a full farm full while its frames end at a given rate
+    Steady(steady::SteadyOptions),
+    /// Launch jobs on an idle farm, one at a time
+    Wake(wake::WakeOptions),
+    /// Book on larger and larger farms
+    Grow(grow::GrowOptions),
+    /// Each stage alone, and the pipeline with other numbers of workers
+    Stages(stages::StagesOptions),
+    /// The host index alone, with several threads
+    Index(index::IndexOptions),
+    /// Book a part of a seeded database (what `grow` calls)
+    #[command(hide = true)]
+    GrowChild(grow::ChildOptions),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     cue_bench::logging();
-    let Cli {
-        what: What::Book(options),
-    } = Cli::parse();
-    let done = book::run(&options).await.and_then(|rows| {
-        eprintln!("{}", book::table(&rows));
-        println!("{}", serde_json::to_string_pretty(&rows)?);
-        Ok(())
-    });
+    let done = match Cli::parse().what {
+        What::Book(options) => say(book::run(&options).await, |rows| book::table(rows)),
+        What::Fill(options) => say(fill::run(&options).await, fill::table),
+        What::Steady(options) => say(steady::run(&options).await, |rows| steady::table(rows)),
+        What::Wake(options) => say(wake::run(&options).await, wake::table),
+        What::Grow(options) => say(grow::run(&options).await, |rows| grow::table(rows)),
+        What::Stages(options) => say(stages::run(&options).await, stages::table),
+        What::Index(options) => say(index::run(&options), |rows| index::table(rows)),
+        What::GrowChild(options) => say(grow::book(&options).await, |_| String::new()),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -37,4 +55,17 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn say<R: Serialize>(
+    result: anyhow::Result<R>,
+    table: impl FnOnce(&R) -> String,
+) -> anyhow::Result<()> {
+    let result = result?;
+    let table = table(&result);
+    if !table.is_empty() {
+        eprintln!("{table}");
+    }
+    println!("{}", serde_json::to_string_pretty(&result)?);
+    Ok(())
 }

@@ -8,8 +8,16 @@ use cue_bench::demo::{self, Options};
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    cue_bench::logging();
-    match demo::run(&options).await {
+    let telemetry = match cue_bench::telemetry() {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("the demo cannot start: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ran = demo::run(&options).await;
+    telemetry.finish().await;
+    match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

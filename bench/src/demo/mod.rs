@@ -8,6 +8,7 @@ mod watch;
 use std::time::Instant;
 
 use cue_scheduler::admin::{Admin, Exhibits, stages};
+use cue_scheduler::start::sections;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -47,14 +48,18 @@ pub async fn run(options: &Options) -> anyhow::Result<bool> {
     let scheduler = Scheduler::start(settings).await?;
     let stop = CancellationToken::new();
     let mut serving = JoinSet::new();
-    let exhibits = Exhibits {
-        registry: scheduler.registry.clone(),
-        probes: Vec::new(),
-        sections: vec![stages(scheduler.pipeline.flow.control())],
+    let pipeline = &scheduler.pipeline;
+    let mut exhibits = Exhibits {
+        dry_run: scheduler.settings.booking.dry_run,
+        ..Exhibits::new(scheduler.registry.clone())
     };
+    exhibits.sections.push(stages(pipeline.flow.control()));
+    exhibits
+        .sections
+        .extend(sections(pipeline.book.clone(), pipeline.hosts.clone()));
     serving.spawn(admin.serve(exhibits, stop.clone()));
     eprintln!(
-        "the scheduler is booking; http://{address}/metrics and http://{address}/status while it runs"
+        "the scheduler is booking; watch it at http://{address}/ (also /metrics and /status) while it runs"
     );
 
     let seen = watch::watch(&farm, &scheduler, began, options.quiet).await?;

@@ -7,8 +7,8 @@ use clap::Parser;
 
 /// A render farm in a box, scheduled end to end: PostgreSQL, simulated hosts, the six stages.
 ///
-/// Everything is started for the occasion and gone afterwards. Any CUE_* setting of the scheduler
-/// can be given in the environment.
+/// Everything is started for the occasion and gone afterwards. Any CUE_* or OTEL_* setting of the
+/// scheduler can be given in the environment.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "demo", version)]
 pub struct Options {

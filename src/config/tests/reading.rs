@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Origin, Secret};
+use crate::config::{Origin, Protocol, Secret};
 
 #[test]
 fn defaults_and_a_database_are_enough() {
@@ -169,13 +169,27 @@ fn a_password_is_in_no_fault_and_no_debug_output() {
 #[test]
 fn a_pool_too_small_for_the_stages_is_refused_with_the_sum() {
     let pairs = |pool| [("CUE_DATABASE_POOL", pool), ("CUE_DISPATCH_WORKERS", "10")];
-    assert!(with(&pairs("22")).settings.is_ok());
-    let text = with(&pairs("21")).settings.unwrap_err().to_string();
-    assert!(text.contains("database.pool = 21 "), "{text}");
+    assert!(with(&pairs("24")).settings.is_ok());
+    let text = with(&pairs("23")).settings.unwrap_err().to_string();
+    assert!(text.contains("database.pool = 23 "), "{text}");
     assert!(
-        text.contains("need 22 connections (2 job_fetch.workers + "),
+        text.contains("need 24 connections (2 job_fetch.workers + "),
         "{text}"
     );
+}
+
+#[test]
+fn deferred_accounting_needs_one_more_connection() {
+    let allowed = |accounting, pool: u32| {
+        let pool = pool.to_string();
+        let pairs = [
+            ("CUE_DATABASE_POOL", pool.as_str()),
+            ("CUE_ACCOUNTING", accounting),
+        ];
+        with(&pairs).settings.is_ok()
+    };
+    let least = |accounting| (1..100).find(|pool| allowed(accounting, *pool)).unwrap();
+    assert_eq!(least("deferred"), least("current") + 1);
 }
 
 #[test]
@@ -234,17 +248,20 @@ fn telemetry_reads_the_names_of_open_telemetry() {
             "OTEL_RESOURCE_ATTRIBUTES",
             "site=a, deployment.environment=b",
         ),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
         ("OTEL_SOMETHING_OF_THE_LIBRARY", "x"),
     ])
     .settings
     .unwrap();
     let telemetry = settings.telemetry;
     assert_eq!(telemetry.endpoint.as_deref(), Some("http://collector:4317"));
+    assert_eq!(telemetry.protocol, Protocol::Http);
     assert_eq!(telemetry.sampler_arg, Some(0.25));
     assert_eq!(telemetry.resource_attributes.len(), 2);
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("CUE_TRACE_KEEP_SLOW", "soon"),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
         ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
         ("OTEL_RESOURCE_ATTRIBUTES", "novalue"),

@@ -60,7 +60,7 @@ impl Stage for CheckIn {
             } else if returned.booked > 0 {
                 self.resting.forgive(&id);
             }
-            self.metrics.returned(returned.placed, returned.booked);
+            self.metrics.returned(&returned);
             self.hosts.check_in(returned.lease, returned.idle);
         }
         Verdict::Done

@@ -1,11 +1,13 @@
 //! What check-in counts.
 
+use cue_domain::messages::Returned;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Check-in's metrics.
 #[derive(Clone, Debug)]
 pub struct CheckInMetrics {
     outcome: IntCounterVec,
+    wasted: IntCounterVec,
     pub(crate) refreshes: IntCounterVec,
     pub(crate) hosts: IntGaugeVec,
     pub(crate) idle_cores: IntGauge,
@@ -13,11 +15,11 @@ pub struct CheckInMetrics {
 }
 
 impl CheckInMetrics {
-    /// Registers them.
+    /// Registers them. `wasted` counts hosts that were tried in vain, by reason; host match owns it.
     ///
     /// # Errors
     /// A name is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub fn new(registry: &Registry, wasted: IntCounterVec) -> Result<Self, prometheus::Error> {
         let outcome = IntCounterVec::new(
             Opts::new(
                 "scheduler_checkout_outcome_total",
@@ -47,6 +49,15 @@ impl CheckInMetrics {
             "scheduler_hosts_total_centicores",
             "Cores of the indexed hosts, in hundredths",
         )?;
+        for value in ["booked", "partly_booked", "no_progress"] {
+            outcome.with_label_values(&[value]).reset();
+        }
+        for reason in ["not_booked", "launch_failed"] {
+            wasted.with_label_values(&[reason]).reset();
+        }
+        for value in ["ok", "error"] {
+            refreshes.with_label_values(&[value]).reset();
+        }
         registry.register(Box::new(outcome.clone()))?;
         registry.register(Box::new(refreshes.clone()))?;
         registry.register(Box::new(hosts.clone()))?;
@@ -54,6 +65,7 @@ impl CheckInMetrics {
         registry.register(Box::new(total_cores.clone()))?;
         Ok(Self {
             outcome,
+            wasted,
             refreshes,
             hosts,
             idle_cores,
@@ -61,7 +73,14 @@ impl CheckInMetrics {
         })
     }
 
-    pub(crate) fn returned(&self, placed: u32, booked: u32) {
+    pub(crate) fn returned(&self, host: &Returned) {
+        let (placed, booked) = (host.placed, host.booked);
+        if booked == 0 {
+            // A cap refused everything, or the host was held or changed by somebody else.
+            self.wasted.with_label_values(&["not_booked"]).inc();
+        } else if host.launch_failures >= booked {
+            self.wasted.with_label_values(&["launch_failed"]).inc();
+        }
         let outcome = match (placed, booked) {
             (_, 0) => "no_progress",
             (placed, booked) if booked < placed => "partly_booked",

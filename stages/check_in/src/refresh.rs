@@ -1,12 +1,22 @@
 //! Reading the farm's hosts afresh.
+//!
+//! Tags are many and change rarely, so they are read apart and less often.
+//!
+//! Invariant: at most a tenth of the time goes into reading, and hosts that nobody brings back are
+//! taken back also while nothing can be read.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cue_domain::Host;
 use cue_flow::{BoxError, Tick};
 use cue_hosts::HostIndex;
-use cue_store::Store;
+use cue_store::{HostTags, Store, StoreError};
 
 use crate::metrics::CheckInMetrics;
+
+/// How old tags may be. Those of a host that is not known are read at once.
+const TAGS_AGE: Duration = Duration::from_secs(5);
 
 /// How hosts are read.
 #[derive(Clone, Debug)]
@@ -26,6 +36,7 @@ pub struct Refresh {
     hosts: HostIndex,
     settings: RefreshSettings,
     metrics: CheckInMetrics,
+    tags: Mutex<Option<(Instant, HostTags)>>,
 }
 
 impl Refresh {
@@ -42,6 +53,7 @@ impl Refresh {
             hosts,
             settings,
             metrics,
+            tags: Mutex::new(None),
         }
     }
 
@@ -49,12 +61,9 @@ impl Refresh {
     ///
     /// # Errors
     /// The database did not answer; the index stays as it was.
-    pub async fn once(&self) -> Result<(), cue_store::StoreError> {
+    pub async fn once(&self) -> Result<(), StoreError> {
         let mark = self.hosts.mark();
-        let answer = self
-            .store
-            .host_snapshot(self.settings.facility.as_deref(), self.settings.stale_after)
-            .await;
+        let answer = self.read().await;
         self.metrics
             .refreshes
             .with_label_values(&[if answer.is_ok() { "ok" } else { "error" }])
@@ -82,6 +91,48 @@ impl Refresh {
         self.metrics.total_cores.set(stats.total_cores.0);
         Ok(())
     }
+
+    async fn read(&self) -> Result<Vec<Host>, StoreError> {
+        let settings = &self.settings;
+        let facility = settings.facility.as_deref();
+        let mut hosts = self
+            .store
+            .open_hosts(facility, settings.stale_after)
+            .await?;
+        if self.tag(&mut hosts) {
+            return Ok(hosts);
+        }
+        let tags = self.store.host_tags().await?;
+        *self.tags.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), tags));
+        self.tag(&mut hosts);
+        Ok(hosts)
+    }
+
+    /// Gives the hosts their tags. `false` when the known tags are too old, or not those of all.
+    fn tag(&self, hosts: &mut [Host]) -> bool {
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((read_at, tags)) = &*tags else {
+            return false;
+        };
+        let mut all = true;
+        for host in hosts {
+            match tags.get(&host.id) {
+                Some(tags) => host.tags = tags.clone(),
+                None => all = false,
+            }
+        }
+        all && read_at.elapsed() < TAGS_AGE
+    }
+
+    /// Takes back what was never brought back.
+    fn sweep(&self, now: Instant) {
+        for host in self.hosts.sweep(now) {
+            tracing::error!(
+                host.id = %host,
+                "a host was never checked in and is taken back by force; this is a fault of the scheduler"
+            );
+        }
+    }
 }
 
 impl Tick for Refresh {
@@ -89,10 +140,16 @@ impl Tick for Refresh {
 
     async fn tick(&self) -> Result<Duration, BoxError> {
         let began = Instant::now();
-        self.once().await?;
-        for host in self.hosts.sweep(Instant::now()) {
-            tracing::error!(host.id = %host, "a host was never checked in and is taken back by force; this is a fault of the scheduler");
+        self.sweep(began);
+        let answer = self.once().await;
+        match answer {
+            // The breaker says when it is back; a growing delay here would outlast the outage.
+            Err(_) if self.store.outage().is_some() => Ok(self.settings.every),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(self.settings.every.max(began.elapsed() * 9)),
         }
-        Ok(self.settings.every.max(began.elapsed() * 9))
     }
 }
+
+#[cfg(test)]
+mod tests;

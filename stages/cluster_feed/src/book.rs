@@ -1,8 +1,12 @@
 //! The turn book: when each cluster's next turn is due.
 //!
-//! Invariant: a cluster is either in the queue or has a turn running, never both. The book is
-//! shared with the tickets of running turns, which write their end into it under a short lock;
-//! nothing is sent backwards through the pipeline.
+//! Invariant: a cluster is in the queue, or has a turn running, or sleeps because the last scan
+//! found no work for it; never two of these. The book is shared with the tickets of running turns,
+//! which write their end into it under a short lock; nothing is sent backwards through the pipeline.
+//!
+//! No starvation: turns begin in the order in which they are due, and a cluster whose turn has ended
+//! goes behind all that are due already. So between the moment a cluster is due and its turn, every
+//! other cluster begins at most one.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -13,13 +17,19 @@ use cue_domain::{Cluster, ClusterKey, Ticket, TurnEnd};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long a cluster rests after a turn.
+use crate::activity::{Activity, Work};
+use crate::census::{Census, ClusterStatus, Phase};
+use crate::rounds::Rounds;
+
+/// How long a cluster rests after a turn, and who goes first of those that are due.
 #[derive(Clone, Copy, Debug)]
 pub struct Rests {
     /// After a turn that found no jobs, or whose query failed.
     pub empty: Duration,
     /// After a turn that found jobs and could place none of them.
     pub saturated: Duration,
+    /// Whether, of clusters that are due at the same moment, the one that booked last goes first.
+    pub productivity_bias: bool,
 }
 
 impl Rests {
@@ -35,39 +45,50 @@ impl Rests {
 }
 
 /// Earliest due first; of those, the one that was dispatched last first (a cluster that books stays
-/// hot); the number keeps the order total.
+/// hot), if wanted; the number keeps the order total. Order and equality are those of the tuple.
 type Place = (Instant, Reverse<u64>, u64);
+
+/// Where a cluster is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whereabouts {
+    Queued(Place),
+    Running,
+    Asleep,
+}
 
 struct Entry {
     cluster: Arc<Cluster>,
-    /// `None` while its turn runs.
-    place: Option<Place>,
+    whereabouts: Whereabouts,
     number: u64,
     dispatched: u64,
-    page: u32,
+    skip: u32,
     /// It is in the farm as last read. If not, it leaves when its turn ends.
     known: bool,
+    /// What the last scan found for it.
+    work: Option<Work>,
+    /// What was known of its work when its last turn began.
+    tried: Option<Work>,
     last: Option<TurnEnd>,
+    last_begin: Option<Instant>,
+}
+
+impl Entry {
+    /// Whether work has come since the last turn, which found none.
+    fn has_news(&self) -> bool {
+        let found_nothing = self.last.is_none_or(|end| end.jobs == 0 && !end.failed);
+        found_nothing && self.work.is_some() && self.work != self.tried
+    }
 }
 
 #[derive(Default)]
 struct State {
     entries: HashMap<ClusterKey, Entry>,
     queue: BTreeSet<(Place, ClusterKey)>,
+    activity: Activity,
+    rounds: Rounds,
     numbers: u64,
     clock: u64,
     idle_turns: u64,
-}
-
-/// What a finished turn looks like from outside.
-#[derive(Clone, Debug)]
-pub struct ClusterStatus {
-    /// The cluster.
-    pub cluster: Arc<Cluster>,
-    /// How long until its next turn is due; `None` while a turn runs.
-    pub due_in: Option<Duration>,
-    /// What its last turn came to.
-    pub last: Option<TurnEnd>,
 }
 
 /// The turn book. Cloning shares it.
@@ -81,11 +102,13 @@ pub struct TurnBook {
 /// A turn that may begin.
 pub(crate) struct Due {
     pub(crate) cluster: Arc<Cluster>,
-    pub(crate) page: u32,
+    pub(crate) skip: u32,
+    /// How long ago its last turn began.
+    pub(crate) round_trip: Option<Duration>,
 }
 
 impl TurnBook {
-    /// An empty book.
+    /// An empty book. Until the first scan every cluster is taken to have work.
     #[must_use]
     pub fn new(rests: Rests) -> Self {
         Self {
@@ -99,8 +122,8 @@ impl TurnBook {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over the clusters of the farm as read now. New ones are due at once; a vanished one
-    /// finishes its turn and leaves. Says how many came and went.
+    /// Takes over the clusters of the farm as read now. New ones with work are due at once; a
+    /// vanished one finishes its turn and leaves. Says how many came and went.
     pub(crate) fn reload(&self, clusters: Vec<Arc<Cluster>>, now: Instant) -> (usize, usize) {
         let mut state = self.lock();
         let state = &mut *state;
@@ -115,39 +138,74 @@ impl TurnBook {
                 continue;
             }
             came += 1;
-            state.numbers += 1;
-            let place = (now, Reverse(0), state.numbers);
-            state.queue.insert((place, cluster.key.clone()));
-            let key = cluster.key.clone();
-            let number = state.numbers;
-            state.entries.insert(
-                key,
-                Entry {
-                    cluster,
-                    place: Some(place),
-                    number,
-                    dispatched: 0,
-                    page: 0,
-                    known: true,
-                    last: None,
-                },
-            );
+            state.add(cluster, now);
         }
         let before = state.entries.len();
-        let queue = &mut state.queue;
+        let (queue, rounds) = (&mut state.queue, &mut state.rounds);
         state.entries.retain(|key, entry| {
-            let stays = entry.known || entry.place.is_none();
-            if !stays && let Some(place) = entry.place {
-                queue.remove(&(place, key.clone()));
+            let stays = entry.known || entry.whereabouts == Whereabouts::Running;
+            if !stays {
+                rounds.pass_over(entry.number);
+                if let Whereabouts::Queued(place) = entry.whereabouts {
+                    queue.remove(&(place, key.clone()));
+                }
             }
             stays
         });
         (came, before - state.entries.len())
     }
 
+    /// Takes note of a scan: a cluster with new work is due at once, one without work sleeps until
+    /// a scan finds some. A scan that found no work anywhere counts as a turn without jobs.
+    pub(crate) fn wake(&self, activity: Activity, now: Instant) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let mut idle = true;
+        for (key, entry) in &mut state.entries {
+            entry.work = activity.of(key);
+            idle &= entry.work.is_none() && entry.whereabouts != Whereabouts::Running;
+            let was = entry.whereabouts;
+            let becomes = match was {
+                Whereabouts::Running => continue,
+                Whereabouts::Queued(_) | Whereabouts::Asleep if entry.work.is_none() => {
+                    state.rounds.pass_over(entry.number);
+                    Whereabouts::Asleep
+                }
+                Whereabouts::Queued(place) if place.0 <= now || !entry.has_news() => continue,
+                Whereabouts::Queued(_) | Whereabouts::Asleep => {
+                    Whereabouts::Queued(self.place(entry, now))
+                }
+            };
+            entry.whereabouts = becomes;
+            if let Whereabouts::Queued(place) = was {
+                state.queue.remove(&(place, key.clone()));
+            }
+            if let Whereabouts::Queued(place) = becomes {
+                state.queue.insert((place, key.clone()));
+            }
+        }
+        state.activity = activity;
+        if idle {
+            state.idle_turns += 1;
+        }
+        self.changed.notify_one();
+    }
+
+    /// Takes note that a scan failed, which counts as a turn without jobs. With `blind`, nobody
+    /// knows any more where there is work, and every cluster gets turns as if it had some.
+    pub(crate) fn scan_failed(&self, blind: bool, now: Instant) {
+        if blind && self.lock().activity.tags().is_some() {
+            // Not all at once: whatever ails the scan may ail the turns too.
+            self.wake(Activity::Unknown, now + self.rests.empty);
+        }
+        self.lock().idle_turns += 1;
+        self.changed.notify_one();
+    }
+
     /// The turn that is due, taken out of the queue; or when the next one will be.
     pub(crate) fn take_due(&self, now: Instant) -> Result<Due, Option<Instant>> {
         let mut state = self.lock();
+        let state = &mut *state;
         let Some((place, key)) = state.queue.first().cloned() else {
             return Err(None);
         };
@@ -155,11 +213,16 @@ impl TurnBook {
             return Err(Some(place.0));
         }
         state.queue.remove(&(place, key.clone()));
+        let active = state.entries.values().filter(|entry| entry.work.is_some());
+        state.rounds.turn(place.2, active.map(|entry| entry.number));
         let entry = state.entries.get_mut(&key).ok_or(None)?;
-        entry.place = None;
+        entry.whereabouts = Whereabouts::Running;
+        entry.tried = entry.work;
+        let last_begin = entry.last_begin.replace(now);
         Ok(Due {
             cluster: Arc::clone(&entry.cluster),
-            page: entry.page,
+            skip: entry.skip,
+            round_trip: last_begin.map(|last| now.saturating_duration_since(last)),
         })
     }
 
@@ -191,45 +254,68 @@ impl TurnBook {
             if end.booked > 0 {
                 entry.dispatched = state.clock;
             }
-            // A full page of which nothing fits must not hide the jobs behind it.
-            entry.page = if end.more && end.booked == 0 && !end.failed {
-                entry.page.saturating_add(1)
+            // Jobs of which nothing fits must not hide those behind them.
+            entry.skip = if end.passed > 0 && end.booked == 0 && !end.failed {
+                entry
+                    .skip
+                    .saturating_add(u32::try_from(end.passed).unwrap_or(u32::MAX))
             } else {
                 0
             };
             entry.last = Some(end);
-            if entry.known {
-                let rest = if entry.page > 0 {
+            if !entry.known {
+                state.rounds.pass_over(entry.number);
+                state.entries.remove(key);
+            } else if entry.work.is_none() {
+                state.rounds.pass_over(entry.number);
+                entry.whereabouts = Whereabouts::Asleep;
+            } else {
+                let rest = if entry.skip > 0 || entry.has_news() {
                     Duration::ZERO
                 } else {
                     self.rests.after(&end)
                 };
-                let place = (
-                    Instant::now() + rest,
-                    Reverse(entry.dispatched),
-                    entry.number,
-                );
-                entry.place = Some(place);
+                let place = self.place(entry, Instant::now() + rest);
+                entry.whereabouts = Whereabouts::Queued(place);
                 state.queue.insert((place, key.clone()));
-            } else {
-                state.entries.remove(key);
             }
         }
         self.changed.notify_one();
     }
 
-    /// Resolves when a turn has ended since the last call.
+    const fn place(&self, entry: &Entry, due: Instant) -> Place {
+        let dispatched = if self.rests.productivity_bias {
+            entry.dispatched
+        } else {
+            0
+        };
+        (due, Reverse(dispatched), entry.number)
+    }
+
+    /// Resolves when a turn has ended or a scan was noted since the last call.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Turns without jobs in a row, over all clusters, and whether no turn is running.
+    /// Turns and scans without jobs in a row, over all clusters, and whether no turn is running.
     pub(crate) fn idle(&self) -> (u64, bool) {
         let state = self.lock();
-        (
-            state.idle_turns,
-            state.entries.values().all(|entry| entry.place.is_some()),
-        )
+        let mut entries = state.entries.values();
+        let at_rest = entries.all(|entry| entry.whereabouts != Whereabouts::Running);
+        (state.idle_turns, at_rest)
+    }
+
+    /// The clusters in numbers.
+    pub(crate) fn census(&self, now: Instant) -> Census {
+        let mut state = self.lock();
+        let rounds = state.rounds.take_done();
+        let active = state.entries.values().filter(|entry| entry.work.is_some());
+        let resting = |entry: &&Entry| matches!(entry.whereabouts, Whereabouts::Queued(place) if place.0 > now);
+        Census {
+            active: active.clone().count(),
+            resting: active.filter(resting).count(),
+            rounds,
+        }
     }
 
     /// Every cluster, in the order of its name.
@@ -242,9 +328,13 @@ impl TurnBook {
             .values()
             .map(|entry| ClusterStatus {
                 cluster: Arc::clone(&entry.cluster),
-                due_in: entry
-                    .place
-                    .map(|place| place.0.saturating_duration_since(now)),
+                phase: match entry.whereabouts {
+                    Whereabouts::Running => Phase::Running,
+                    Whereabouts::Asleep => Phase::Asleep,
+                    Whereabouts::Queued(place) => {
+                        Phase::Waiting(place.0.saturating_duration_since(now))
+                    }
+                },
                 last: entry.last,
             })
             .collect();
@@ -254,105 +344,34 @@ impl TurnBook {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use cue_domain::TagKind;
-
-    fn cluster(name: &str) -> Arc<Cluster> {
-        Arc::new(Cluster {
-            key: ClusterKey {
-                facility: "f".into(),
-                show: name.into(),
-                kind: TagKind::Alloc,
-                tags: [name.into()].into(),
-            },
-            facility_name: "cloud".into(),
-            show_name: name.into(),
-        })
-    }
-
-    fn book() -> TurnBook {
-        TurnBook::new(Rests {
-            empty: Duration::from_secs(3),
-            saturated: Duration::from_millis(250),
-        })
-    }
-
-    fn take(book: &TurnBook) -> Arc<Cluster> {
-        book.take_due(Instant::now()).ok().unwrap().cluster
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cluster_has_one_turn_at_a_time() {
-        let book = book();
-        book.reload(vec![cluster("a")], Instant::now());
-        let ticket = book.open(&take(&book), |_| {});
-        assert!(matches!(book.take_due(Instant::now()), Err(None)));
-        ticket.found(1, 1);
-        ticket.booked(1);
-        drop(ticket);
-        assert_eq!(take(&book).show_name.as_ref(), "a");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_rest_after_a_turn_depends_on_what_it_came_to() {
-        let book = book();
-        book.reload(vec![cluster("a")], Instant::now());
-        let start = Instant::now();
-        drop(book.open(&take(&book), |_| {}));
-        assert_eq!(
-            book.take_due(Instant::now()).err(),
-            Some(Some(start + Duration::from_secs(3)))
-        );
-        tokio::time::advance(Duration::from_secs(3)).await;
-        let ticket = book.open(&take(&book), |_| {});
-        ticket.found(1, 1);
-        drop(ticket);
-        assert_eq!(
-            book.take_due(Instant::now()).err(),
-            Some(Some(Instant::now() + Duration::from_millis(250)))
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_vanished_cluster_finishes_its_turn_and_leaves() {
-        let book = book();
-        book.reload(vec![cluster("a"), cluster("b")], Instant::now());
-        let ticket = book.open(&take(&book), |_| {});
-        assert_eq!(book.reload(vec![], Instant::now()), (0, 1));
-        assert_eq!(book.status().len(), 1);
-        drop(ticket);
-        assert!(book.status().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_page_without_room_makes_way_for_the_next_page() {
-        let book = book();
-        book.reload(vec![cluster("a")], Instant::now());
-        let ticket = book.open(&take(&book), |_| {});
-        ticket.found(1, 1);
-        ticket.saw_a_full_page();
-        drop(ticket);
-        let due = book.take_due(Instant::now()).ok().unwrap();
-        assert_eq!(due.page, 1);
-        drop(book.open(&due.cluster, |_| {}));
-        tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(book.take_due(Instant::now()).ok().unwrap().page, 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn of_two_that_are_due_the_busier_goes_first() {
-        let book = book();
-        book.reload(vec![cluster("a"), cluster("b")], Instant::now());
-        let (first, second) = (take(&book), take(&book));
-        let (quiet, busy) = (book.open(&first, |_| {}), book.open(&second, |_| {}));
-        quiet.found(1, 1);
-        busy.found(1, 1);
-        busy.booked(1);
-        drop(quiet);
-        tokio::time::advance(Duration::from_millis(250)).await;
-        drop(busy);
-        assert_eq!(take(&book).key, second.key);
+impl State {
+    fn add(&mut self, cluster: Arc<Cluster>, now: Instant) {
+        self.numbers += 1;
+        let work = self.activity.of(&cluster.key);
+        let place = (now, Reverse(0), self.numbers);
+        let whereabouts = if work.is_some() {
+            self.queue.insert((place, cluster.key.clone()));
+            Whereabouts::Queued(place)
+        } else {
+            Whereabouts::Asleep
+        };
+        let entry = Entry {
+            whereabouts,
+            number: self.numbers,
+            dispatched: 0,
+            skip: 0,
+            known: true,
+            work,
+            tried: None,
+            last: None,
+            last_begin: None,
+            cluster: Arc::clone(&cluster),
+        };
+        self.entries.insert(cluster.key.clone(), entry);
     }
 }
+
+#[cfg(test)]
+mod fairness;
+#[cfg(test)]
+mod tests;

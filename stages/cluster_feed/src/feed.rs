@@ -1,17 +1,23 @@
 //! The feed's loop.
+//!
+//! Invariant: no turn begins while the database is away. The feed is the first to ask whether it is
+//! back, and ends the service when it has been away for too long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cue_domain::Cluster;
 use cue_domain::messages::Turn;
 use cue_flow::{BoxError, Outlet, Source, StopToken};
-use cue_store::Store;
+use cue_store::{Outage, Store};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Span;
 
 use crate::book::{Due, Rests, TurnBook};
 use crate::clusters::{ClusterRules, gather};
 use crate::metrics::FeedMetrics;
+use crate::scan::ActiveScan;
 
 /// How the feed works.
 #[derive(Clone, Debug)]
@@ -26,10 +32,40 @@ pub struct FeedSettings {
     pub empty_rest: Duration,
     /// Rest after a turn that found jobs and could place none.
     pub saturated_rest: Duration,
-    /// Ends the service after this many turns in a row without jobs; `None` never does.
+    /// How often the farm is scanned for work. A farm that takes long to scan is scanned less
+    /// often: at most a tenth of the time goes into scanning.
+    pub scan: Duration,
+    /// Whether, of clusters that are due at the same moment, the one that booked last goes first.
+    pub productivity_bias: bool,
+    /// Ends the service after this many turns or scans in a row without jobs; `None` never does.
     pub exit_when_idle: Option<u64>,
     /// What the traces call this replica.
     pub replica: String,
+}
+
+/// The database has been away for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the database has not answered for so long that the service ends; set CUE_DATABASE_BREAKER_GIVES_UP to `false` to make it keep trying"
+)]
+pub struct DatabaseGone;
+
+/// Asks the feed for something while it runs. Cloning asks the same feed.
+#[derive(Clone, Debug, Default)]
+pub struct FeedHandle {
+    reload: Arc<Notify>,
+}
+
+impl FeedHandle {
+    /// Has the clusters read again now. Asking again before that has happened changes nothing.
+    pub fn reload_now(&self) {
+        self.reload.notify_one();
+    }
+
+    /// Resolves when a reload has been asked for. The feed waits here; it is not for two.
+    pub async fn reload_asked(&self) {
+        self.reload.notified().await;
+    }
 }
 
 /// Picks whose turn it is, until stopped.
@@ -37,6 +73,7 @@ pub struct ClusterFeed {
     store: Store,
     settings: FeedSettings,
     book: TurnBook,
+    handle: FeedHandle,
     metrics: FeedMetrics,
 }
 
@@ -47,11 +84,13 @@ impl ClusterFeed {
         let book = TurnBook::new(Rests {
             empty: settings.empty_rest,
             saturated: settings.saturated_rest,
+            productivity_bias: settings.productivity_bias,
         });
         Self {
             store,
             settings,
             book,
+            handle: FeedHandle::default(),
             metrics,
         }
     }
@@ -60,6 +99,25 @@ impl ClusterFeed {
     #[must_use]
     pub fn book(&self) -> TurnBook {
         self.book.clone()
+    }
+
+    /// To ask for something while it runs.
+    #[must_use]
+    pub fn handle(&self) -> FeedHandle {
+        self.handle.clone()
+    }
+
+    /// The scan that tells the book for which clusters there is work. Without it every cluster gets
+    /// turns.
+    #[must_use]
+    pub fn scan(&self) -> ActiveScan {
+        ActiveScan::new(
+            self.store.clone(),
+            self.book.clone(),
+            self.settings.facility.clone(),
+            self.settings.scan,
+            self.metrics.clone(),
+        )
     }
 
     /// Reads the clusters. A failure is logged and counted, and the clusters known so far go on.
@@ -93,24 +151,32 @@ impl ClusterFeed {
     /// Hands one turn on. `false` when the pipeline is gone.
     async fn begin(&self, due: Due, out: &Outlet<Turn>, stop: &StopToken) -> bool {
         let span = turn_span(&due.cluster, &self.settings.replica);
+        let kind = due.cluster.key.kind;
         let metrics = self.metrics.clone();
         let ended = span.clone();
         let ticket = self.book.open(&due.cluster, move |end| {
             ended.record("turn.outcome", end.reason());
             ended.record("turn.frames_booked", end.booked);
-            metrics.turn_ended(end);
+            if end.failed {
+                ended.record("error.type", "query_error");
+                ended.record(
+                    "otel.status_description",
+                    "a stage could not finish its part",
+                );
+            }
+            metrics.turn_ended(kind, end);
         });
         let turn = Turn {
             cluster: due.cluster,
             ticket,
-            page: due.page,
+            skip: due.skip,
         };
         tokio::select! {
             biased;
             () = stop.cancelled() => true,
             sent = out.send_root(turn, span) => {
                 if sent.is_ok() {
-                    self.metrics.polls.inc();
+                    self.metrics.turn_begun(kind, due.round_trip);
                 }
                 sent.is_ok()
             }
@@ -132,32 +198,43 @@ impl Source for ClusterFeed {
     async fn run(self, out: Outlet<Turn>, stop: StopToken) -> Result<(), BoxError> {
         let mut reload_at = Instant::now();
         while !stop.is_cancelled() {
-            if Instant::now() >= reload_at {
-                tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = self.reload() => {}
-                }
-                reload_at = Instant::now() + self.settings.reload;
-            }
             if self.idled_out() {
                 tracing::info!(
                     turns = self.settings.exit_when_idle,
-                    "no jobs for as many turns as asked; ending"
+                    "no jobs for as many turns and scans as asked; ending"
                 );
                 break;
             }
-            let wake = match self.book.take_due(Instant::now()) {
-                Ok(due) => {
-                    if !self.begin(due, &out, &stop).await {
-                        return Err("the pipeline behind the feed is gone".into());
+            let available = tokio::select! {
+                () = stop.cancelled() => break,
+                available = self.store.available() => available,
+            };
+            let wake = match available {
+                Err(Outage { gave_up: true, .. }) => return Err(DatabaseGone.into()),
+                Err(outage) => Instant::now() + outage.retry_in,
+                Ok(()) => {
+                    if Instant::now() >= reload_at {
+                        tokio::select! {
+                            () = stop.cancelled() => break,
+                            () = self.reload() => {}
+                        }
+                        reload_at = Instant::now() + self.settings.reload;
                     }
-                    continue;
+                    match self.book.take_due(Instant::now()) {
+                        Ok(due) => {
+                            if !self.begin(due, &out, &stop).await {
+                                return Err("the pipeline behind the feed is gone".into());
+                            }
+                            continue;
+                        }
+                        Err(next) => next.map_or(reload_at, |next| next.min(reload_at)),
+                    }
                 }
-                Err(next) => next.map_or(reload_at, |next| next.min(reload_at)),
             };
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.book.changed() => {}
+                () = self.handle.reload_asked() => reload_at = Instant::now(),
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
@@ -183,5 +260,10 @@ fn turn_span(cluster: &Cluster, replica: &str) -> Span {
         replica,
         turn.outcome = tracing::field::Empty,
         turn.frames_booked = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+        otel.status_description = tracing::field::Empty,
     )
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

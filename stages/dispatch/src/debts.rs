@@ -2,26 +2,21 @@
 //!
 //! From its commit on, a booked frame carries a lease on its debt. A launch that RQD accepted ends
 //! the loan; so does an undo. Everything else (an unknown outcome, a panic, an aborted drain, a
-//! database that was away) drops the lease, and the debt comes here. [`Settle`] asks the hosts and
-//! takes back what does not run. Nothing is released before that is certain.
+//! database that was away) drops the lease, and the debt comes here, for [`Settle`](crate::Settle).
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use cue_domain::{Lease, Lender};
-use cue_flow::{BoxError, Tick};
-use cue_rqd::RqdClient;
-use cue_store::{Store, StoreError, Unlaunched};
-use futures::StreamExt;
+use cue_domain::{Lease, Lender, ProcId};
+use cue_store::Unlaunched;
 
-use crate::metrics::DispatchMetrics;
-use crate::resolve::{self, Found};
-
-/// How often debts are looked at.
-const EVERY: Duration = Duration::from_secs(1);
-
-/// Hosts asked at once.
-const ASKED_AT_ONCE: usize = 32;
+/// When a host is asked again about a launch that was taken back in doubt.
+const ASK_AGAIN: [Duration; 3] = [
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
 
 /// A booking that must be found launched, or be taken back.
 #[derive(Clone, Debug)]
@@ -32,20 +27,37 @@ pub struct Debt {
     pub host: Arc<str>,
 }
 
-/// The debts of this process. As many as there are booked frames in flight at most.
+/// A launch that was taken back because the host did not know it. A request that was stuck on its
+/// way may still arrive; then the frame runs without a booking and must be killed.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubt {
+    pub(crate) debt: Debt,
+    since: Instant,
+    asked: usize,
+}
+
 #[derive(Debug, Default)]
-pub struct Debts(Mutex<Vec<Debt>>);
+struct State {
+    debts: Vec<Debt>,
+    doubts: Vec<Doubt>,
+}
+
+/// The debts of this process: at most the frames in flight, and the procs on hosts that do not
+/// answer.
+#[derive(Debug, Default)]
+pub struct Debts(Mutex<State>);
 
 impl Lender<Debt> for Debts {
     fn give_back(&self, debt: Debt) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(debt);
+        self.lock().debts.push(debt);
     }
 }
 
 impl Debts {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lends the debt of a booking that was committed just now.
     #[must_use]
     pub fn lend(self: &Arc<Self>, debt: Debt) -> Lease<Debt> {
@@ -55,7 +67,7 @@ impl Debts {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().debts.len()
     }
 
     /// Whether there are none.
@@ -64,88 +76,91 @@ impl Debts {
         self.len() == 0
     }
 
-    fn take_all(self: &Arc<Self>) -> Vec<Lease<Debt>> {
-        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// The procs of all of them.
+    pub(crate) fn procs(&self) -> HashSet<ProcId> {
+        self.lock()
+            .debts
+            .iter()
+            .map(|debt| debt.booking.proc.clone())
+            .collect()
+    }
+
+    /// Forgets the debts that are `settled`.
+    pub(crate) fn forget(&self, settled: impl Fn(&Debt) -> bool) {
+        self.lock().debts.retain(|debt| !settled(debt));
+    }
+
+    pub(crate) fn take_all(self: &Arc<Self>) -> Vec<Lease<Debt>> {
+        let all = std::mem::take(&mut self.lock().debts);
         all.into_iter().map(|debt| self.lend(debt)).collect()
     }
-}
 
-/// The loop that settles debts.
-#[derive(Clone)]
-pub struct Settle {
-    store: Store,
-    rqd: RqdClient,
-    debts: Arc<Debts>,
-    metrics: DispatchMetrics,
-}
-
-impl Settle {
-    /// A loop over `debts`.
-    #[must_use]
-    pub const fn new(
-        store: Store,
-        rqd: RqdClient,
-        debts: Arc<Debts>,
-        metrics: DispatchMetrics,
-    ) -> Self {
-        Self {
-            store,
-            rqd,
-            debts,
-            metrics,
-        }
+    /// Remembers a launch that was taken back in doubt.
+    pub(crate) fn doubt(&self, debt: Debt) {
+        let since = Instant::now();
+        self.lock().doubts.push(Doubt {
+            debt,
+            since,
+            asked: 0,
+        });
     }
 
-    /// Looks at every debt once. What cannot be settled stays a debt.
-    ///
-    /// # Errors
-    /// The database did not answer.
-    pub async fn once(&self) -> Result<(), StoreError> {
-        let open = self.debts.take_all();
-        let asked: Vec<(Lease<Debt>, Found)> = futures::stream::iter(open)
-            .map(|debt| async move {
-                let found = resolve::does_it_run(
-                    &self.rqd,
-                    &debt.host,
-                    &debt.booking.frame,
-                    &debt.booking.proc,
-                    2,
-                )
-                .await;
-                (debt, found)
-            })
-            .buffer_unordered(ASKED_AT_ONCE)
-            .collect()
-            .await;
-        let mut dead = Vec::new();
-        for (debt, found) in asked {
-            match found {
-                Found::Runs => drop(debt.keep()),
-                Found::DoesNotRun => dead.push(debt),
-                // Dropped: it comes back to the debts.
-                Found::NoAnswer => {}
+    /// The launches whose host is to be asked again at `now`. Each is asked a few times and then
+    /// forgotten.
+    pub(crate) fn due_doubts(&self, now: Instant) -> Vec<Debt> {
+        let mut due = Vec::new();
+        self.lock().doubts.retain_mut(|doubt| {
+            let Some(wait) = ASK_AGAIN.get(doubt.asked) else {
+                return false;
+            };
+            if now.saturating_duration_since(doubt.since) >= *wait {
+                doubt.asked += 1;
+                due.push(doubt.debt.clone());
             }
-        }
-        if !dead.is_empty() {
-            let bookings: Vec<Unlaunched> = dead.iter().map(|debt| debt.booking.clone()).collect();
-            let undone = self.store.undo(&bookings).await?;
-            self.metrics.undone.inc_by(undone.procs.len() as u64);
-            dead.into_iter().for_each(|debt| drop(debt.keep()));
-        }
-        self.metrics
-            .unresolved
-            .set(i64::try_from(self.debts.len()).unwrap_or(i64::MAX));
-        Ok(())
+            doubt.asked < ASK_AGAIN.len()
+        });
+        due
     }
 }
 
-impl Tick for Settle {
-    const NAME: &'static str = "settle";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    async fn tick(&self) -> Result<Duration, BoxError> {
-        if !self.debts.is_empty() {
-            self.once().await?;
+    fn debt(name: &str) -> Debt {
+        let booking = Unlaunched {
+            frame: name.into(),
+            version: 1,
+            proc: name.into(),
+        };
+        Debt {
+            booking,
+            host: "h".into(),
         }
-        Ok(EVERY)
+    }
+
+    #[test]
+    fn a_dropped_loan_is_a_debt_and_a_kept_one_is_not() {
+        let debts = Arc::new(Debts::default());
+        drop(debts.lend(debt("a")));
+        let _ended = debts.lend(debt("b")).keep();
+        assert_eq!(debts.procs(), HashSet::from([ProcId::from("a")]));
+        let taken = debts.take_all();
+        assert!(debts.is_empty());
+        drop(taken);
+        assert_eq!(debts.len(), 1);
+    }
+
+    #[test]
+    fn a_doubt_is_asked_about_three_times_and_then_forgotten() {
+        let debts = Debts::default();
+        debts.doubt(debt("a"));
+        let now = Instant::now();
+        let asked: Vec<usize> = [0, 1, 3, 4, 11, 12, 31, 60]
+            .into_iter()
+            .map(|seconds| debts.due_doubts(now + Duration::from_secs(seconds)).len())
+            .collect();
+        assert_eq!(asked, [0, 0, 1, 0, 1, 0, 1, 0]);
+        assert!(debts.lock().doubts.is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! Launching what was booked, with bounded concurrency and no connection held.
 
+use std::collections::HashSet;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cue_domain::LayerId;
@@ -10,7 +11,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use crate::book::{Batch, BatchFrame};
+use crate::batch::{Batch, BatchFrame};
 use crate::metrics::DispatchMetrics;
 use crate::resolve::{self, Found};
 
@@ -19,8 +20,12 @@ use crate::resolve::{self, Found};
 enum Launched {
     /// It runs.
     Yes,
-    /// It certainly does not run: its booking is to be taken back.
+    /// It certainly does not run, and the host is not to blame.
     No,
+    /// It certainly does not run, and the host is to blame.
+    HostFailed,
+    /// The host does not know it, though it was sent: a request may still be on its way.
+    NotThere,
     /// Nobody could be asked: its booking stays, as a debt.
     Unknown,
 }
@@ -30,27 +35,46 @@ enum Launched {
 pub(crate) struct Launches {
     /// These run.
     pub(crate) running: Vec<usize>,
-    /// These certainly do not.
+    /// These certainly do not: they are to be taken back.
     pub(crate) dead: Vec<usize>,
+    /// Those of the dead that may arrive late.
+    pub(crate) doubtful: HashSet<usize>,
+    /// For these the host is to blame.
+    pub(crate) host_failed: Vec<usize>,
+}
+
+impl Launches {
+    fn note(&mut self, index: usize, launched: Launched) {
+        if launched == Launched::Yes {
+            self.running.push(index);
+        }
+        if matches!(
+            launched,
+            Launched::No | Launched::HostFailed | Launched::NotThere
+        ) {
+            self.dead.push(index);
+        }
+        if launched == Launched::NotThere {
+            self.doubtful.insert(index);
+        }
+        if matches!(
+            launched,
+            Launched::HostFailed | Launched::NotThere | Launched::Unknown
+        ) {
+            self.host_failed.push(index);
+        }
+    }
 }
 
 impl Launcher<'_> {
     /// Launches all frames of the batch.
     pub(crate) async fn launch_all(&self) -> Launches {
-        let mut calls: FuturesUnordered<_> = self
-            .batch
-            .frames
-            .iter()
-            .enumerate()
-            .map(|(index, frame)| async move { (index, self.launch(frame).await) })
-            .collect();
+        let launch = |(index, frame)| async move { (index, self.launch(frame).await) };
+        let mut calls: FuturesUnordered<_> =
+            self.batch.frames.iter().enumerate().map(launch).collect();
         let mut launches = Launches::default();
         while let Some((index, launched)) = calls.next().await {
-            match launched {
-                Launched::Yes => launches.running.push(index),
-                Launched::No => launches.dead.push(index),
-                Launched::Unknown => {}
-            }
+            launches.note(index, launched);
         }
         launches
     }
@@ -70,6 +94,11 @@ impl Launcher<'_> {
     async fn launch(&self, frame: &BatchFrame) -> Launched {
         // The semaphore is never closed, so the only answer is a permit.
         let _permit = self.permits.acquire().await;
+        if Instant::now() > self.batch.launch_by {
+            self.metrics.launches.with_label_values(&["too_late"]).inc();
+            tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch had to wait too long and is not begun");
+            return Launched::No;
+        }
         let span = tracing::info_span!(
             "launch",
             otel.kind = "client",
@@ -81,7 +110,9 @@ impl Launcher<'_> {
             frame.name = %frame.name,
             proc.id = %frame.row.proc,
             outcome = tracing::field::Empty,
+            error.type = tracing::field::Empty,
             otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
         );
         let began = Instant::now();
         let (launched, outcome) = self.call(frame).instrument(span.clone()).await;
@@ -92,6 +123,7 @@ impl Launcher<'_> {
         span.record("outcome", outcome);
         if launched != Launched::Yes {
             span.record("otel.status_code", "ERROR");
+            span.record("error.type", outcome);
         }
         launched
     }
@@ -120,6 +152,7 @@ impl Launcher<'_> {
             match cue_rqd::run_frame(&wanted, now_ms, cue_rqd::current_traceparent().as_deref()) {
                 Ok(run_frame) => run_frame,
                 Err(error) => {
+                    describe(&error);
                     self.refused_for_good(frame, &error);
                     return (Launched::No, "not_launchable");
                 }
@@ -127,9 +160,19 @@ impl Launcher<'_> {
         match self.rqd.launch(&frame.row.host_name, run_frame).await {
             Ok(()) => {
                 self.resting.forgive(&frame.row.layer);
+                tracing::Span::current().record("rpc.response.status_code", "OK");
                 (Launched::Yes, "launched")
             }
-            Err(error) => self.failed(frame, &error).await,
+            Err(error) => {
+                if let Some(code) = error.status_code() {
+                    tracing::Span::current().record("rpc.response.status_code", code);
+                }
+                let (launched, outcome) = self.failed(frame, &error).await;
+                if launched != Launched::Yes {
+                    describe(&error);
+                }
+                (launched, outcome)
+            }
         }
     }
 
@@ -145,7 +188,7 @@ impl Launcher<'_> {
                     error,
                     "the host refuses the launch for now; the booking is taken back",
                 );
-                (Launched::No, "refused_for_now")
+                (Launched::HostFailed, "refused_for_now")
             }
             LaunchError::Unreachable { .. } => {
                 self.warn(
@@ -153,7 +196,7 @@ impl Launcher<'_> {
                     error,
                     "the host cannot be reached; the booking is taken back",
                 );
-                (Launched::No, "unreachable")
+                (Launched::HostFailed, "unreachable")
             }
             LaunchError::Unknown { .. } => {
                 self.warn(
@@ -172,7 +215,7 @@ impl Launcher<'_> {
                 .await
                 {
                     Found::Runs => (Launched::Yes, "confirmed"),
-                    Found::DoesNotRun => (Launched::No, "not_running"),
+                    Found::DoesNotRun => (Launched::NotThere, "not_running"),
                     Found::NoAnswer => {
                         tracing::error!(
                             frame.id = %frame.row.frame, proc.id = %frame.row.proc, host = %frame.row.host_name,
@@ -199,4 +242,10 @@ impl Launcher<'_> {
             host = %frame.row.host_name, "{fact}"
         );
     }
+}
+
+/// Writes into the current span why it failed.
+pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) {
+    let chain = cue_flow::Chain(error);
+    tracing::Span::current().record("otel.status_description", tracing::field::display(chain));
 }

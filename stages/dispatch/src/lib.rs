@@ -2,18 +2,22 @@
 //!
 //! Every placement that all caps admit is booked in one write and committed; only then are the hosts
 //! called, with no connection held. What could not be launched is taken back in one transaction,
-//! but never before it is certain that it does not run. So a frame is never run twice and never lost.
+//! but never before its host has said that it does not run, and a launch that arrives even later is
+//! killed. So no frame is lost, and none runs twice on purpose or by mistake of ours.
 
+mod accounts;
+mod batch;
 mod book;
 mod debts;
 mod launch;
 mod metrics;
 mod resolve;
+mod settle;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cue_domain::messages::{BookingPlan, Outcome, Returned};
+use cue_domain::messages::{BookingPlan, HostLease, Outcome, Placement, Returned};
 use cue_domain::resting::Resting;
 use cue_domain::{LayerId, Ticket};
 use cue_flow::{Outlet, Stage, Verdict};
@@ -21,10 +25,13 @@ use cue_rqd::RqdClient;
 use cue_store::{OpenBooking, Store, StoreError, Trouble};
 use tokio::sync::Semaphore;
 
-use crate::book::{Batch, Plan};
-use crate::launch::Launcher;
-pub use debts::{Debt, Debts, Settle};
+use crate::batch::Batch;
+use crate::book::Plan;
+use crate::launch::{Launcher, Launches};
+pub use accounts::{Accounts, AccountsMetrics, AccountsSettings};
+pub use debts::{Debt, Debts};
 pub use metrics::DispatchMetrics;
+pub use settle::{Reconcile, Settle};
 
 /// How dispatch works.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +40,8 @@ pub struct DispatchSettings {
     pub dry_run: bool,
     /// Launch calls under way at once, over all workers.
     pub launches_in_flight: usize,
+    /// How long after the start of a booking its launches may begin.
+    pub launch_deadline: Duration,
     /// How often RQD is asked about a launch whose outcome is unknown.
     pub resolve_attempts: u32,
     /// How long a worker rests after the database failed it.
@@ -87,10 +96,15 @@ impl Dispatch {
     /// What follows from a booking that failed: nothing was committed, everything is given back.
     fn failed(&self, tickets: &[Ticket], error: StoreError) -> Verdict {
         match error.trouble() {
-            // Whoever was in the way books it; the next turn tries what is left.
-            Trouble::Conflict => {
-                self.metrics.conflicts.inc();
-                Verdict::Skip("conflict")
+            // Whoever is in the way books it; the next turn tries what is left.
+            Trouble::Conflict => Verdict::Skip("conflict"),
+            Trouble::TimedOut => {
+                self.metrics.timeouts.inc();
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a booking waited too long for rows that somebody holds; the next turn tries again"
+                );
+                Verdict::Skip("timed_out")
             }
             Trouble::Refused => {
                 self.metrics.refused.with_label_values(&["database"]).inc();
@@ -123,39 +137,45 @@ impl Dispatch {
             batch.frames[*index].settled();
             batch.frames[*index].ticket.launched(1);
         }
-        let failed = batch.frames.iter().filter(|frame| frame.debt.is_some());
-        failed.for_each(|frame| {
-            if let Some(host) = hosts.get_mut(frame.host) {
+        for index in &launches.host_failed {
+            if let Some(host) = hosts.get_mut(batch.frames[*index].host) {
                 host.launch_failures += 1;
             }
-        });
-        let bookings: Vec<_> = launches
+        }
+        if !launches.dead.is_empty() {
+            self.take_back(batch, &launches, hosts).await;
+        }
+    }
+
+    async fn take_back(&self, batch: &mut Batch, launches: &Launches, hosts: &mut [Returned]) {
+        let debts = launches
             .dead
             .iter()
-            .filter_map(|index| batch.frames[*index].debt.as_ref())
-            .map(|debt| debt.booking.clone())
-            .collect();
-        if bookings.is_empty() {
-            return;
-        }
-        match self.store.undo(&bookings).await {
-            Ok(undone) => {
-                self.metrics.undone.inc_by(undone.procs.len() as u64);
-                launches
-                    .dead
-                    .iter()
-                    .for_each(|index| batch.frames[*index].settled());
-                for host in hosts.iter_mut() {
-                    if let Some(idle) = undone.hosts.get(&host.lease.id) {
-                        host.idle = Some(*idle);
-                    }
-                }
+            .filter_map(|index| batch.frames[*index].debt.as_ref());
+        let bookings: Vec<_> = debts.map(|debt| debt.booking.clone()).collect();
+        let undone = match self.store.undo(&bookings).await {
+            Ok(undone) => undone,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    frames = bookings.len(),
+                    "failed launches cannot be taken back yet; they stay booked until they can"
+                );
+                return;
             }
-            Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                frames = bookings.len(),
-                "failed launches cannot be taken back yet; they stay booked until they can"
-            ),
+        };
+        self.metrics.undone.inc_by(undone.procs.len() as u64);
+        for index in &launches.dead {
+            let debt = batch.frames[*index].settled();
+            let debt = debt.filter(|debt| undone.procs.contains(&debt.booking.proc));
+            if let Some(debt) = debt.filter(|_| launches.doubtful.contains(index)) {
+                self.debts.doubt(debt);
+            }
+        }
+        for host in hosts {
+            if let Some(idle) = undone.hosts.get(&host.lease.id) {
+                host.idle = Some(*idle);
+            }
         }
     }
 }
@@ -181,36 +201,45 @@ impl Stage for Dispatch {
             metrics: &self.metrics,
             debts: &self.debts,
             launching: !self.settings.dry_run,
+            launch_deadline: self.settings.launch_deadline,
         };
-        let mut batch = match book::book(held, rows, plan).await {
+        let batch = match book::book(held, rows, plan).await {
             Ok(batch) => batch,
             Err(error) => return self.failed(&tickets, error),
         };
         self.metrics
             .booking_seconds
             .observe(began.elapsed().as_secs_f64());
-        let mut hosts: Vec<Returned> = hosts
-            .into_iter()
-            .enumerate()
-            .map(|(index, lease)| Returned {
-                idle: batch.hosts.get(&lease.id).copied(),
-                placed: count(placements.iter().map(|placement| placement.host), index),
-                booked: count(batch.frames.iter().map(|frame| frame.host), index),
-                launch_failures: 0,
-                lease,
-            })
-            .collect();
-        let booked = !batch.frames.is_empty();
-        if booked && !self.settings.dry_run {
+        let mut hosts = returned(hosts, &placements, batch.as_ref());
+        let booked = batch.is_some();
+        if let Some(mut batch) = batch
+            && !self.settings.dry_run
+        {
             self.launch(&mut batch, &mut hosts).await;
         }
-        drop(batch);
         match out.send(Outcome { hosts, tickets }).await {
             Ok(()) if booked => Verdict::Done,
             Ok(()) => Verdict::Skip("nothing_admitted"),
             Err(closed) => closed.into(),
         }
     }
+}
+
+/// The hosts of a plan, with what was booked on each.
+fn returned(
+    hosts: Vec<HostLease>,
+    placements: &[Placement],
+    batch: Option<&Batch>,
+) -> Vec<Returned> {
+    let frames = batch.map_or(&[][..], |batch| &batch.frames);
+    let back = |(index, lease): (usize, HostLease)| Returned {
+        idle: batch.and_then(|batch| batch.hosts.get(&lease.id)).copied(),
+        placed: count(placements.iter().map(|placement| placement.host), index),
+        booked: count(frames.iter().map(|frame| frame.host), index),
+        launch_failures: 0,
+        lease,
+    };
+    hosts.into_iter().enumerate().map(back).collect()
 }
 
 fn count(hosts: impl Iterator<Item = usize>, host: usize) -> u32 {

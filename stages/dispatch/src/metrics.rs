@@ -2,6 +2,40 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+/// What can keep a placement from being booked: the caps of admission, and the database itself.
+const CAPS: [&str; 13] = [
+    "reservation",
+    "host_taken",
+    "host",
+    "no_subscription",
+    "subscription",
+    "job_gone",
+    "job_cores",
+    "job_gpus",
+    "folder_gone",
+    "folder_cores",
+    "folder_gpus",
+    "limit",
+    "database",
+];
+
+/// The tables whose caps are told in the words that farms already chart.
+const TABLES: [&str; 5] = ["subscription", "folder", "job", "folder_gpus", "job_gpus"];
+
+/// What can become of a launch.
+const OUTCOMES: [&str; 10] = [
+    "launched",
+    "confirmed",
+    "refused",
+    "refused_for_now",
+    "unreachable",
+    "not_running",
+    "unresolved",
+    "not_launchable",
+    "layer_gone",
+    "too_late",
+];
+
 /// Dispatch's metrics.
 #[derive(Clone, Debug)]
 pub struct DispatchMetrics {
@@ -9,12 +43,15 @@ pub struct DispatchMetrics {
     pub(crate) time_to_book: Histogram,
     pub(crate) booking_seconds: Histogram,
     pub(crate) refused: IntCounterVec,
+    pub(crate) over_cap: IntCounterVec,
     pub(crate) conflicts: IntCounter,
+    pub(crate) timeouts: IntCounter,
     pub(crate) stolen: IntCounter,
     pub(crate) launches: IntCounterVec,
     pub(crate) launch_seconds: Histogram,
     pub(crate) undone: IntCounter,
     pub(crate) unresolved: IntGauge,
+    pub(crate) latecomers: IntCounter,
 }
 
 impl DispatchMetrics {
@@ -22,6 +59,10 @@ impl DispatchMetrics {
     ///
     /// # Errors
     /// A name is taken.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one list, which is easier to read whole"
+    )]
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let made = Maker(registry);
         let waits = vec![0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
@@ -29,7 +70,7 @@ impl DispatchMetrics {
             dispatched: made.by(
                 "scheduler_frames_dispatched_total",
                 "Frames booked, by show",
-                "show_name",
+                ("show_name", &[]),
             )?,
             time_to_book: made.histogram(
                 "scheduler_time_to_book_seconds",
@@ -44,11 +85,20 @@ impl DispatchMetrics {
             refused: made.by(
                 "scheduler_booking_refused_total",
                 "Placements refused at booking, by cap",
-                "cap",
+                ("cap", &CAPS),
+            )?,
+            over_cap: made.by(
+                "scheduler_accounting_limit_exceeded_total",
+                "Placements refused at booking by a cap of the accounting tables",
+                ("table", &TABLES),
             )?,
             conflicts: made.counter(
                 "scheduler_booking_conflicts_total",
-                "Batches rolled back by a deadlock or serialization failure",
+                "Deadlocks and serialization failures met by bookings, each tried again",
+            )?,
+            timeouts: made.counter(
+                "scheduler_booking_timeouts_total",
+                "Batches given up because rows were held by somebody else for too long",
             )?,
             stolen: made.counter(
                 "scheduler_frames_stolen_total",
@@ -57,7 +107,7 @@ impl DispatchMetrics {
             launches: made.by(
                 "scheduler_launches_total",
                 "Launch calls, by outcome",
-                "outcome",
+                ("outcome", &OUTCOMES),
             )?,
             launch_seconds: made.histogram(
                 "scheduler_launch_seconds",
@@ -67,6 +117,10 @@ impl DispatchMetrics {
             undone: made.counter(
                 "scheduler_launches_undone_total",
                 "Bookings taken back because their launch failed",
+            )?,
+            latecomers: made.counter(
+                "scheduler_late_launches_killed_total",
+                "Frames killed because their launch arrived after their booking had been taken back",
             )?,
             unresolved: made.gauge(
                 "scheduler_launches_unresolved",
@@ -88,8 +142,18 @@ impl Maker<'_> {
         registered(self.0, IntGauge::new(name, help)?)
     }
 
-    fn by(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
-        registered(self.0, IntCounterVec::new(Opts::new(name, help), &[label])?)
+    /// Counters by a label; those of known values are at zero from the start.
+    fn by(
+        &self,
+        name: &str,
+        help: &str,
+        (label, values): (&str, &[&str]),
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = registered(self.0, IntCounterVec::new(Opts::new(name, help), &[label])?)?;
+        for value in values {
+            counters.with_label_values(&[*value]).reset();
+        }
+        Ok(counters)
     }
 
     fn histogram(

@@ -2,13 +2,17 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
+/// The index found the host fitting and the plan did not.
+const MISFIT: &str = "misfit";
+
 /// Host match's metrics.
 #[derive(Clone, Debug)]
 pub struct MatchMetrics {
     attempted: IntCounter,
-    wasted: IntCounter,
+    wasted: IntCounterVec,
     no_candidate: IntCounter,
     candidates: Histogram,
+    scores: Histogram,
     outcome: IntCounterVec,
 }
 
@@ -22,10 +26,14 @@ impl MatchMetrics {
             "scheduler_hosts_attempted_total",
             "Hosts on which a plan tried to put frames of a layer",
         )?;
-        let wasted = IntCounter::new(
-            "scheduler_wasted_attempts_total",
-            "Hosts taken from the index on which no frame could be put",
+        let wasted = IntCounterVec::new(
+            Opts::new(
+                "scheduler_wasted_attempts_total",
+                "Hosts that were tried in vain, by reason: no frame could be put on it, none was booked on it, or none was launched",
+            ),
+            &["reason"],
         )?;
+        wasted.with_label_values(&[MISFIT]).reset();
         let no_candidate = IntCounter::new(
             "scheduler_no_candidate_iterations_total",
             "Layer attempts that found no host",
@@ -44,6 +52,17 @@ impl MatchMetrics {
             ),
             &["outcome"],
         )?;
+        for value in ["all", "some", "none"] {
+            outcome.with_label_values(&[value]).reset();
+        }
+        let scores = Histogram::with_opts(
+            HistogramOpts::new(
+                "scheduler_placement_score_chosen",
+                "Scores of the hosts taken with the strategy `epvm`; lower is better",
+            )
+            .buckets(vec![0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]),
+        )?;
+        registry.register(Box::new(scores.clone()))?;
         registry.register(Box::new(attempted.clone()))?;
         registry.register(Box::new(wasted.clone()))?;
         registry.register(Box::new(no_candidate.clone()))?;
@@ -54,13 +73,28 @@ impl MatchMetrics {
             wasted,
             no_candidate,
             candidates,
+            scores,
             outcome,
         })
     }
 
+    /// Counts hosts that were tried in vain, by reason: here a plan that could put nothing on its
+    /// host, elsewhere what became of the plan.
+    #[must_use]
+    pub fn wasted(&self) -> IntCounterVec {
+        self.wasted.clone()
+    }
+
+    /// Notes the scores of the hosts that were taken.
+    pub(crate) fn scored(&self, scores: &[f64]) {
+        scores.iter().for_each(|score| self.scores.observe(*score));
+    }
+
     pub(crate) fn layer_done(&self, tried: u32, wasted: u32, drained: bool) {
         self.attempted.inc_by(u64::from(tried + wasted));
-        self.wasted.inc_by(u64::from(wasted));
+        self.wasted
+            .with_label_values(&[MISFIT])
+            .inc_by(u64::from(wasted));
         self.candidates.observe(f64::from(tried));
         if tried == 0 {
             self.no_candidate.inc();

@@ -4,6 +4,7 @@
 //! failed, and the worker rests, which the feed feels as backpressure.
 
 mod metrics;
+mod share;
 
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ pub struct FetchSettings {
     pub jobs: u32,
     /// Layers a turn at most.
     pub layers: u32,
+    /// Frames a turn is meant for: jobs are handed on until so many wait in them. It bounds how long
+    /// a new job of higher priority has to wait for the turn before it.
+    pub frames: u64,
     /// How long a worker rests after a failed query.
     pub rest: Duration,
 }
@@ -49,13 +53,12 @@ impl Stage for JobFetch {
     type Out = JobWork;
 
     async fn handle(&self, turn: Turn, out: &Outlet<JobWork>) -> Verdict {
-        let skip = turn.page.saturating_mul(self.settings.jobs);
         let asked = Instant::now();
         let answer = self
             .store
             .pending_layers(
                 &turn.cluster,
-                skip,
+                turn.skip,
                 self.settings.jobs,
                 self.settings.layers,
             )
@@ -75,13 +78,20 @@ impl Stage for JobFetch {
             found.jobs.len() as u64,
             found.jobs.iter().map(|job| job.layers.len() as u64).sum(),
         );
-        if found.more {
-            turn.ticket.saw_a_full_page();
-        }
         if found.jobs.is_empty() {
             return Verdict::Skip("no_jobs");
         }
-        for pending in found.jobs {
+        // A turn that looks behind jobs of which nothing fits must find whatever does fit.
+        let budget = if turn.skip == 0 {
+            self.settings.frames
+        } else {
+            u64::MAX
+        };
+        let (jobs, cut_after) = share::within(found, budget);
+        if let Some(seen) = cut_after {
+            turn.ticket.saw_only(u64::from(seen));
+        }
+        for pending in jobs {
             let work = JobWork {
                 cluster: turn.cluster.clone(),
                 ticket: turn.ticket.clone(),

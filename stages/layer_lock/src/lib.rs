@@ -17,7 +17,7 @@ use cue_domain::resting::Resting;
 use cue_domain::{Layer, LayerId, Tag};
 use cue_flow::{BatchStage, Outlet, Verdict};
 use cue_hosts::{HostIndex, Want};
-use cue_store::{LockedRow, OpenBooking, Store, WantedLayer};
+use cue_store::{LockedRow, OpenBooking, Store, StoreError, Trouble, WantedLayer};
 
 pub use metrics::LockMetrics;
 
@@ -85,6 +85,10 @@ impl LayerLock {
                     self.metrics.resting.inc();
                     continue;
                 }
+                if is_at_job_cap(work, layer) {
+                    self.metrics.at_job_cap.inc();
+                    continue;
+                }
                 let frames = self.room(work, layer);
                 if frames > 0 {
                     wanted.push(Wanted {
@@ -101,10 +105,6 @@ impl LayerLock {
     }
 
     fn room(&self, work: &JobWork, layer: &Layer) -> u32 {
-        let least = fit::least_cores(layer);
-        if work.job.headroom.cores.is_some_and(|rest| rest < least) {
-            return 0;
-        }
         let waiting = u32::try_from(layer.waiting).unwrap_or(u32::MAX);
         let at_most = waiting.min(self.settings.frames_per_layer);
         let tags: Vec<Tag> = work.cluster.shared_tags(&layer.tags).cloned().collect();
@@ -117,6 +117,35 @@ impl LayerLock {
         };
         let room = self.hosts.room(&want, at_most as usize);
         u32::try_from(room).unwrap_or(at_most).min(at_most)
+    }
+
+    /// Counts the jobs of a batch, each once.
+    fn count_jobs(&self, layers: &[LockedLayer]) {
+        let mut seen = HashSet::new();
+        for layer in layers {
+            if seen.insert(&layer.job.id) {
+                let show = &layer.cluster.show_name;
+                self.metrics.processed.with_label_values(&[show]).inc();
+            }
+        }
+    }
+
+    /// What follows from a batch that could not be locked: nothing is held.
+    fn failed(&self, works: &[JobWork], error: StoreError) -> Verdict {
+        match error.trouble() {
+            Trouble::Conflict => Verdict::Skip("conflict"),
+            Trouble::TimedOut => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "locking layers took too long; the next turn tries again"
+                );
+                Verdict::Skip("timed_out")
+            }
+            Trouble::Unavailable | Trouble::Refused | Trouble::Fault => {
+                works.iter().for_each(|work| work.ticket.fail());
+                Verdict::RetryAfter(self.settings.rest, error.into())
+            }
+        }
     }
 
     async fn lock(
@@ -138,10 +167,7 @@ impl LayerLock {
                 self.metrics.skipped.inc_by(part.len() as u64);
                 return Verdict::Skip("nothing_to_lock");
             }
-            Err(error) => {
-                works.iter().for_each(|work| work.ticket.fail());
-                return Verdict::RetryAfter(self.settings.rest, error.into());
-            }
+            Err(error) => return self.failed(works, error),
         };
         self.metrics
             .skipped
@@ -150,11 +176,18 @@ impl LayerLock {
             .batch_frames
             .observe(rows.iter().map(|row| row.frames.len()).sum::<usize>() as f64);
         let layers = join(works, part, rows);
+        self.count_jobs(&layers);
         match out.send(LockedBatch { held, layers }).await {
             Ok(()) => Verdict::Done,
             Err(closed) => closed.into(),
         }
     }
+}
+
+/// Whether job and folder have too little left under their caps for any frame of the layer.
+fn is_at_job_cap(work: &JobWork, layer: &Layer) -> bool {
+    let least = fit::least_cores(layer);
+    work.job.headroom.cores.is_some_and(|rest| rest < least)
 }
 
 /// Gives each locked row back the turn and job it was wanted for.

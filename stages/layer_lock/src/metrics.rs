@@ -1,11 +1,13 @@
 //! What layer lock counts.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// Layer lock's metrics.
 #[derive(Clone, Debug)]
 pub struct LockMetrics {
+    pub(crate) processed: IntCounterVec,
     pub(crate) skipped: IntCounter,
+    pub(crate) at_job_cap: IntCounter,
     pub(crate) no_room: IntCounter,
     pub(crate) resting: IntCounter,
     pub(crate) batch_frames: Histogram,
@@ -21,6 +23,17 @@ impl LockMetrics {
             "scheduler_layers_skipped_by_lock_total",
             "Layers that were wanted and not had: held by another transaction, or no longer runnable",
         )?;
+        let processed = IntCounterVec::new(
+            Opts::new(
+                "scheduler_jobs_processed_total",
+                "Jobs handed to host match, by show: once for each batch that holds layers of the job",
+            ),
+            &["show_name"],
+        )?;
+        let at_job_cap = IntCounter::new(
+            "scheduler_job_cap_precheck_skip_total",
+            "Layers for which no SQL was spent because the caps of their job and folder leave too few cores",
+        )?;
         let no_room = IntCounter::new(
             "scheduler_layers_skipped_without_room_total",
             "Layers for which no SQL was spent because no host had room",
@@ -35,12 +48,16 @@ impl LockMetrics {
                     1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0,
                 ]),
         )?;
+        registry.register(Box::new(processed.clone()))?;
         registry.register(Box::new(skipped.clone()))?;
+        registry.register(Box::new(at_job_cap.clone()))?;
         registry.register(Box::new(no_room.clone()))?;
         registry.register(Box::new(resting.clone()))?;
         registry.register(Box::new(batch_frames.clone()))?;
         Ok(Self {
+            processed,
             skipped,
+            at_job_cap,
             no_room,
             resting,
             batch_frames,

@@ -18,9 +18,11 @@ pub mod layer;
 pub mod lease;
 pub mod messages;
 pub mod resting;
+pub mod score;
 pub mod tags;
 pub mod turn;
 pub mod units;
+pub mod why;
 
 pub use admission::{Ledger, Refusal, Request, admit};
 pub use cluster::{Cluster, ClusterKey};

@@ -21,9 +21,9 @@ pub struct Turn {
     pub cluster: Arc<Cluster>,
     /// The turn's ticket.
     pub ticket: Ticket,
-    /// Which page of the cluster's jobs to look at: the first, unless the last turn filled its page
-    /// and could place nothing of it.
-    pub page: u32,
+    /// How many of the cluster's jobs to pass over: none, unless the last turn looked at only some
+    /// of them and could place nothing.
+    pub skip: u32,
 }
 
 /// job fetch → layer lock: a job, and its layers that could run, in dispatch order.

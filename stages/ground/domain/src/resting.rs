@@ -37,7 +37,8 @@ impl<K: Eq + Hash + Clone> Resting<K> {
         self.rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a failure at `now` and says how long `key` rests for it.
+    /// Counts a failure at `now` and says how long `key` rests for it. While it rests already, the
+    /// failure is of the same attempt (the frames of one batch, say) and does not lengthen the rest.
     pub fn strike(&self, key: &K, now: Instant) -> Duration {
         let mut rests = self.lock();
         // A rest long past is forgiven, which also bounds the map to what fails now.
@@ -47,6 +48,9 @@ impl<K: Eq + Hash + Clone> Resting<K> {
             strikes: 0,
             until: now,
         });
+        if rest.until > now {
+            return rest.until - now;
+        }
         let length = self
             .first
             .saturating_mul(1u32.checked_shl(rest.strikes).unwrap_or(u32::MAX))
@@ -67,6 +71,15 @@ impl<K: Eq + Hash + Clone> Resting<K> {
         self.lock().get(key).is_some_and(|rest| rest.until > now)
     }
 
+    /// How long `key` still rests at `now`, if it does.
+    #[must_use]
+    pub fn remaining(&self, key: &K, now: Instant) -> Option<Duration> {
+        let until = self.lock().get(key)?.until;
+        until
+            .checked_duration_since(now)
+            .filter(|rest| !rest.is_zero())
+    }
+
     /// How many rest at `now`.
     #[must_use]
     pub fn count(&self, now: Instant) -> usize {
@@ -81,17 +94,32 @@ mod tests {
     #[test]
     fn rests_grow_to_the_longest_and_are_forgiven() {
         let resting = Resting::new(Duration::from_secs(1), Duration::from_secs(5));
-        let now = Instant::now();
-        let lengths: Vec<u64> = (0..4)
-            .map(|_| resting.strike(&"a", now).as_secs())
-            .collect();
+        let mut now = Instant::now();
+        let mut lengths = Vec::new();
+        for _ in 0..4 {
+            let rest = resting.strike(&"a", now);
+            lengths.push(rest.as_secs());
+            assert!(resting.rests(&"a", now));
+            now += rest;
+            assert!(!resting.rests(&"a", now));
+        }
         assert_eq!(lengths, [1, 2, 4, 5]);
-        assert!(resting.rests(&"a", now));
-        assert!(!resting.rests(&"a", now + Duration::from_secs(5)));
         assert!(!resting.rests(&"b", now));
         resting.forgive(&"a");
-        assert!(!resting.rests(&"a", now));
         assert_eq!(resting.strike(&"a", now).as_secs(), 1);
+    }
+
+    #[test]
+    fn failures_while_it_rests_count_once() {
+        let resting = Resting::new(Duration::from_secs(1), Duration::from_secs(5));
+        let now = Instant::now();
+        for _ in 0..9 {
+            assert_eq!(resting.strike(&"a", now).as_secs(), 1);
+        }
+        assert_eq!(
+            resting.strike(&"a", now + Duration::from_secs(1)).as_secs(),
+            2
+        );
     }
 
     #[test]

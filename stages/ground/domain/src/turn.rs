@@ -14,7 +14,7 @@ pub struct Tally {
     launched: AtomicU64,
     refused: AtomicU64,
     failed: AtomicBool,
-    more: AtomicBool,
+    passed: AtomicU64,
 }
 
 impl Tally {
@@ -49,9 +49,9 @@ impl Tally {
         self.failed.store(true, Ordering::Relaxed);
     }
 
-    /// Marks that the turn's query was cut by its bounds, so that there may be more jobs.
-    pub fn saw_a_full_page(&self) {
-        self.more.store(true, Ordering::Relaxed);
+    /// Notes that the turn looked at this many jobs and that there may be more behind them.
+    pub fn saw_only(&self, jobs: u64) {
+        self.passed.store(jobs, Ordering::Relaxed);
     }
 
     /// What has been counted so far.
@@ -65,7 +65,7 @@ impl Tally {
             launched: self.launched.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
-            more: self.more.load(Ordering::Relaxed),
+            passed: self.passed.load(Ordering::Relaxed),
         }
     }
 }
@@ -87,8 +87,8 @@ pub struct TurnEnd {
     pub refused: u64,
     /// Whether something of the turn ended in an error.
     pub failed: bool,
-    /// Whether the query was cut by its bounds.
-    pub more: bool,
+    /// Jobs the turn has looked at, if there may be more behind them; 0 if it saw them all.
+    pub passed: u64,
 }
 
 impl TurnEnd {

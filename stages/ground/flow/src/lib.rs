@@ -37,7 +37,7 @@ pub use meters::Meters;
 pub use source::Source;
 pub use stage::{BatchStage, CpuStage, Never, Stage};
 pub use tick::Tick;
-pub use verdict::{BoxError, Panicked, StageGone, Verdict};
+pub use verdict::{BoxError, Chain, Panicked, StageGone, Verdict};
 
 /// Tells sources and ticks to stop. Nobody else sees it.
 pub type StopToken = tokio_util::sync::CancellationToken;

@@ -71,6 +71,10 @@ impl StageSpans {
             }
             if matches!(verdict, "retry" | "fatal" | "panic") {
                 span.record("otel.status_code", "ERROR");
+                span.record("error.type", verdict);
+                if let Some(reason) = reason {
+                    span.record("otel.status_description", field::display(reason));
+                }
             }
         }
     }
@@ -85,6 +89,8 @@ fn open_one(stage: &'static str, root: &Span, queued: Duration) -> Span {
         verdict = field::Empty,
         reason = field::Empty,
         otel.status_code = field::Empty,
+        otel.status_description = field::Empty,
+        error.type = field::Empty,
     )
 }
 

@@ -55,11 +55,13 @@ impl Panicked {
 }
 
 /// Prints an error and all its sources, outermost first.
-pub(crate) struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
+#[derive(Clone, Copy, Debug)]
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl<'a> Chain<'a> {
     /// The chain that starts at `error`.
-    pub(crate) fn of(error: &'a BoxError) -> Self {
+    #[must_use]
+    pub fn of(error: &'a BoxError) -> Self {
         Self(error.as_ref())
     }
 }

@@ -13,7 +13,7 @@ use cue_domain::messages::HostLease;
 use cue_domain::{Centicores, Host, HostId, Lease, Lender, Resources};
 
 use crate::search::{Search, Want};
-use crate::settings::IndexSettings;
+use crate::settings::{IndexSettings, Ranking};
 use crate::shelves::Slot;
 use crate::state::{Applied, IndexStats, SnapshotMark, State};
 
@@ -40,7 +40,7 @@ impl HostIndex {
         Self(Arc::new(Shared {
             settings,
             room_rules: FitRules::default(),
-            state: Mutex::new(State::new(settings.strategy)),
+            state: Mutex::new(State::new(settings.strategy.order())),
         }))
     }
 
@@ -76,6 +76,18 @@ impl HostIndex {
         rules: &FitRules,
         job_rest: Option<Centicores>,
     ) -> Option<HostLease> {
+        self.take_scored(want, rules, job_rest)
+            .map(|(lease, _)| lease)
+    }
+
+    /// The same, and the score of the host where the strategy gives scores.
+    #[must_use]
+    pub fn take_scored(
+        &self,
+        want: &Want<'_>,
+        rules: &FitRules,
+        job_rest: Option<Centicores>,
+    ) -> Option<(HostLease, Option<f64>)> {
         let mut state = self.0.lock();
         let search = Search {
             want,
@@ -83,7 +95,11 @@ impl HostIndex {
             job_rest,
             shelves: &state.shelves,
         };
-        let slot = search.best(|slot| state.host(slot))?;
+        let host = |slot| state.host(slot);
+        let (slot, score) = match &self.0.settings.strategy {
+            Ranking::Saturation(_) => (search.best(host)?, None),
+            Ranking::Epvm(epvm) => search.lowest(host, epvm)?,
+        };
         let (host, lender) = state.lend(slot, |number| {
             Arc::new(WayHome {
                 shared: Arc::downgrade(&self.0),
@@ -92,7 +108,7 @@ impl HostIndex {
             })
         })?;
         drop(state);
-        Some(Lease::new(host, lender))
+        Some((Lease::new(host, lender), score))
     }
 
     /// About how many frames of the layer have room now, up to `at_most`. It is 0 only when there
@@ -174,6 +190,8 @@ impl Lender<Host> for WayHome {
     }
 }
 
+#[cfg(test)]
+mod epvm;
 #[cfg(test)]
 mod loans;
 #[cfg(test)]

@@ -17,5 +17,5 @@ mod state;
 
 pub use index::HostIndex;
 pub use search::Want;
-pub use settings::{IndexSettings, Saturation};
+pub use settings::{Epvm, IndexSettings, Ranking, Saturation};
 pub use state::{Applied, IndexStats, SnapshotMark};

@@ -4,11 +4,14 @@
 //! each ladder, and the best of those; so its cost is a few tree look-ups and the hosts that were
 //! tried and did not fit.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use cue_domain::fit::{FitRules, check_os, least_cores, reserve};
+use cue_domain::score::{Rests, score};
 use cue_domain::{AllocId, Centicores, FacilityId, Host, Layer, Resources, Tag};
 
+use crate::settings::Epvm;
 use crate::shelves::{Class, Floor, Ladder, Rank, Shelves, Slot};
 
 /// What is wanted of the index.
@@ -41,16 +44,65 @@ impl<'a> Search<'a> {
     /// The first host in the order of the strategy that the layer fits. A layer that asks for no
     /// GPUs gets a host with idle GPUs only when there is no other.
     pub(crate) fn best<'h>(&self, host: impl Fn(Slot) -> Option<&'h Host>) -> Option<Slot> {
-        if self
-            .job_rest
-            .is_some_and(|rest| rest < least_cores(self.want.layer))
-        {
+        if self.job_is_at_its_cap() {
             return None;
         }
         self.groups()
             .iter()
             .find_map(|group| self.best_of(group, &host))
             .map(|rank| rank.slot)
+    }
+
+    /// The host with the lowest score of those that fit, and its score; of equals the first in the
+    /// order. Hosts with idle GPUs are scored with the others: the score protects them.
+    pub(crate) fn lowest<'h>(
+        &self,
+        host: impl Fn(Slot) -> Option<&'h Host>,
+        epvm: &Epvm,
+    ) -> Option<(Slot, Option<f64>)> {
+        if self.job_is_at_its_cap() {
+            return None;
+        }
+        let ladders = self.groups().iter().flat_map(|group| self.ladders(group));
+        let mut ladders: Vec<_> = ladders
+            .map(|(_, rest, ladder)| (rest, self.climb(ladder)))
+            .collect();
+        let firsts = ladders.iter_mut().enumerate();
+        let mut next: BinaryHeap<Reverse<(Rank, usize)>> = firsts
+            .filter_map(|(n, (_, climb))| Some(Reverse((climb.next()?, n))))
+            .collect();
+        let mut best: Option<(Slot, f64)> = None;
+        let (mut candidates, mut last) = (0, None);
+        while let Some(Reverse((rank, n))) = next.pop() {
+            let Some((rest, climb)) = ladders.get_mut(n) else {
+                continue;
+            };
+            next.extend(climb.next().map(|rank| Reverse((rank, n))));
+            // A host stands on the shelf of each of its tags; its places come one after the other.
+            if last.replace(rank) == Some(rank) {
+                continue;
+            }
+            let fitting = host(rank.slot).filter(|host| self.fit(host, *rest).is_some());
+            let Some(host) = fitting else { continue };
+            let rests = Rests {
+                job: self.job_rest,
+                subscription: Some(*rest),
+            };
+            let score = score(self.want.layer, host, rests, &epvm.weights);
+            if best.is_none_or(|(_, lowest)| score < lowest) {
+                best = Some((rank.slot, score));
+            }
+            candidates += 1;
+            if candidates == epvm.max_candidates.get() {
+                break;
+            }
+        }
+        best.map(|(slot, score)| (slot, Some(score)))
+    }
+
+    fn job_is_at_its_cap(&self) -> bool {
+        let least = least_cores(self.want.layer);
+        self.job_rest.is_some_and(|rest| rest < least)
     }
 
     /// An estimate of how many frames have room now, up to `at_most`; 0 only when none has.

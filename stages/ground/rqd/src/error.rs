@@ -87,6 +87,20 @@ impl LaunchError {
         }
     }
 
+    /// The status the call ended with, in gRPC's own words; `None` when it did not end or was not
+    /// made.
+    #[must_use]
+    pub fn status_code(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { code, .. } | Self::RefusedForNow { code, .. } => Some(code_name(*code)),
+            Self::Unknown {
+                source: Doubt::Status(status),
+                ..
+            } => Some(code_name(status.code())),
+            Self::Unreachable { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
     pub(crate) fn new(host: &str, failure: Failure) -> Self {
         let host = host.to_owned();
         let status = match failure {
@@ -243,9 +257,43 @@ fn meaning(status: &Status) -> Meaning {
     }
 }
 
+/// A code as the gRPC specification spells it.
+const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_and_a_broken_call_have_a_status_and_a_silence_has_none() {
+        let status =
+            |code| LaunchError::new("h", Failure::Doubt(Doubt::Status(Status::new(code, ""))));
+        assert_eq!(status(Code::Aborted).status_code(), Some("ABORTED"));
+        assert_eq!(status(Code::Unavailable).status_code(), Some("UNAVAILABLE"));
+        let silence = Doubt::Silence(Duration::from_secs(1));
+        let silence = LaunchError::new("h", Failure::Doubt(silence));
+        assert_eq!(silence.status_code(), None);
+    }
 
     #[test]
     fn only_checks_that_come_before_a_launch_are_refusals() {

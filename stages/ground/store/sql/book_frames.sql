@@ -22,6 +22,7 @@ started AS (
         int_retries = f.int_retries + CASE WHEN f.int_exit_status IN (-1, 286, 256, 299, 301, 302, 399) THEN 0 ELSE 1 END
     FROM plan p
     JOIN layer l ON l.pk_layer = p.pk_layer
+    JOIN job j ON j.pk_job = p.pk_job AND j.str_state = 'PENDING' AND j.b_paused = false
     WHERE f.pk_frame = p.pk_frame AND f.str_state = 'WAITING' AND coalesce(f.int_version, 0) = p.int_version
       AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)
     RETURNING f.pk_frame, f.int_version

@@ -1,25 +1,25 @@
-//! The booking transaction: what the caps say, the one write, the commit.
+//! The booking transaction: what the caps say, and the one write.
 //!
 //! The order of locks is the order of the methods: [`OpenBooking`] begins with layers and frames
 //! locked, [`OpenBooking::ledger`] locks statistics, hosts and counters, [`OpenBooking::book`]
 //! writes. It fits Cuebot's own order (contract, 5.4). Dropping an `OpenBooking` rolls back.
 
-use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Instant;
 
 use cue_domain::admission::{FolderCap, JobCap, Ledger, LimitCap, Request, SubscriptionCap};
 use cue_domain::{
     AllocId, Centicores, DeptId, FolderId, FrameId, HostId, JobId, Kib, LayerId, LimitId, ProcId,
     Resources, ShowId,
 };
-use sqlx::{Postgres, Transaction};
 
-use crate::error::{StoreError, Trouble};
+use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{get, id, idle};
 use crate::statements::{
-    BOOK_FRAMES, COMMITTED_PROCS, LIMIT_USE, LOCK_COUNTERS, LOCK_HOSTS, LOCK_STATS, WAIT_FRAMES,
+    BOOK_FRAMES, LIMIT_USE, LOCK_COUNTERS, LOCK_HOSTS, LOCK_STATS, RELOCK_FRAMES,
 };
+use crate::tx::Tx;
 
 /// How bookings are written.
 #[derive(Clone, Debug)]
@@ -105,25 +105,62 @@ pub struct Booked {
 /// A transaction that holds layers and frames.
 #[derive(Debug)]
 pub struct OpenBooking {
-    tx: Transaction<'static, Postgres>,
-    store: Store,
+    pub(crate) tx: Tx,
+    pub(crate) store: Store,
     limits: HashMap<LayerId, Vec<LimitId>>,
+    began: Instant,
 }
 
 impl OpenBooking {
     pub(crate) fn new(
-        tx: Transaction<'static, Postgres>,
+        tx: Tx,
         store: &Store,
         limits: HashMap<LayerId, Vec<LimitId>>,
+        began: Instant,
     ) -> Self {
         Self {
             tx,
             store: store.clone(),
             limits,
+            began,
         }
     }
 
-    pub(crate) const fn parts(&mut self) -> (&mut Transaction<'static, Postgres>, &Store) {
+    /// When the transaction was asked for: not later than the time that the database will write
+    /// as the time of the booking.
+    #[must_use]
+    pub const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Begins again after a conflict: rolls back, and locks those of the rows' frames that are as
+    /// they were and that nobody else holds. Returns the frames it holds now.
+    ///
+    /// # Errors
+    /// A statement failed; nothing is held.
+    pub async fn again(self, rows: &[BookRow]) -> Result<(Self, HashSet<FrameId>), StoreError> {
+        let Self {
+            tx, store, limits, ..
+        } = self;
+        drop(tx);
+        let began = Instant::now();
+        let mut tx = store.begin().await?;
+        let query = sqlx::query(RELOCK_FRAMES.sql)
+            .bind(
+                rows.iter()
+                    .map(|row| row.frame.as_str().to_owned())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(rows.iter().map(|row| row.version).collect::<Vec<_>>());
+        let held = store.meters.rows(&RELOCK_FRAMES, query, &mut tx).await?;
+        let held = held
+            .iter()
+            .map(|row| id(row, RELOCK_FRAMES.name, "pk_frame"));
+        let held = held.collect::<Result<HashSet<FrameId>, _>>()?;
+        Ok((Self::new(tx, &store, limits, began), held))
+    }
+
+    pub(crate) const fn parts(&mut self) -> (&mut Tx, &Store) {
         (&mut self.tx, &self.store)
     }
 
@@ -282,59 +319,6 @@ impl OpenBooking {
                 .insert(id(row, name, "pk_host")?, idle(row, name)?);
         }
         Ok(booked)
-    }
-
-    /// Commits. When the answer is lost, finds out whether the commit took place by looking for the
-    /// procs that it wrote.
-    ///
-    /// # Errors
-    /// Nothing was committed; or, as [`StoreError::CommitUnknown`], it could not be found out.
-    pub async fn commit(self, rows: &[BookRow]) -> Result<(), StoreError> {
-        let Self { tx, store, .. } = self;
-        let asked = Instant::now();
-        let answer = tx.commit().await;
-        store.meters.note("commit", asked, answer.is_ok());
-        let Err(source) = answer else { return Ok(()) };
-        let lost = StoreError::Failed {
-            statement: "commit",
-            source,
-        };
-        if lost.trouble() != Trouble::Unavailable {
-            return Err(lost);
-        }
-        tracing::warn!(error = %lost, "the answer to a commit was lost; asking whether it took place");
-        match store.was_committed(rows).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(lost),
-            Err(error) => Err(StoreError::CommitUnknown(Box::new(error))),
-        }
-    }
-}
-
-impl Store {
-    /// Whether the procs of `rows` are there. Asks until the database answers, for about 30 s.
-    async fn was_committed(&self, rows: &[BookRow]) -> Result<bool, StoreError> {
-        let mut rest = Duration::from_millis(100);
-        loop {
-            match self.look_for_procs(rows).await {
-                Ok(found) => return Ok(found),
-                Err(error) if rest > Duration::from_secs(10) => return Err(error),
-                Err(_) => tokio::time::sleep(rest).await,
-            }
-            rest *= 2;
-        }
-    }
-
-    async fn look_for_procs(&self, rows: &[BookRow]) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let frames = sqlx::query(WAIT_FRAMES.sql).bind(distinct(rows, |row| row.frame.as_str()));
-        self.meters.rows(&WAIT_FRAMES, frames, &mut tx).await?;
-        let procs = sqlx::query(COMMITTED_PROCS.sql).bind(distinct(rows, |row| row.proc.as_str()));
-        Ok(!self
-            .meters
-            .rows(&COMMITTED_PROCS, procs, &mut tx)
-            .await?
-            .is_empty())
     }
 }
 

@@ -1,6 +1,6 @@
-//! Which clusters there are.
+//! Which clusters there are, and where there is work for them.
 
-use cue_domain::{FacilityId, ShowId, TagKind};
+use cue_domain::{FacilityId, ShowId, Tag, TagKind, tags};
 
 use crate::error::StoreError;
 use crate::pool::Store;
@@ -24,7 +24,47 @@ pub struct TagRow {
     pub tag: String,
 }
 
+/// Layers of a (facility, show) that accept the same tags and have frames that could be booked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveTags {
+    /// The facility.
+    pub facility: FacilityId,
+    /// The show.
+    pub show: ShowId,
+    /// The tags, any of which will do.
+    pub tags: Vec<Tag>,
+    /// How many frames wait.
+    pub waiting: i64,
+    /// When the newest of their jobs began, in microseconds since 1970.
+    pub newest_us: i64,
+}
+
 impl Store {
+    /// Where there is work that [`Store::pending_layers`] could find now; of one facility if
+    /// `facility` names one. It may name more than that finds, and never less.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn active_tags(&self, facility: Option<&str>) -> Result<Vec<ActiveTags>, StoreError> {
+        let statement = &statements::ACTIVE_TAGS;
+        let name = statement.name;
+        let query = sqlx::query(statement.sql).bind(facility.map(str::to_owned));
+        let mut conn = self.connection().await?;
+        let rows = self.meters.rows(statement, query, &mut conn).await?;
+        rows.iter()
+            .map(|row| {
+                let text: String = get(row, name, "str_tags")?;
+                Ok(ActiveTags {
+                    facility: id(row, name, "pk_facility")?,
+                    show: id(row, name, "pk_show")?,
+                    tags: tags::alternatives(&text),
+                    waiting: get(row, name, "waiting")?,
+                    newest_us: get(row, name, "newest_us")?,
+                })
+            })
+            .collect()
+    }
+
     /// Every tag that makes a cluster of an active, managed show; of one facility if `facility`
     /// names one.
     ///

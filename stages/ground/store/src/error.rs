@@ -37,6 +37,12 @@ pub enum StoreError {
         #[source]
         source: Sql,
     },
+    /// The breaker is open: the database did not answer a moment ago, and was not asked now.
+    #[error("the database does not answer; it is asked again in {} ms", retry_in.as_millis())]
+    Outage {
+        /// When somebody asks again.
+        retry_in: std::time::Duration,
+    },
     /// The database URL cannot be read.
     #[error(
         "the database URL cannot be read; it must look like postgres://user:password@host:5432/database"
@@ -51,9 +57,12 @@ pub enum StoreError {
 /// What kind of trouble an error is, which decides what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Another transaction was in the way (deadlock 40P01, serialization failure 40001, lock not
-    /// available 55P03): the same work may succeed at once.
+    /// Another transaction was in the way (deadlock 40P01, serialization failure 40001): the same
+    /// work may succeed at once.
     Conflict,
+    /// A lock was not to be had in time (55P03), or a statement took too long (57014): somebody
+    /// holds what is needed, and the work is tried again later.
+    TimedOut,
     /// The server cannot be reached or is going down: later.
     Unavailable,
     /// A rule of the schema refused the write (P0001 of a trigger, a constraint).
@@ -62,25 +71,43 @@ pub enum Trouble {
     Fault,
 }
 
+impl Trouble {
+    /// The word for it in traces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::TimedOut => "timed_out",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::Fault => "fault",
+        }
+    }
+}
+
 impl StoreError {
     /// What kind of trouble this is.
     #[must_use]
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Failed { source, .. } | Self::Connect { source, .. } => trouble(source),
-            Self::CommitUnknown(_) => Trouble::Unavailable,
+            Self::CommitUnknown(_) | Self::Outage { .. } => Trouble::Unavailable,
             Self::BadRow { .. } | Self::BadUrl(_) => Trouble::Fault,
         }
     }
 }
 
-fn trouble(error: &Sql) -> Trouble {
+pub(crate) fn trouble(error: &Sql) -> Trouble {
     match error {
-        Sql::Io(_) | Sql::PoolTimedOut | Sql::PoolClosed | Sql::WorkerCrashed | Sql::Tls(_) => {
-            Trouble::Unavailable
-        }
+        Sql::Io(_)
+        | Sql::Protocol(_)
+        | Sql::PoolTimedOut
+        | Sql::PoolClosed
+        | Sql::WorkerCrashed
+        | Sql::Tls(_) => Trouble::Unavailable,
         Sql::Database(db) => match db.code().as_deref().unwrap_or_default() {
-            "40P01" | "40001" | "55P03" => Trouble::Conflict,
+            "40P01" | "40001" => Trouble::Conflict,
+            "55P03" | "57014" => Trouble::TimedOut,
             code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => {
                 Trouble::Unavailable
             }

@@ -1,26 +1,74 @@
 //! The hosts that may be booked.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cue_domain::host::ThreadMode;
-use cue_domain::{Centicores, Host, Kib, Resources, Tag};
+use cue_domain::{Centicores, Host, HostId, Kib, Resources, Tag};
 use sqlx::postgres::PgRow;
 
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{get, id, idle};
-use crate::statements::HOST_SNAPSHOT;
+use crate::statements::{HOST_SNAPSHOT, HOST_TAGS};
+
+/// The tags of every host, sorted and without duplicates.
+pub type HostTags = HashMap<HostId, Arc<[Tag]>>;
 
 impl Store {
-    /// Every host that may be booked, of one facility if `facility` names one.
+    /// The tags of every host that has any.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn host_tags(&self) -> Result<HostTags, StoreError> {
+        let name = HOST_TAGS.name;
+        let mut conn = self.connection().await?;
+        let rows = self
+            .meters
+            .rows(&HOST_TAGS, sqlx::query(HOST_TAGS.sql), &mut conn)
+            .await?;
+        drop(conn);
+        rows.iter()
+            .map(|row| {
+                let mut tags: Vec<Tag> = get::<Vec<String>>(row, name, "tags")?
+                    .iter()
+                    .map(|tag| Tag::from(tag.as_str()))
+                    .collect();
+                tags.sort_unstable();
+                tags.dedup();
+                Ok((id(row, name, "pk_host")?, tags.into()))
+            })
+            .collect()
+    }
+
+    /// Every host that may be booked, with its tags: [`Store::open_hosts`] and [`Store::host_tags`].
+    ///
+    /// # Errors
+    /// A statement failed.
+    pub async fn host_snapshot(
+        &self,
+        facility: Option<&str>,
+        stale_after: Option<Duration>,
+    ) -> Result<Vec<Host>, StoreError> {
+        let mut hosts = self.open_hosts(facility, stale_after).await?;
+        let tags = self.host_tags().await?;
+        for host in &mut hosts {
+            if let Some(tags) = tags.get(&host.id) {
+                host.tags = Arc::clone(tags);
+            }
+        }
+        Ok(hosts)
+    }
+
+    /// Every host that may be booked, without tags, of one facility if `facility` names one.
     ///
     /// A host that RQD has not reported on for `stale_after` is left out; `None` keeps them all.
     /// A host whose row cannot be used is left out too, and named in the log.
     ///
     /// # Errors
     /// The statement failed.
-    pub async fn host_snapshot(
+    pub async fn open_hosts(
         &self,
         facility: Option<&str>,
         stale_after: Option<Duration>,
@@ -57,18 +105,12 @@ fn host(row: &PgRow) -> Result<Host, StoreError> {
         value: mode.to_string(),
     })?;
     let os: String = get(row, name, "str_os")?;
-    let mut tags: Vec<Tag> = get::<Vec<String>>(row, name, "tags")?
-        .iter()
-        .map(|tag| Tag::from(tag.as_str()))
-        .collect();
-    tags.sort_unstable();
-    tags.dedup();
     Ok(Host {
         id: id(row, name, "pk_host")?,
         name: host_name.into(),
         facility: id(row, name, "pk_facility")?,
         alloc: id(row, name, "pk_alloc")?,
-        tags: tags.into(),
+        tags: Arc::default(),
         os: os
             .split(',')
             .map(str::trim)

@@ -25,8 +25,9 @@ pub struct PendingJob {
 pub struct PendingLayers {
     /// The jobs, in order of service.
     pub jobs: Vec<PendingJob>,
-    /// Whether a bound cut the answer, so that there may be more.
-    pub more: bool,
+    /// When a bound cut the answer, so that there may be more: how many jobs it covers whole. It is
+    /// at least one, or a job with very many layers would be looked at for ever.
+    pub cut_after: Option<u32>,
 }
 
 impl Store {
@@ -92,7 +93,11 @@ fn group(
             }),
         }
     }
-    found.more = jobs_seen >= job_bound || rows.len() >= layer_bound as usize;
+    found.cut_after = if rows.len() >= layer_bound as usize {
+        Some(jobs_seen.saturating_sub(1).max(1))
+    } else {
+        (jobs_seen >= job_bound).then_some(jobs_seen)
+    };
     Ok(found)
 }
 

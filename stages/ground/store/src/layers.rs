@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{get, id, layer};
 use crate::statements::{LOCK_FRAMES, LOCK_LAYERS};
+use crate::tx::Tx;
 
 /// A layer to be locked, and how many of its frames.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ impl Store {
         &self,
         wanted: &[WantedLayer],
     ) -> Result<Option<(OpenBooking, Vec<LockedRow>)>, StoreError> {
+        let began = Instant::now();
         let mut tx = self.begin().await?;
         let ids: Vec<String> = wanted
             .iter()
@@ -84,12 +86,12 @@ impl Store {
                 source,
             });
         }
-        Ok(Some((OpenBooking::new(tx, self, limits), locked)))
+        Ok(Some((OpenBooking::new(tx, self, limits, began), locked)))
     }
 
     async fn lock_frames(
         &self,
-        tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
+        tx: &mut Tx,
         held: &[&WantedLayer],
         layers: &mut HashMap<LayerId, Layer>,
     ) -> Result<Vec<LockedRow>, StoreError> {

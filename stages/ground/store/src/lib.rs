@@ -7,8 +7,12 @@
 //!
 //! Statements work on sets. Nothing here runs once a frame.
 
+mod accountant;
+mod accounts;
 mod booking;
+mod breaker;
 mod clusters;
+mod commit;
 mod error;
 mod hosts;
 mod jobs;
@@ -18,13 +22,21 @@ mod meters;
 mod pool;
 mod rows;
 pub mod statements;
+mod tx;
 mod undo;
+mod why;
+mod unlaunched;
 
+pub use accountant::{Accountant, Arrived};
+pub use accounts::{ACCOUNTING_TABLES, Corrected, CounterKeys};
 pub use booking::{BookRow, Booked, BookedFrame, BookingRules, OpenBooking};
-pub use clusters::TagRow;
+pub use breaker::{BreakerSettings, Outage};
+pub use clusters::{ActiveTags, TagRow};
 pub use error::{StoreError, Trouble};
+pub use hosts::HostTags;
 pub use jobs::{PendingJob, PendingLayers};
 pub use launch::LaunchFacts;
 pub use layers::{LockedRow, WantedLayer};
 pub use pool::{Store, StoreSettings};
 pub use undo::{Undone, Unlaunched};
+pub use unlaunched::Forgotten;

@@ -1,14 +1,17 @@
 //! What the database is asked, counted and timed by statement.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Postgres, query::Query};
-use tracing::Instrument;
+use sqlx::{Postgres, query::Query};
+use tracing::{Instrument, Span, field};
 
-use crate::error::StoreError;
+use crate::breaker::Breaker;
+use crate::error::{StoreError, trouble};
 use crate::statements::Statement;
+use crate::tx::{Numbers, Over};
 
 /// The arguments of a statement.
 pub(crate) type Bound = Query<'static, Postgres, sqlx::postgres::PgArguments>;
@@ -18,10 +21,25 @@ pub(crate) type Bound = Query<'static, Postgres, sqlx::postgres::PgArguments>;
 pub(crate) struct Meters {
     statements: IntCounterVec,
     seconds: HistogramVec,
+    breaker: Breaker,
+    place: Arc<Place>,
+    numbers: Arc<Numbers>,
+}
+
+/// Which database it is, for traces.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) database: String,
 }
 
 impl Meters {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(
+        registry: &Registry,
+        breaker: Breaker,
+        place: Place,
+    ) -> Result<Self, prometheus::Error> {
         let statements = IntCounterVec::new(
             Opts::new(
                 "scheduler_db_statements_total",
@@ -42,6 +60,9 @@ impl Meters {
         Ok(Self {
             statements,
             seconds,
+            breaker,
+            place: Arc::new(place),
+            numbers: Arc::default(),
         })
     }
 
@@ -50,23 +71,17 @@ impl Meters {
         &self,
         statement: &Statement,
         query: Bound,
-        conn: &mut PgConnection,
+        over: &mut impl Over,
     ) -> Result<Vec<PgRow>, StoreError> {
-        let span = tracing::info_span!(
-            "sql",
-            otel.name = statement.name,
-            otel.kind = "client",
-            db.system.name = "postgresql",
-            db.query.summary = statement.name,
-            db.response.returned_rows = tracing::field::Empty,
-            otel.status_code = tracing::field::Empty,
-            error.type = tracing::field::Empty,
-        );
+        let (conn, transaction) = over.parts();
+        let span = self.span(statement.name, transaction);
         let asked = Instant::now();
         let answer = query.fetch_all(conn).instrument(span.clone()).await;
         self.note(statement.name, asked, answer.is_ok());
+        Self::describe(&span, &answer);
         match answer {
             Ok(rows) => {
+                self.breaker.note(Ok(()));
                 span.record("db.response.returned_rows", rows.len());
                 Ok(rows)
             }
@@ -75,11 +90,45 @@ impl Meters {
                     statement: statement.name,
                     source,
                 };
-                span.record("otel.status_code", "ERROR");
-                span.record("error.type", tracing::field::debug(error.trouble()));
+                self.breaker.note(Err(&error));
                 Err(error)
             }
         }
+    }
+
+    /// The span of one round trip.
+    pub(crate) fn span(&self, name: &'static str, transaction: Option<u64>) -> Span {
+        tracing::info_span!(
+            "sql",
+            otel.name = name,
+            otel.kind = "client",
+            db.system.name = "postgresql",
+            db.namespace = &*self.place.database,
+            db.query.summary = name,
+            server.address = &*self.place.host,
+            server.port = self.place.port,
+            transaction,
+            db.response.returned_rows = field::Empty,
+            db.response.status_code = field::Empty,
+            error.type = field::Empty,
+            otel.status_description = field::Empty,
+        )
+    }
+
+    /// Notes in the span of a round trip why it failed, if it did.
+    pub(crate) fn describe<T>(span: &Span, answer: &Result<T, sqlx::Error>) {
+        let Err(error) = answer else { return };
+        let code = error.as_database_error().and_then(|error| error.code());
+        if let Some(code) = &code {
+            span.record("db.response.status_code", &**code);
+        }
+        let kind = code.as_deref().unwrap_or_else(|| trouble(error).name());
+        span.record("error.type", kind);
+        span.record("otel.status_description", field::display(error));
+    }
+
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// Notes one round trip that is not a statement of ours: `begin`, `commit`.

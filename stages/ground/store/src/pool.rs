@@ -1,4 +1,7 @@
-//! The connections, and how each is prepared.
+//! The connections, how each is prepared, and the breaker in front of them.
+//!
+//! Invariant: a connection is taken only past the breaker, and what comes of taking it is told to
+//! the breaker.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,11 +10,14 @@ use std::time::{Duration, Instant};
 use prometheus::Registry;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool, Postgres};
+use sqlx::{ConnectOptions, Connection, PgPool, Postgres};
+use tracing::Instrument;
 
 use crate::booking::BookingRules;
+use crate::breaker::{Breaker, BreakerSettings, Outage, Pass};
 use crate::error::StoreError;
-use crate::meters::Meters;
+use crate::meters::{Meters, Place};
+use crate::tx::Tx;
 
 /// How to reach the database and what to do there.
 #[derive(Clone, Debug)]
@@ -24,11 +30,18 @@ pub struct StoreSettings {
     pub acquire_timeout: Duration,
     /// How long one statement may run; zero is for ever.
     pub statement_timeout: Duration,
+    /// How long a statement may wait for one lock; zero is for ever.
+    pub lock_timeout: Duration,
     /// What `pg_stat_activity` shows.
     pub application_name: String,
     /// How bookings are written.
     pub booking: BookingRules,
+    /// When the database is left alone because it does not answer.
+    pub breaker: BreakerSettings,
 }
+
+/// How long a probe waits for the database, and a cleaning for one connection.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The database. Cloning shares the connections.
 #[derive(Clone, Debug)]
@@ -36,6 +49,7 @@ pub struct Store {
     pub(crate) pool: PgPool,
     pub(crate) meters: Meters,
     pub(crate) rules: Arc<BookingRules>,
+    breaker: Breaker,
 }
 
 impl Store {
@@ -48,12 +62,9 @@ impl Store {
         registry: &Registry,
     ) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(&settings.url).map_err(StoreError::BadUrl)?;
-        let place = format!(
-            "{}:{}/{}",
-            options.get_host(),
-            options.get_port(),
-            options.get_database().unwrap_or_default()
-        );
+        let (host, port) = (options.get_host().to_owned(), options.get_port());
+        let database = options.get_database().unwrap_or_default().to_owned();
+        let place = format!("{host}:{port}/{database}");
         let options = options
             .application_name(&settings.application_name)
             .options([
@@ -62,6 +73,10 @@ impl Store {
                 (
                     "statement_timeout",
                     settings.statement_timeout.as_millis().to_string(),
+                ),
+                (
+                    "lock_timeout",
+                    settings.lock_timeout.as_millis().to_string(),
                 ),
                 ("TimeZone", "UTC".to_owned()),
             ]);
@@ -76,13 +91,25 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|source| StoreError::Connect { place, source })?;
-        let meters = Meters::new(registry).map_err(|source| StoreError::Failed {
+        let no_metrics = |source: prometheus::Error| StoreError::Failed {
             statement: "metrics",
             source: sqlx::Error::Configuration(source.into()),
-        })?;
+        };
+        let breaker = Breaker::new(settings.breaker, registry).map_err(no_metrics)?;
+        let meters = Meters::new(
+            registry,
+            breaker.clone(),
+            Place {
+                host,
+                port,
+                database,
+            },
+        )
+        .map_err(no_metrics)?;
         Ok(Self {
             pool,
             meters,
+            breaker,
             rules: Arc::new(settings.booking.clone()),
         })
     }
@@ -90,16 +117,37 @@ impl Store {
     /// Whether the database answers now.
     ///
     /// # Errors
-    /// It does not.
+    /// It does not, or the breaker is open.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1")
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(|source| StoreError::Failed {
-                statement: "ping",
-                source,
-            })
+        let mut conn = self.connection().await?;
+        let answer = sqlx::query("SELECT 1").execute(&mut *conn).await;
+        self.heard("ping", answer.map(drop))
+    }
+
+    /// Whether the database may be asked now; finds it out when nobody knows. It is cheap while the
+    /// database answers.
+    ///
+    /// # Errors
+    /// It is away.
+    pub async fn available(&self) -> Result<(), Outage> {
+        match self.breaker.pass()? {
+            Pass::Free => Ok(()),
+            Pass::Probe(probe) => {
+                let found = self.probe().await;
+                let answers = found.is_ok();
+                probe.tell(found.as_ref().copied());
+                match self.breaker.outage() {
+                    Some(outage) if !answers => Err(outage),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// The outage, if the breaker is open. Nothing is asked.
+    #[must_use]
+    pub fn outage(&self) -> Option<Outage> {
+        self.breaker.outage()
     }
 
     /// Closes the connections, waiting for those in use.
@@ -108,24 +156,70 @@ impl Store {
     }
 
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.admitted().await?;
         let asked = Instant::now();
-        let answer = self.pool.acquire().await;
+        let span = self.meters.span("acquire", None);
+        let answer = self.pool.acquire().instrument(span.clone()).await;
+        Meters::describe(&span, &answer);
         if answer.is_err() {
             self.meters.note("acquire", asked, false);
         }
-        answer.map_err(|source| StoreError::Failed {
-            statement: "acquire",
-            source,
+        self.heard("acquire", answer)
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        self.admitted().await?;
+        let asked = Instant::now();
+        let answer = Tx::begin(&self.pool, &self.meters).await;
+        self.meters.note("begin", asked, answer.is_ok());
+        self.heard("begin", answer)
+    }
+
+    async fn admitted(&self) -> Result<(), StoreError> {
+        self.available().await.map_err(|outage| StoreError::Outage {
+            retry_in: outage.retry_in,
         })
     }
 
-    pub(crate) async fn begin(&self) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
-        let asked = Instant::now();
-        let answer = self.pool.begin().await;
-        self.meters.note("begin", asked, answer.is_ok());
-        answer.map_err(|source| StoreError::Failed {
-            statement: "begin",
-            source,
+    /// Tells the breaker of failures. That a connection could be taken out of the pool is no sign
+    /// of life: it may have died there.
+    fn heard<T>(
+        &self,
+        statement: &'static str,
+        answer: Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        answer.map_err(|source| {
+            let error = StoreError::Failed { statement, source };
+            self.breaker.note(Err(&error));
+            error
         })
+    }
+
+    /// Asks the database over a connection of its own, and then weeds out the connections in the
+    /// pool that died with the old server: each would cost somebody a failure.
+    async fn probe(&self) -> Result<(), StoreError> {
+        let options = self.pool.connect_options();
+        let asking = async {
+            let mut conn = options.connect().await?;
+            conn.ping().await?;
+            conn.close().await
+        };
+        let answer = match tokio::time::timeout(PROBE_LIMIT, asking).await {
+            Ok(answer) => answer,
+            Err(late) => Err(sqlx::Error::Io(late.into())),
+        };
+        answer.map_err(|source| StoreError::Failed {
+            statement: "probe",
+            source,
+        })?;
+        let idle = std::iter::from_fn(|| self.pool.try_acquire());
+        let looks = idle.map(|mut conn| async move {
+            let alive = tokio::time::timeout(PROBE_LIMIT, conn.ping()).await;
+            if !matches!(alive, Ok(Ok(()))) {
+                drop(conn.detach());
+            }
+        });
+        futures::future::join_all(looks).await;
+        Ok(())
     }
 }

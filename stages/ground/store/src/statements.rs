@@ -28,6 +28,8 @@ statements! {
     LIST_CLUSTERS = "list_clusters";
     /// The names of all facilities.
     KNOWN_FACILITIES = "known_facilities";
+    /// Where there is work that a turn could find.
+    ACTIVE_TAGS = "active_tags";
     /// The jobs and layers of a cluster that could run.
     PENDING_LAYERS = "pending_layers";
     /// Locks layers.
@@ -50,16 +52,34 @@ statements! {
     LAUNCH_LAYERS = "launch_layers";
     /// The hosts that may be booked.
     HOST_SNAPSHOT = "host_snapshot";
+    /// The tags of hosts.
+    HOST_TAGS = "host_tags";
     /// Waits for frames that an unfinished commit may hold.
     WAIT_FRAMES = "wait_frames";
     /// Whether a commit took place.
     COMMITTED_PROCS = "committed_procs";
+    /// Locks the frames of a lost plan again.
+    RELOCK_FRAMES = "relock_frames";
+    /// Procs that were booked and, it seems, never launched.
+    UNLAUNCHED_PROCS = "unlaunched_procs";
     /// Locks frames to be undone.
     LOCK_STARTED = "lock_started";
     /// Locks procs to be undone.
     LOCK_PROCS = "lock_procs";
+    /// The job, layer or frame that a text names.
+    WHY_SUBJECT = "why_subject";
+    /// What keeps a job from running, or does not.
+    WHY_FACTS = "why_facts";
     /// Undoes bookings.
     UNDO_BOOKINGS = "undo_bookings";
+    /// Elects the one accountant.
+    ELECT_ACCOUNTANT = "elect_accountant";
+    /// Counters that are not what their procs add up to.
+    STALE_COUNTERS = "stale_counters";
+    /// Sets counters to the sum of their procs.
+    RECOUNT = "recount";
+    /// Puts back caps that made way for a counter.
+    RESTORE_CAPS = "restore_caps";
 }
 
 #[cfg(test)]

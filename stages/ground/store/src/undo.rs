@@ -17,6 +17,7 @@ use crate::rows::{get, id, idle};
 use crate::statements::{
     LOCK_COUNTERS, LOCK_PROCS, LOCK_STARTED, LOCK_STATS, UNDO_BOOKINGS, WAIT_HOSTS,
 };
+use crate::tx::Tx;
 
 /// How often an undo that met a deadlock is tried again.
 const TRIES: u32 = 5;
@@ -129,11 +130,7 @@ impl Store {
             })
     }
 
-    async fn undo_held(
-        &self,
-        tx: &mut sqlx::PgConnection,
-        held: &[HeldProc],
-    ) -> Result<Undone, StoreError> {
+    async fn undo_held(&self, tx: &mut Tx, held: &[HeldProc]) -> Result<Undone, StoreError> {
         let hosts = sqlx::query(WAIT_HOSTS.sql).bind(distinct(held, |row| &row.host));
         self.meters.rows(&WAIT_HOSTS, hosts, tx).await?;
         let counters = sqlx::query(LOCK_COUNTERS.sql)

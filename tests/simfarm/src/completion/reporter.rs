@@ -21,22 +21,31 @@ pub struct HostReporter {
 }
 
 impl HostReporter {
-    /// Starts to report at once, and again every `interval`.
+    /// Starts to report at once, all hosts together, and again every `interval`.
     #[must_use]
     pub fn start(pool: PgPool, interval: Duration) -> Self {
+        Self::start_in_parts(pool, interval, 1)
+    }
+
+    /// Starts to report at once; every host reports once in `interval`, in so many parts one after
+    /// the other. On a large farm one report for all would hold every proc's row for a second.
+    #[must_use]
+    pub fn start_in_parts(pool: PgPool, interval: Duration, parts: u16) -> Self {
         let stop = CancellationToken::new();
         let (told, rounds) = watch::channel(0);
         let mut task = JoinSet::new();
         let stopped = stop.clone();
+        let parts = parts.max(1);
         task.spawn(async move {
-            loop {
-                match report_once(&pool).await {
-                    Ok(()) => told.send_modify(|n| *n += 1),
+            for part in (0..parts).cycle() {
+                match report(&pool, part, parts).await {
+                    Ok(()) if part + 1 == parts => told.send_modify(|n| *n += 1),
+                    Ok(()) => {}
                     Err(error) => tracing::warn!(%error, "hosts could not be reported; the next round tries again"),
                 }
                 tokio::select! {
                     () = stopped.cancelled() => return,
-                    () = tokio::time::sleep(interval) => {}
+                    () = tokio::time::sleep(interval / u32::from(parts)) => {}
                 }
             }
         });
@@ -60,9 +69,14 @@ impl HostReporter {
     }
 }
 
-/// One round of reports for every host that is up.
-async fn report_once(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query(REPORT_HOSTS).execute(pool).await?;
-    sqlx::query(REPORT_PROCS).execute(pool).await?;
+/// The reports of one part of the hosts that are up.
+async fn report(pool: &PgPool, part: u16, parts: u16) -> Result<(), sqlx::Error> {
+    for statement in [REPORT_HOSTS, REPORT_PROCS] {
+        sqlx::query(statement)
+            .bind(i32::from(part))
+            .bind(i32::from(parts))
+            .execute(pool)
+            .await?;
+    }
     Ok(())
 }

@@ -120,6 +120,13 @@ impl SimRqd {
         self.farm.state().launches().to_vec()
     }
 
+    /// The launches after the first `seen` ones, in order.
+    #[must_use]
+    pub fn launches_since(&self, seen: usize) -> Vec<LaunchRecord> {
+        let state = self.farm.state();
+        state.launches().get(seen..).unwrap_or_default().to_vec()
+    }
+
     /// How many frames have been launched.
     #[must_use]
     pub fn launch_count(&self) -> usize {

@@ -100,7 +100,7 @@ fn any_op() -> impl Strategy<Value = Op> {
 
 /// The best host by looking at every one that can be lent.
 fn best_of_all(index: &HostIndex, wish: &Wish) -> Option<HostId> {
-    let strategy = index.0.settings.strategy;
+    let order = index.0.settings.strategy.order();
     let standing = index.0.lock().standing();
     let fitting = standing.into_iter().filter(|(_, host)| {
         let Ok(taken) = reserve(&wish.layer, host, &FitRules::default(), None) else {
@@ -121,8 +121,8 @@ fn best_of_all(index: &HostIndex, wish: &Wish) -> Option<HostId> {
         let spoils_gpus = wish.layer.gpus_min == 0 && host.idle.gpus > 0;
         (
             spoils_gpus,
-            if strategy.core { cores } else { -cores },
-            if strategy.memory { memory } else { -memory },
+            if order.core { cores } else { -cores },
+            if order.memory { memory } else { -memory },
             *slot,
         )
     });
@@ -248,7 +248,7 @@ proptest! {
     fn no_host_is_lost_or_lent_twice_and_the_best_is_always_found(
         ops in proptest::collection::vec(any_op(), 1..60), core in any::<bool>(), memory in any::<bool>(),
     ) {
-        let index = HostIndex::new(IndexSettings { strategy: Saturation { core, memory }, ..IndexSettings::default() });
+        let index = HostIndex::new(IndexSettings { strategy: Ranking::Saturation(Saturation { core, memory }), ..IndexSettings::default() });
         let mut farm = Farm {
             index, now: Instant::now(), leases: vec![], lent: HashSet::new(), lost: vec![], pending: vec![], last: HashSet::new(),
         };

@@ -141,7 +141,7 @@ fn the_strategy_orders_the_hosts() {
         ),
     ] {
         let index = HostIndex::new(IndexSettings {
-            strategy: Saturation { core, memory },
+            strategy: Ranking::Saturation(Saturation { core, memory }),
             ..IndexSettings::default()
         });
         index.apply(index.mark(), hosts());

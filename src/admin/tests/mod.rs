@@ -1,5 +1,8 @@
 //! The admin server, asked over a real connection.
 
+mod changes;
+mod events;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::{IntCounter, Registry};
@@ -17,19 +20,22 @@ struct Running {
 }
 
 async fn start(probes: Vec<Probe>, sections: Vec<Section>) -> Running {
-    let registry = Registry::new();
+    start_with(Exhibits {
+        probes,
+        sections,
+        ..Exhibits::new(Registry::new())
+    })
+    .await
+}
+
+async fn start_with(exhibits: Exhibits) -> Running {
     let counter = IntCounter::new("scheduler_things_total", "Things.").unwrap();
     counter.inc_by(7);
-    registry.register(Box::new(counter)).unwrap();
+    exhibits.registry.register(Box::new(counter)).unwrap();
     let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = admin.address();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let exhibits = Exhibits {
-        registry,
-        probes,
-        sections,
-    };
     tasks.spawn(admin.serve(exhibits, stop.clone()));
     Running {
         address,
@@ -51,8 +57,17 @@ impl Answer {
 }
 
 async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
+    send(address, method, path, "", "").await
+}
+
+/// Sends a request with more header lines (each ended) and a body.
+async fn send(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n\
+         {headers}\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();

@@ -1,0 +1,98 @@
+//! The process that schedules: it books so many frames of a seeded database, and says how fast and
+//! with how much memory.
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::Point;
+use crate::scheduler::Scheduler;
+use crate::stats::{count, peak_rss_mib};
+
+/// The subcommand that a benchmark calls itself with.
+pub const COMMAND: &str = "grow-child";
+
+/// What the process is told.
+#[derive(Clone, Debug, Args)]
+pub struct ChildOptions {
+    /// The database
+    #[arg(long)]
+    pub url: String,
+    /// Frames to book
+    #[arg(long)]
+    pub book: u64,
+    /// A setting as NAME=VALUE; may be given several times
+    #[arg(long)]
+    pub set: Vec<String>,
+}
+
+/// What the process says.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Booked {
+    /// Frames booked when it stopped; some more than asked for.
+    pub booked: f64,
+    /// Frames booked a second, from the start of the scheduler.
+    pub frames_per_second: f64,
+    /// The most memory of the process, MiB.
+    pub peak_rss_mib: f64,
+}
+
+/// Books, in this process.
+///
+/// # Errors
+/// The scheduler could not start, got stuck, or did not end in good order.
+pub async fn book(options: &ChildOptions) -> anyhow::Result<Booked> {
+    let mut variables = Vec::new();
+    for setting in &options.set {
+        let (name, value) = setting
+            .split_once('=')
+            .with_context(|| format!("{setting:?} is not NAME=VALUE"))?;
+        variables.push((name, value.to_owned()));
+    }
+    let began = Instant::now();
+    let scheduler = Scheduler::dry(&options.url, &variables).await?;
+    scheduler.booked_at_least(options.book).await?;
+    let (seconds, booked) = (
+        began.elapsed().as_secs_f64(),
+        scheduler.counter("scheduler_frames_dispatched_total"),
+    );
+    let peak_rss_mib = peak_rss_mib()?;
+    let registry = scheduler.registry.clone();
+    scheduler.end().await?;
+    Ok(Booked {
+        // What was under way has been booked since; the database's time is shared by all of it.
+        booked: crate::scheduler::counter(&registry, "scheduler_frames_dispatched_total")
+            .max(count(options.book)),
+        frames_per_second: booked / seconds.max(1e-9),
+        peak_rss_mib,
+    })
+}
+
+/// Books in a fresh process of this program.
+pub(super) async fn in_child(url: &str, frames: u64, point: &Point) -> anyhow::Result<Booked> {
+    let program = std::env::current_exe().context("this program has no path")?;
+    let mut command = Command::new(program);
+    command
+        .arg(COMMAND)
+        .args(["--url", url, "--book", &frames.to_string()]);
+    for (name, value) in point.variables() {
+        command.arg("--set").arg(format!("{name}={value}"));
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("the process that schedules could not be run")?;
+    ensure!(
+        output.status.success(),
+        "the process that schedules failed: {}",
+        output.status
+    );
+    serde_json::from_slice(&output.stdout).context("the process that schedules said no figures")
+}

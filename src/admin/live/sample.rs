@@ -1,0 +1,185 @@
+//! What a sample holds. The page reads it as JSON, the terminal view as these types.
+//!
+//! Invariant: rates and quantiles are of the last few seconds, never since the start, so that what
+//! is shown is what happens now.
+
+use serde::{Deserialize, Serialize};
+
+use super::Verdict;
+
+/// How the service stands now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The version of the program.
+    pub version: String,
+    /// The name of this process among the replicas.
+    pub replica: String,
+    /// Seconds since the server was started.
+    pub uptime_seconds: u64,
+    /// Whether frames are booked without being launched.
+    pub dry_run: bool,
+    /// Whether workers and log filter can be changed, with the token.
+    pub changeable: bool,
+    /// What holds the pipeline up, in a sentence.
+    pub verdict: Verdict,
+    /// Every part of the pipeline, in the order of the flow, then the side loops.
+    pub stages: Vec<StageLine>,
+    /// The clusters with the most going on.
+    pub clusters: Clusters,
+    /// The hosts, where there is an index of them.
+    pub hosts: Option<HostsLine>,
+    /// Placements refused at booking, by cap.
+    pub refused: Vec<Count>,
+    /// Launch calls, by outcome.
+    pub launches: Vec<Count>,
+    /// Frames booked.
+    pub frames: Count,
+    /// Statements sent to the database.
+    pub statements: Count,
+}
+
+/// A counter and how fast it grows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Count {
+    /// The label; empty for a sum over all of them.
+    pub name: String,
+    /// Since the start.
+    pub total: u64,
+    /// A second, over the last few.
+    pub per_second: f64,
+}
+
+/// How a stage stands, seen from the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It has nothing to do.
+    #[default]
+    Idle,
+    /// It works and keeps up.
+    Working,
+    /// Its queue is full because a later stage is the bottleneck.
+    HeldUp,
+    /// The others wait for it.
+    Bottleneck,
+}
+
+/// A stage, a source or a side loop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StageLine {
+    /// Its name.
+    pub name: String,
+    /// `source`, `stage`, `batch`, `cpu` or `tick`.
+    pub kind: String,
+    /// Workers it is to have.
+    pub workers: u64,
+    /// Workers that have something in hand.
+    pub busy: u64,
+    /// The queue before it.
+    pub queue: Queue,
+    /// Items it is done with, since the start.
+    pub items: StageItems,
+    /// How it stands.
+    pub standing: Standing,
+    /// Items a second, over the last few.
+    pub per_second: f64,
+    /// Share of its workers that were busy over the last few seconds, 0 to 1.
+    pub busy_share: f64,
+    /// Share of its queue that was full over the last few seconds, 0 to 1.
+    pub queue_share: f64,
+    /// How long items were queued, in milliseconds.
+    pub wait_ms: Times,
+    /// How long passes took, in milliseconds, without waiting to send.
+    pub run_ms: Times,
+}
+
+/// A queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Items in it.
+    pub depth: u64,
+    /// Places in it.
+    pub capacity: u64,
+}
+
+/// Items by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageItems {
+    /// Handled.
+    pub done: u64,
+    /// Nothing to do.
+    pub skip: u64,
+    /// Failed for now.
+    pub retry: u64,
+    /// Failed for good.
+    pub fatal: u64,
+    /// Lost to a panic.
+    pub panic: u64,
+}
+
+/// Two quantiles of the last few seconds, in milliseconds; none when there was nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// The median.
+    pub p50: Option<f64>,
+    /// 99 % were at most this.
+    pub p99: Option<f64>,
+}
+
+/// The clusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Clusters {
+    /// How many there are.
+    pub total: usize,
+    /// Those with the most going on, by name.
+    pub shown: Vec<ClusterLine>,
+}
+
+/// A cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterLine {
+    /// Facility, show, and tags.
+    pub name: String,
+    /// `running`, `waiting`, or `asleep` when there is no work for it.
+    pub turn: String,
+    /// How long until its next turn, in milliseconds; none unless it waits.
+    pub due_in_ms: Option<u64>,
+    /// What its last turn came to.
+    pub last: Option<LastTurn>,
+}
+
+/// What a turn came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastTurn {
+    /// Why it ended.
+    pub reason: String,
+    /// Jobs it found.
+    pub jobs: u64,
+    /// Layers in them.
+    pub layers: u64,
+    /// Frames it found hosts for.
+    pub placed: u64,
+    /// Frames it booked.
+    pub booked: u64,
+    /// Frames that were launched.
+    pub launched: u64,
+    /// Placements a cap refused.
+    pub refused: u64,
+}
+
+/// The hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostsLine {
+    /// How many are known.
+    pub known: u64,
+    /// How many are on loan to a batch.
+    pub leased: u64,
+    /// Idle cores, in centicores.
+    pub idle_centicores: i64,
+    /// All cores, in centicores.
+    pub total_centicores: i64,
+}

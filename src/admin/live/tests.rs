@@ -1,0 +1,210 @@
+//! Samples made from sections and counters that a test sets, at moments a test names.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use serde_json::{Value, json};
+
+use super::verdict::judge;
+use super::*;
+use crate::admin::routes::Shown;
+use crate::admin::{Exhibits, Section};
+
+fn stage(name: &str, (depth, capacity): (u64, u64), (busy, workers): (u64, u64)) -> StageLine {
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+    StageLine {
+        name: name.to_owned(),
+        kind: "stage".to_owned(),
+        workers,
+        busy,
+        queue: Queue { depth, capacity },
+        busy_share: share(busy, workers),
+        queue_share: share(depth, capacity),
+        ..StageLine::default()
+    }
+}
+
+fn standings(stages: &[StageLine]) -> Vec<Standing> {
+    stages.iter().map(|stage| stage.standing).collect()
+}
+
+#[test]
+fn the_last_stage_that_is_backed_up_is_the_bottleneck_and_those_before_it_are_held_up() {
+    let mut stages = [
+        stage("cluster_feed", (0, 0), (1, 1)),
+        stage("job_fetch", (4, 4), (2, 2)),
+        stage("layer_lock", (30, 32), (2, 2)),
+        stage("host_match", (0, 1), (0, 1)),
+    ];
+    stages[2].run_ms.p50 = Some(1500.0);
+    let verdict = judge(&mut stages, None, 1.0);
+    use Standing::{Bottleneck, HeldUp, Idle, Working};
+    assert_eq!(standings(&stages), [Working, HeldUp, Bottleneck, Idle]);
+    assert_eq!(verdict.bottleneck.as_deref(), Some("layer_lock"));
+    let wanted = "layer_lock is the bottleneck: its queue is 94 % full, 100 % of its 2 workers are \
+                  busy, and the stages before it wait. Half its passes take over 1.5 s.";
+    assert_eq!(verdict.sentence, wanted);
+}
+
+#[test]
+fn a_full_queue_before_idle_workers_is_no_bottleneck() {
+    let mut stages = [stage("dispatch", (2, 2), (1, 4))];
+    let verdict = judge(&mut stages, None, 5.0);
+    assert_eq!(verdict.bottleneck, None);
+    let wanted = "No stage holds the others up. The busiest is dispatch, at 25 % of its workers.";
+    assert_eq!(verdict.sentence, wanted);
+}
+
+#[test]
+fn a_full_farm_and_a_farm_without_work_are_told_as_such() {
+    let hosts = HostsLine {
+        known: 2,
+        leased: 0,
+        idle_centicores: 10_000,
+        total_centicores: 123_456_700,
+    };
+    let full = judge(&mut [], Some(&hosts), 1.0).sentence;
+    assert!(
+        full.starts_with("The farm is full: 100 of 1,234,567 cores"),
+        "{full}"
+    );
+    let idle = judge(&mut [], None, 0.0).sentence;
+    assert!(idle.starts_with("Nothing is being booked"), "{idle}");
+}
+
+struct World {
+    sampler: Sampler,
+    handled: IntCounterVec,
+    timed: HistogramVec,
+    refused: IntCounterVec,
+    began: Instant,
+}
+
+fn world(sections: Vec<Section>) -> World {
+    let registry = Registry::new();
+    let counter = |name: &str, labels: &[&str]| {
+        let made = IntCounterVec::new(Opts::new(name, "Help."), labels).unwrap();
+        registry.register(Box::new(made.clone())).unwrap();
+        made
+    };
+    let handled = counter("scheduler_db_statements_total", &["statement", "outcome"]);
+    let refused = counter("scheduler_booking_refused_total", &["cap"]);
+    let opts = HistogramOpts::new("scheduler_stage_run_seconds", "Help.").buckets(vec![1.0, 2.0]);
+    let timed = HistogramVec::new(opts, &["stage"]).unwrap();
+    registry.register(Box::new(timed.clone())).unwrap();
+    let began = Instant::now();
+    let shown = Shown {
+        exhibits: Exhibits {
+            sections,
+            ..Exhibits::new(registry)
+        },
+        started: began,
+        newest: Newest::new(CancellationToken::new()),
+    };
+    World {
+        sampler: Sampler::new(Arc::new(shown)),
+        handled,
+        timed,
+        refused,
+        began,
+    }
+}
+
+impl World {
+    fn after(&mut self, seconds: u64) -> Sample {
+        self.sampler.take(self.began + Duration::from_secs(seconds))
+    }
+}
+
+fn one_stage() -> Section {
+    Section::new("stages", || {
+        json!([{ "name": "dispatch", "kind": "stage", "workers": 4, "busy": 1,
+                 "queue": { "depth": 1, "capacity": 2 },
+                 "items": { "done": 3, "skip": 0, "retry": 0, "fatal": 0, "panic": 0 } }])
+    })
+}
+
+#[test]
+fn rates_are_growth_over_the_window_and_sums_are_over_all_labels() {
+    let mut world = world(vec![one_stage()]);
+    world.refused.with_label_values(&["limit"]).inc_by(5);
+    let first = world.after(0);
+    assert_eq!(
+        (first.refused[0].total, first.refused[0].per_second),
+        (5, 0.0)
+    );
+    world.handled.with_label_values(&["a", "ok"]).inc_by(6);
+    world.handled.with_label_values(&["b", "error"]).inc_by(4);
+    world.refused.with_label_values(&["job_cores"]).inc_by(8);
+    let sample = world.after(4);
+    let statements = (sample.statements.total, sample.statements.per_second);
+    assert_eq!(statements, (10, 2.5));
+    let refused: Vec<_> = sample
+        .refused
+        .iter()
+        .map(|cap| (&*cap.name, cap.per_second))
+        .collect();
+    assert_eq!(refused, [("job_cores", 2.0), ("limit", 0.0)]);
+    let stage = &sample.stages[0];
+    assert_eq!((stage.busy_share, stage.queue_share), (0.25, 0.5));
+}
+
+#[test]
+fn quantiles_forget_what_is_older_than_the_window() {
+    let mut world = world(vec![one_stage()]);
+    let run = world.timed.with_label_values(&["dispatch"]);
+    (0..100).for_each(|_| run.observe(1.5));
+    let old = world.after(0);
+    assert_eq!(
+        old.stages[0].run_ms,
+        Times::default(),
+        "nothing since the first reading"
+    );
+    (0..10).for_each(|_| run.observe(0.5));
+    let ms = world.after(1).stages[0].run_ms.p50.unwrap();
+    assert!((ms - 500.0).abs() < 1e-9, "{ms}");
+    for seconds in 2..20 {
+        world.after(seconds);
+    }
+    assert_eq!(world.after(20).stages[0].run_ms, Times::default());
+}
+
+#[test]
+fn of_many_clusters_those_that_booked_lately_are_shown_in_the_order_of_their_names() {
+    let clusters = Section::new("clusters", || {
+        (0..100)
+            .map(|n| {
+                let booked = if n >= 90 { 7 } else { 0 };
+                json!({ "name": format!("c{n:02}"), "turn": "waiting", "due_in_ms": 5,
+                        "last": { "reason": "booked", "booked": booked } })
+            })
+            .collect::<Vec<Value>>()
+            .into()
+    });
+    let sample = world(vec![clusters]).after(0);
+    assert_eq!(
+        (sample.clusters.total, sample.clusters.shown.len()),
+        (100, 40)
+    );
+    let names: Vec<&str> = sample
+        .clusters
+        .shown
+        .iter()
+        .map(|line| &*line.name)
+        .collect();
+    assert!(names.is_sorted());
+    assert_eq!(
+        names[30..],
+        [
+            "c90", "c91", "c92", "c93", "c94", "c95", "c96", "c97", "c98", "c99"
+        ]
+    );
+}
+
+#[test]
+fn a_sample_is_read_back_as_it_was_written() {
+    let mut world = world(vec![one_stage()]);
+    world.after(0);
+    let sample = world.after(1);
+    let text = serde_json::to_string(&sample).unwrap();
+    assert_eq!(serde_json::from_str::<Sample>(&text).unwrap(), sample);
+}

@@ -1,0 +1,100 @@
+//! Which stage holds the others up, in words.
+//!
+//! A stage is the bottleneck when what is queued before it fills its queue while its workers are
+//! busy. Where several in a row are like that, the last one is: the earlier ones wait for room in the
+//! next queue. Invariant: at most one stage is called the bottleneck, and there always is a sentence.
+
+use serde::{Deserialize, Serialize};
+
+use super::sample::{HostsLine, StageLine, Standing};
+use crate::words::{cores, time};
+
+/// What holds the pipeline up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The stage the others wait for, if there is one.
+    pub bottleneck: Option<String>,
+    /// All of it in one sentence, or two.
+    pub sentence: String,
+}
+
+/// From which share of its queue on a stage counts as backed up.
+const FULL: f64 = 0.75;
+
+/// From which share of its workers on a stage counts as busy.
+const BUSY: f64 = 0.85;
+
+/// Under this share of idle cores the farm counts as full.
+const FARM_FULL: f64 = 0.02;
+
+/// Marks how each stage stands, and says what that means. The stages are in the order of the flow.
+pub(super) fn judge(stages: &mut [StageLine], hosts: Option<&HostsLine>, booked: f64) -> Verdict {
+    let backed_up = |stage: &StageLine| {
+        stage.queue.capacity > 0 && stage.queue_share >= FULL && stage.busy_share >= BUSY
+    };
+    let bottleneck = stages.iter().rposition(backed_up);
+    for (n, stage) in stages.iter_mut().enumerate() {
+        stage.standing = match bottleneck {
+            Some(last) if n == last => Standing::Bottleneck,
+            Some(last) if n < last && backed_up(stage) => Standing::HeldUp,
+            _ if stage.busy > 0 || stage.per_second > 0.0 => Standing::Working,
+            _ => Standing::Idle,
+        };
+    }
+    let Some(stage) = bottleneck.map(|n| &stages[n]) else {
+        return Verdict {
+            bottleneck: None,
+            sentence: unhindered(stages, hosts, booked),
+        };
+    };
+    let pass = stage.run_ms.p50.map_or_else(String::new, |ms| {
+        format!(" Half its passes take over {}.", time(ms))
+    });
+    let sentence = format!(
+        "{name} is the bottleneck: its queue is {queue:.0} % full, {busy:.0} % of its {workers} {noun} \
+         busy, and the stages before it wait.{pass}",
+        name = stage.name,
+        queue = stage.queue_share * 100.0,
+        busy = stage.busy_share * 100.0,
+        workers = stage.workers,
+        noun = if stage.workers == 1 {
+            "worker is"
+        } else {
+            "workers are"
+        },
+    );
+    Verdict {
+        bottleneck: Some(stage.name.clone()),
+        sentence,
+    }
+}
+
+fn unhindered(stages: &[StageLine], hosts: Option<&HostsLine>, booked: f64) -> String {
+    if let Some(hosts) = hosts.filter(|hosts| full(hosts)) {
+        return format!(
+            "The farm is full: {} of {} cores are idle. No stage holds the others up.",
+            cores(hosts.idle_centicores),
+            cores(hosts.total_centicores)
+        );
+    }
+    if booked <= 0.0 {
+        return "Nothing is being booked: no cluster has a frame that can run now.".to_owned();
+    }
+    let busiest = stages
+        .iter()
+        .filter(|stage| stage.kind != "source" && stage.kind != "tick")
+        .max_by(|left, right| left.busy_share.total_cmp(&right.busy_share));
+    match busiest {
+        Some(stage) => format!(
+            "No stage holds the others up. The busiest is {}, at {:.0} % of its workers.",
+            stage.name,
+            stage.busy_share * 100.0
+        ),
+        None => "No stage holds the others up.".to_owned(),
+    }
+}
+
+fn full(hosts: &HostsLine) -> bool {
+    hosts.total_centicores > 0
+        && (hosts.idle_centicores as f64) < FARM_FULL * hosts.total_centicores as f64
+}

@@ -1,0 +1,204 @@
+"use strict";
+// Draws a sample. Parts are made once and then only their texts and classes change, so that nothing
+// jumps and nothing loses the focus.
+
+const byId = (id) => document.getElementById(id);
+const text = (node, value) => { if (node.textContent !== value) node.textContent = value; };
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const rate = (value) => (value < 99.95 ? tenth : whole).format(value);
+
+function duration(ms) {
+  if (ms === null || ms === undefined) return "–";
+  if (ms < 0.995) return `${(ms * 1000).toFixed(0)} µs`;
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  if (ms < 999.5) return `${ms.toFixed(0)} ms`;
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function uptime(seconds) {
+  const two = (n) => String(n).padStart(2, "0");
+  const days = Math.floor(seconds / 86400);
+  const clock = `${two(Math.floor(seconds / 3600) % 24)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return days ? `${days} d ${clock}` : clock;
+}
+
+const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
+const standings = { idle: "idle", working: "working", held_up: "held up", bottleneck: "bottleneck" };
+const parts = new Map();
+
+function partsOf(stage, n) {
+  let part = parts.get(stage.name);
+  if (part) return part;
+  part = { stage: clone("stage-shape"), queue: null, rates: [] };
+  text(part.stage.querySelector("h3"), stage.name);
+  part.stage.dataset.name = stage.name;
+  const resize = part.stage.querySelector(".resize");
+  if (stage.kind === "source") resize.hidden = true;
+  else resize.addEventListener("click", () => openChanges(stage.name));
+  resize.setAttribute("aria-label", `change the workers of ${stage.name}`);
+  if (n > 0) {
+    part.queue = clone("queue-shape");
+    byId("flow").append(part.queue);
+  }
+  byId("flow").append(part.stage);
+  parts.set(stage.name, part);
+  return part;
+}
+
+function drawStage(stage, n) {
+  const part = partsOf(stage, n);
+  const find = (name) => part.stage.querySelector(name);
+  part.stage.dataset.standing = stage.standing;
+  text(find(".standing"), standings[stage.standing]);
+  text(find(".rate b"), rate(stage.per_second));
+  text(find(".busy"), `${stage.busy} of ${stage.workers}`);
+  text(find(".run50"), duration(stage.run_ms.p50));
+  text(find(".run99"), duration(stage.run_ms.p99));
+  text(find(".skipped"), whole.format(stage.items.skip));
+  count(find(".retried"), stage.items.retry);
+  count(find(".failed"), stage.items.fatal + stage.items.panic);
+  crew(find(".crew"), stage.busy, stage.workers);
+  part.rates.push(stage.per_second);
+  if (part.rates.length > 60) part.rates.shift();
+  spark(find(".spark polyline"), part.rates);
+  if (part.queue) drawQueue(part.queue, stage);
+}
+
+function count(node, value) {
+  text(node, whole.format(value));
+  node.classList.toggle("some", value > 0);
+}
+
+function crew(node, busy, workers) {
+  const cells = Math.min(workers, 32);
+  while (node.children.length > cells) node.lastChild.remove();
+  while (node.children.length < cells) node.append(document.createElement("i"));
+  const on = workers ? Math.ceil((busy / workers) * cells) : 0;
+  [...node.children].forEach((cell, n) => cell.classList.toggle("on", n < on));
+}
+
+function spark(line, rates) {
+  const most = Math.max(...rates, 1e-9);
+  const from = 60 - rates.length;
+  line.setAttribute("points", rates.map((value, n) => `${from + n},${(19 - 17 * (value / most)).toFixed(1)}`).join(" "));
+}
+
+function drawQueue(node, stage) {
+  const { depth, capacity } = stage.queue;
+  const find = (name) => node.querySelector(name);
+  const high = stage.queue_share >= 0.75;
+  node.dataset.level = high ? (stage.standing === "bottleneck" ? "jam" : "high") : "low";
+  text(find(".depth"), `${depth} / ${capacity}`);
+  text(find(".full"), high ? (depth < capacity ? "OFTEN FULL" : "FULL") : "");
+  text(find(".wait50"), duration(stage.wait_ms.p50));
+  text(find(".wait99"), duration(stage.wait_ms.p99));
+  node.setAttribute("aria-label", `queue before ${stage.name}: ${depth} of ${capacity}`);
+  const cells = Math.min(capacity, 12);
+  const on = capacity ? Math.ceil((depth / capacity) * cells) : 0;
+  const slots = find(".slots");
+  while (slots.children.length > on) slots.lastChild.remove();
+  while (slots.children.length < on) slots.append(document.createElement("i"));
+  for (const slot of slots.children) slot.style.width = `calc(${100 / cells}% - 1px)`;
+}
+
+function drawLoops(loops) {
+  const list = byId("loops");
+  while (list.children.length < loops.length) list.append(document.createElement("li"));
+  while (list.children.length > loops.length) list.lastChild.remove();
+  loops.forEach((loop, n) => {
+    const trouble = loop.items.retry + loop.items.panic;
+    const line = `${loop.name}: ${rate(loop.per_second)} / s, takes ${duration(loop.run_ms.p50)}${trouble ? `, failed ${trouble} times` : ""}`;
+    text(list.children[n], line);
+  });
+}
+
+// Rows are kept by their key; a row is made, moved or removed only when the set of keys changes.
+function rows(table, entries, cells) {
+  const body = table.tBodies[0];
+  const have = new Map([...body.rows].map((row) => [row.dataset.key, row]));
+  entries.forEach(([key, values], n) => {
+    let row = have.get(key);
+    if (!row) {
+      row = document.createElement("tr");
+      row.dataset.key = key;
+      for (const name of cells) row.append(Object.assign(document.createElement("td"), { className: name }));
+    }
+    have.delete(key);
+    if (body.rows[n] !== row) body.insertBefore(row, body.rows[n] ?? null);
+    values.forEach((value, m) => text(row.cells[m], value));
+  });
+  for (const row of have.values()) row.remove();
+  return body;
+}
+
+function drawClusters(clusters) {
+  const { total, shown } = clusters;
+  const some = shown.length < total ? `the ${shown.length} most active of ${whole.format(total)}` : whole.format(total);
+  text(byId("clusters-count"), some);
+  const entries = shown.map((cluster) => {
+    const turn = cluster.due_in_ms === null ? cluster.turn : `in ${(cluster.due_in_ms / 1000).toFixed(1)} s`;
+    const last = cluster.last;
+    const number = (name) => (last ? whole.format(last[name]) : "–");
+    const words = last ? last.reason.replace("_", " ") : "–";
+    return [cluster.name, [cluster.name, turn, words, number("jobs"), number("layers"), number("placed"), number("booked"), number("refused")]];
+  });
+  const body = rows(byId("clusters"), entries, ["", "number", "word", "number", "number wide", "number wide", "number", "number"]);
+  shown.forEach((cluster, n) => { body.rows[n].cells[2].dataset.reason = cluster.last?.reason ?? ""; });
+}
+
+const caps = {
+  host_taken: "host held by another transaction", host: "host too full by now", no_subscription: "no subscription",
+  subscription: "subscription burst", job_cores: "job cores", job_gpus: "job GPUs", folder_cores: "folder cores",
+  folder_gpus: "folder GPUs", limit: "limit", job_gone: "job gone", folder_gone: "folder gone", reservation: "no reservation",
+};
+
+function drawCounts(id, counts, words) {
+  const entries = counts.filter((entry) => entry.total > 0).map((entry) => [entry.name, [words[entry.name] ?? entry.name.replaceAll("_", " "), rate(entry.per_second), whole.format(entry.total)]]);
+  if (!entries.length) entries.push(["none", ["none so far", "", ""]]);
+  rows(byId(id), entries, ["", "number", "number"]);
+}
+
+function drawFigures(sample) {
+  const sum = (counts, name) => counts.reduce((all, entry) => all + entry[name], 0);
+  text(byId("frames-rate"), rate(sample.frames.per_second));
+  text(byId("frames-total"), whole.format(sample.frames.total));
+  text(byId("launch-rate"), rate(sum(sample.launches, "per_second")));
+  text(byId("launch-total"), whole.format(sum(sample.launches, "total")));
+  text(byId("statement-rate"), rate(sample.statements.per_second));
+  const frames = sample.frames.total;
+  text(byId("statement-frame"), frames ? (sample.statements.total / frames).toFixed(2) : "–");
+  const hosts = sample.hosts;
+  if (!hosts) return;
+  const cores = (centicores) => whole.format(Math.floor(centicores / 100));
+  const used = hosts.total_centicores - hosts.idle_centicores;
+  text(byId("cores-share"), hosts.total_centicores ? `${((100 * used) / hosts.total_centicores).toFixed(1)} %` : "–");
+  text(byId("cores"), `${cores(hosts.idle_centicores)} of ${cores(hosts.total_centicores)} idle`);
+  text(byId("hosts"), whole.format(hosts.known));
+  text(byId("leased"), whole.format(hosts.leased));
+}
+
+let announced = null;
+
+function draw(sample) {
+  text(byId("replica"), sample.replica);
+  text(byId("version"), sample.version);
+  text(byId("uptime"), uptime(sample.uptime_seconds));
+  byId("dry-run").hidden = !sample.dry_run;
+  const verdict = byId("verdict");
+  text(verdict, sample.verdict.sentence);
+  verdict.dataset.kind = sample.verdict.bottleneck ? "bottleneck" : "none";
+  if (announced !== sample.verdict.bottleneck) {
+    announced = sample.verdict.bottleneck;
+    text(byId("announce"), announced ? `${announced} is now the bottleneck` : "no stage is a bottleneck");
+  }
+  drawFigures(sample);
+  const loops = sample.stages.filter((stage) => stage.kind === "tick");
+  sample.stages.filter((stage) => stage.kind !== "tick").forEach(drawStage);
+  drawLoops(loops);
+  drawClusters(sample.clusters);
+  drawCounts("refused", sample.refused, caps);
+  drawCounts("launches", sample.launches, {});
+  offer(sample);
+}

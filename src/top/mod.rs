@@ -1,0 +1,163 @@
+//! `cue-scheduler top`: the live page in a terminal, from the samples of a running service.
+//!
+//! Invariants: it only looks; the terminal is put back as it was, also after a panic; without a
+//! service it says so in one line and ends. When a service that was there goes away, the last
+//! numbers stay with a mark, and it is dialled again.
+
+mod client;
+mod state;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use ratatui::DefaultTerminal;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{self, Event, KeyEvent};
+use ratatui::layout::Rect;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use client::Samples;
+pub use client::{Answer, ClientError, get};
+use state::State;
+
+/// How often the keyboard is asked whether to go on.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// How long to wait before the service is dialled again.
+const REDIAL: Duration = Duration::from_secs(1);
+
+/// The width of the plain text.
+const PLAIN_WIDTH: u16 = 100;
+
+/// Why the view cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum TopError {
+    /// There is no service to look at.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The terminal is not one, or cannot be drawn on.
+    #[error("the terminal cannot be used, try `cue-scheduler top --once`")]
+    Terminal(#[source] std::io::Error),
+}
+
+/// Prints one view as plain text.
+///
+/// # Errors
+/// There is no service at the address, or nobody reads what is printed.
+pub async fn once(address: &str) -> Result<(), TopError> {
+    let mut state = State::default();
+    state.show(Samples::open(address).await?.next().await?);
+    let text = plain(&state);
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(TopError::Terminal)
+}
+
+/// Shows the view until a key ends it.
+///
+/// # Errors
+/// There is no service at the address, or the terminal cannot be used.
+pub async fn watch(address: &str) -> Result<(), TopError> {
+    let mut samples = Samples::open(address).await?;
+    let mut state = State::default();
+    state.show(samples.next().await?);
+    let mut terminal = ratatui::try_init().map_err(TopError::Terminal)?;
+    let stop = CancellationToken::new();
+    let (tell, mut keys) = mpsc::channel(16);
+    let mut reading = JoinSet::new();
+    let stopped = stop.clone();
+    reading.spawn_blocking(move || read_keys(&tell, &stopped));
+    let end = run(&mut terminal, address, samples, &mut state, &mut keys).await;
+    stop.cancel();
+    drop(keys);
+    reading.join_all().await;
+    ratatui::restore();
+    end.map_err(TopError::Terminal)
+}
+
+async fn run(
+    terminal: &mut DefaultTerminal,
+    address: &str,
+    samples: Samples,
+    state: &mut State,
+    keys: &mut mpsc::Receiver<Option<KeyEvent>>,
+) -> std::io::Result<()> {
+    let mut samples = Some(samples);
+    loop {
+        terminal.draw(|frame| view::draw(state, frame.area(), frame.buffer_mut()))?;
+        tokio::select! {
+            key = keys.recv() => match key {
+                Some(Some(key)) if state.press(key) => return Ok(()),
+                Some(_) => {}
+                None => return Ok(()),
+            },
+            sample = next(address, &mut samples) => match sample {
+                Ok(sample) => state.show(sample),
+                Err(error) => state.trouble = Some(crate::service::chain(&error)),
+            },
+        }
+    }
+}
+
+/// The next sample; after trouble, from a new connection. Dropping it in between loses nothing but
+/// that sample: what is left of its line is no sample and is skipped.
+async fn next(
+    address: &str,
+    samples: &mut Option<Samples>,
+) -> Result<crate::admin::live::Sample, ClientError> {
+    let open = match samples {
+        Some(open) => open,
+        None => {
+            tokio::time::sleep(REDIAL).await;
+            samples.insert(Samples::open(address).await?)
+        }
+    };
+    let sample = open.next().await;
+    if sample.is_err() {
+        *samples = None;
+    }
+    sample
+}
+
+/// Tells of keys, and of a new size as no key, until stopped or until nobody listens.
+fn read_keys(tell: &mpsc::Sender<Option<KeyEvent>>, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let told = match event::poll(GLANCE) {
+            Ok(false) => continue,
+            Ok(true) => match event::read() {
+                Ok(Event::Key(key)) => tell.blocking_send(Some(key)),
+                Ok(_) => tell.blocking_send(None),
+                Err(_) => return,
+            },
+            Err(_) => return,
+        };
+        if told.is_err() {
+            return;
+        }
+    }
+}
+
+/// The whole view as text, without colours and without blanks at the ends of lines.
+fn plain(state: &State) -> String {
+    let area = Rect::new(0, 0, PLAIN_WIDTH, view::height(&state.sample));
+    let mut buffer = Buffer::empty(area);
+    view::draw(state, area, &mut buffer);
+    text(&buffer, area.height - 1)
+}
+
+/// The first rows of a buffer as text.
+fn text(buffer: &Buffer, rows: u16) -> String {
+    let mut out = String::new();
+    for y in 0..rows {
+        let row = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol());
+        out.push_str(row.collect::<String>().trim_end());
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,70 @@
+//! Numbers and times as people read them, for the page's sentence and the terminal.
+//!
+//! Invariant: the same number is written in the same way wherever it is shown.
+
+/// A whole number with a comma every three digits.
+pub(crate) fn thousands(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut out = String::from(if number < 0 { "-" } else { "" });
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A count with a comma every three digits.
+pub(crate) fn count(number: u64) -> String {
+    thousands(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// Whole cores of an amount in centicores.
+pub(crate) fn cores(centicores: i64) -> String {
+    thousands(centicores / 100)
+}
+
+/// A rate: with one decimal while it is small.
+pub(crate) fn rate(per_second: f64) -> String {
+    if per_second < 99.95 {
+        // The sum of no rates is a zero below zero, which must not show.
+        format!("{:.1}", per_second + 0.0)
+    } else {
+        thousands(per_second.round() as i64)
+    }
+}
+
+/// A time in milliseconds, with the unit that suits it.
+pub(crate) fn time(ms: f64) -> String {
+    if ms < 0.995 {
+        format!("{:.0} µs", ms * 1000.0)
+    } else if ms < 9.95 {
+        format!("{ms:.1} ms")
+    } else if ms < 999.5 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_times_have_their_unit() {
+        let numbers = [0, 7, 999, 1000, 1_234_567, -12_345].map(thousands);
+        assert_eq!(numbers, ["0", "7", "999", "1,000", "1,234,567", "-12,345"]);
+        assert_eq!(thousands(i64::MIN), "-9,223,372,036,854,775,808");
+        let times = [0.05, 0.999, 9.94, 9.96, 999.0, 1500.0].map(time);
+        assert_eq!(
+            times,
+            ["50 µs", "1.0 ms", "9.9 ms", "10 ms", "999 ms", "1.5 s"]
+        );
+        assert_eq!(
+            [-0.0, 0.04, 99.94, 99.96, 12_345.6].map(rate),
+            ["0.0", "0.0", "99.9", "100", "12,346"]
+        );
+    }
+}

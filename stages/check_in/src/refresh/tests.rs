@@ -1,0 +1,169 @@
+//! Hosts read from a real database: what frees comes back soon, tags follow, lost leases are told.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use cue_domain::fit::FitRules;
+use cue_domain::messages::HostLease;
+use cue_domain::{AllocId, Centicores, FacilityId, Kib, Layer, LayerId, Tag};
+use cue_flow::{Flow, Meters};
+use cue_hosts::{IndexSettings, Want};
+use cue_simfarm::postgres::TestDb;
+use cue_simfarm::seed::Fixture;
+use cue_store::{BookingRules, BreakerSettings, StoreSettings};
+use prometheus::{IntCounterVec, Opts, Registry};
+
+use super::*;
+
+struct Yard {
+    fixture: Fixture,
+    hosts: HostIndex,
+    store: Store,
+    db: TestDb,
+}
+
+impl Yard {
+    /// A farm with one host of 32 cores.
+    async fn new(index: IndexSettings) -> Self {
+        let db = TestDb::fresh().await;
+        let fixture = Fixture::new(&db.pool).await.unwrap();
+        fixture.host("h1", |_| {}).await.unwrap();
+        let settings = StoreSettings {
+            url: db.url.clone(),
+            pool: 3,
+            acquire_timeout: Duration::from_secs(20),
+            statement_timeout: Duration::from_secs(20),
+            lock_timeout: Duration::from_secs(5),
+            application_name: "cue-check-in-tests".to_owned(),
+            booking: BookingRules::default(),
+            breaker: BreakerSettings::default(),
+        };
+        Self {
+            fixture,
+            hosts: HostIndex::new(index),
+            store: Store::connect(&settings, &Registry::new()).await.unwrap(),
+            db,
+        }
+    }
+
+    fn refresh(&self, every: Duration) -> Refresh {
+        let wasted = IntCounterVec::new(Opts::new("wasted", "wasted"), &["reason"]).unwrap();
+        let settings = RefreshSettings {
+            facility: None,
+            every,
+            stale_after: None,
+        };
+        let metrics = CheckInMetrics::new(&Registry::new(), wasted).unwrap();
+        Refresh::new(self.store.clone(), self.hosts.clone(), settings, metrics)
+    }
+
+    /// Takes a host with this tag for a frame of one core.
+    fn take(&self, tag: &str) -> Option<HostLease> {
+        let layer = Layer {
+            id: LayerId::from("l"),
+            name: "layer".into(),
+            dispatch_order: 1,
+            cores_min: Centicores::CORE,
+            cores_max: None,
+            memory_min: Kib::GIB,
+            gpus_min: 0,
+            gpu_memory_min: Kib(0),
+            threadable: false,
+            services: [].into(),
+            tags: [Tag::from(tag)].into(),
+            waiting: 1,
+        };
+        let alloc = AllocId::from(self.fixture.allocation.id.clone());
+        let want = Want {
+            facility: &FacilityId::from(self.fixture.facility.id.clone()),
+            tags: &layer.tags.clone(),
+            subscriptions: &[(alloc, Centicores::cores(100))],
+            os: None,
+            layer: &layer,
+        };
+        self.hosts.take(&want, &FitRules::default(), None)
+    }
+
+    async fn run(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&self.db.pool).await.unwrap();
+    }
+
+    async fn end(self) {
+        self.store.close().await;
+        self.db.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn freed_cores_can_be_taken_within_a_second() {
+    let yard = Yard::new(IndexSettings::default()).await;
+    yard.run("UPDATE host SET int_cores_idle = 0").await;
+    let refresh = yard.refresh(Duration::from_millis(500));
+    refresh.once().await.unwrap();
+    let registry = Registry::new();
+    let mut flow = Flow::new(Meters::new(&registry).unwrap());
+    flow.tick(refresh);
+    assert!(yard.take("general").is_none());
+    yard.run("UPDATE host SET int_cores_idle = 100").await;
+    let freed = Instant::now();
+    while yard.take("general").is_none() {
+        assert!(freed.elapsed() < Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    flow.drain(Duration::from_secs(1)).await;
+    yard.end().await;
+}
+
+#[tokio::test]
+async fn a_new_host_has_its_tags_at_once() {
+    let yard = Yard::new(IndexSettings::default()).await;
+    let refresh = yard.refresh(Duration::from_millis(500));
+    refresh.once().await.unwrap();
+    assert!(yard.take("fast").is_none());
+    let tagged = yard.fixture.host("h2", |host| {
+        host.tags = vec![("fast".to_owned(), "MANUAL")];
+    });
+    tagged.await.unwrap();
+    refresh.once().await.unwrap();
+    assert_eq!(&*yard.take("fast").unwrap().name, "h2");
+    yard.end().await;
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_leaked_is_taken_back_after_five_minutes_and_the_log_says_so() {
+    let yard = Yard::new(IndexSettings::default()).await;
+    let refresh = yard.refresh(Duration::from_millis(500));
+    refresh.once().await.unwrap();
+    std::mem::forget(yard.take("general").unwrap());
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let told = tracing::subscriber::with_default(subscriber.finish(), || {
+        let lent = Instant::now();
+        refresh.sweep(lent);
+        refresh.sweep(lent + Duration::from_secs(299));
+        assert!(yard.take("general").is_none());
+        refresh.sweep(lent + Duration::from_secs(300));
+        log.0.lock().unwrap().clone()
+    });
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("ERROR"), "{told}");
+    assert_eq!(told.matches("never checked in").count(), 1, "{told}");
+    assert!(yard.take("general").is_some());
+    yard.end().await;
+}

@@ -1,0 +1,223 @@
+//! Settling debts: finding out what runs, taking back what does not.
+//!
+//! Nothing is released before it is certain that it does not run. The same examination serves the
+//! debts of this process ([`Settle`]) and the bookings that a dead one has left behind
+//! ([`Reconcile`]).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cue_domain::{Lease, ProcId};
+use cue_flow::{BoxError, Tick};
+use cue_rqd::RqdClient;
+use cue_store::{Store, StoreError, Unlaunched};
+use futures::StreamExt;
+
+use crate::debts::{Debt, Debts};
+use crate::metrics::DispatchMetrics;
+use crate::resolve::{self, Found};
+
+/// How often debts are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How often forgotten bookings are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// Hosts asked at once.
+const ASKED_AT_ONCE: usize = 32;
+
+/// How long a host is believed that a proc runs: host reports name it long before that.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+/// Forgotten bookings looked at in one go.
+const FORGOTTEN_AT_ONCE: u32 = 500;
+
+/// The loop that settles the debts of this process.
+#[derive(Clone)]
+pub struct Settle {
+    store: Store,
+    rqd: RqdClient,
+    debts: Arc<Debts>,
+    metrics: DispatchMetrics,
+}
+
+impl Settle {
+    /// A loop over `debts`.
+    #[must_use]
+    pub const fn new(
+        store: Store,
+        rqd: RqdClient,
+        debts: Arc<Debts>,
+        metrics: DispatchMetrics,
+    ) -> Self {
+        Self {
+            store,
+            rqd,
+            debts,
+            metrics,
+        }
+    }
+
+    /// Looks at every debt once. What cannot be settled stays a debt; one whose proc is gone is
+    /// settled, for Cuebot or another process has released it.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn once(&self) -> Result<(), StoreError> {
+        let procs: Vec<ProcId> = self.debts.procs().into_iter().collect();
+        let there = self.store.existing_procs(&procs).await?;
+        self.debts.forget(|debt| {
+            procs.contains(&debt.booking.proc) && !there.contains(&debt.booking.proc)
+        });
+        let examined = self.examine(self.debts.take_all()).await;
+        self.metrics
+            .unresolved
+            .set(i64::try_from(self.debts.len()).unwrap_or(i64::MAX));
+        examined.map(drop)
+    }
+
+    /// Asks the hosts, takes back what does not run, and returns what runs. What is unknown, or
+    /// could not be taken back, becomes a debt again when its lease is dropped here.
+    async fn examine(&self, open: Vec<Lease<Debt>>) -> Result<Vec<ProcId>, StoreError> {
+        let ask = |debt: Lease<Debt>| async move {
+            let booking = &debt.booking;
+            let found =
+                resolve::does_it_run(&self.rqd, &debt.host, &booking.frame, &booking.proc, 2).await;
+            (debt, found)
+        };
+        let asked: Vec<(Lease<Debt>, Found)> = futures::stream::iter(open)
+            .map(ask)
+            .buffer_unordered(ASKED_AT_ONCE)
+            .collect()
+            .await;
+        let (mut dead, mut running) = (Vec::new(), Vec::new());
+        for (debt, found) in asked {
+            match found {
+                Found::Runs => running.push(debt.keep().booking.proc),
+                Found::DoesNotRun => dead.push(debt),
+                Found::NoAnswer => {}
+            }
+        }
+        if !dead.is_empty() {
+            let bookings: Vec<Unlaunched> = dead.iter().map(|debt| debt.booking.clone()).collect();
+            let undone = self.store.undo(&bookings).await?;
+            self.metrics.undone.inc_by(undone.procs.len() as u64);
+            for debt in dead.into_iter().map(Lease::keep) {
+                if undone.procs.contains(&debt.booking.proc) {
+                    self.debts.doubt(debt);
+                }
+            }
+        }
+        Ok(running)
+    }
+
+    /// Kills what was taken back in doubt and runs after all.
+    async fn kill_latecomers(&self) {
+        for debt in self.debts.due_doubts(Instant::now()) {
+            let (frame, proc) = (&debt.booking.frame, &debt.booking.proc);
+            let late = match self.rqd.running(&debt.host, frame.as_str()).await {
+                Ok(Some(info)) => info.resource_id == proc.as_str(),
+                Ok(None) | Err(_) => false,
+            };
+            if !late {
+                continue;
+            }
+            let why = "its launch arrived after its booking had been taken back";
+            let killed = self.rqd.kill(&debt.host, frame.as_str(), why).await;
+            self.metrics.latecomers.inc();
+            tracing::warn!(host = %debt.host, frame.id = %frame, proc.id = %proc, killed = ?killed, "a frame ran without a booking: {why}");
+        }
+    }
+}
+
+impl Tick for Settle {
+    const NAME: &'static str = "settle";
+
+    async fn tick(&self) -> Result<Duration, BoxError> {
+        self.kill_latecomers().await;
+        if !self.debts.is_empty() {
+            self.once().await?;
+        }
+        Ok(EVERY)
+    }
+}
+
+/// The loop that looks for bookings whose scheduler died before it launched them. Safe with any
+/// number of processes: what it takes back is guarded by proc, state and version.
+pub struct Reconcile {
+    settle: Settle,
+    age: Duration,
+    /// Procs that their host said run, and when.
+    running: Mutex<HashMap<ProcId, Instant>>,
+}
+
+impl Reconcile {
+    /// A loop over bookings at least `age` old. A process that lives begins its launches, and
+    /// gives up on their answers, well before that.
+    #[must_use]
+    pub fn new(settle: Settle, age: Duration) -> Self {
+        Self {
+            settle,
+            age,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Looks once; returns how many bookings were not found running.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn once(&self) -> Result<usize, StoreError> {
+        let now = Instant::now();
+        let mut known: Vec<ProcId> = self.settle.debts.procs().into_iter().collect();
+        {
+            let mut running = self.lock();
+            running.retain(|_, seen| now.saturating_duration_since(*seen) < BELIEVED);
+            known.extend(running.keys().cloned());
+        }
+        let found = self
+            .settle
+            .store
+            .unlaunched_procs(self.age, &known, FORGOTTEN_AT_ONCE)
+            .await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let n = found.len();
+        let debts = &self.settle.debts;
+        let open = found
+            .into_iter()
+            .map(|found| {
+                debts.lend(Debt {
+                    booking: found.booking,
+                    host: found.host,
+                })
+            })
+            .collect();
+        let running = self.settle.examine(open).await?;
+        let forgotten = n - running.len();
+        if forgotten > 0 {
+            tracing::warn!(
+                forgotten,
+                "bookings that nobody launched were found; what does not run waits again"
+            );
+        }
+        self.lock()
+            .extend(running.into_iter().map(|proc| (proc, now)));
+        Ok(forgotten)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProcId, Instant>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tick for Reconcile {
+    const NAME: &'static str = "reconcile";
+
+    async fn tick(&self) -> Result<Duration, BoxError> {
+        self.once().await?;
+        Ok(LOOK_EVERY)
+    }
+}

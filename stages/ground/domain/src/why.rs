@@ -1,0 +1,266 @@
+//! Why a frame does not run: the first rule that keeps it waiting, in the order in which the scheduler
+//! asks, as one sentence for the artist who waits.
+//!
+//! It decides nothing about bookings; it reads the same numbers and uses the same arithmetic
+//! ([`reserve`]). Invariants: there always is an answer, whatever the rows hold; and the answer "it
+//! can run" is given only when a host is found that the arithmetic accepts.
+
+mod facts;
+mod hosts;
+mod words;
+
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::fit::{FitRules, Misfit, least_cores};
+use crate::host::Host;
+use crate::units::Centicores;
+
+pub use facts::{CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts};
+
+/// What is there to wait for, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The show is switched off.
+    ShowInactive,
+    /// Cuebot books this show by itself.
+    ShowNotManaged,
+    /// The job is not pending.
+    JobState(String),
+    /// Somebody paused the job.
+    JobPaused,
+    /// The frame is in another state than waiting.
+    FrameState(FrameFacts),
+    /// No frame waits.
+    NothingWaits(Counts),
+    /// The layer must not start yet.
+    StartsLater {
+        /// How long from now.
+        wait: Duration,
+        /// Why, if somebody said so.
+        reason: Option<String>,
+    },
+    /// The show may use no allocation of the job's facility.
+    NoSubscription,
+    /// Every subscription is used up; this is the one with the most left.
+    Burst(SubscriptionFacts),
+    /// The folder's cores are used up.
+    FolderCores(CapFacts),
+    /// The folder's GPUs are used up.
+    FolderGpus(CapFacts),
+    /// The job's cores are used up.
+    JobCores(CapFacts),
+    /// The job's GPUs are used up.
+    JobGpus(CapFacts),
+    /// A limit has no room.
+    Limit(LimitFacts),
+    /// No open host carries a tag of the layer.
+    NoTag,
+    /// Hosts with the tag are in allocations the show may not use.
+    TagElsewhere {
+        /// How many.
+        hosts: usize,
+    },
+    /// None of the hosts offers the operating system.
+    NoOs {
+        /// How many have the tag.
+        hosts: usize,
+    },
+    /// The hosts take threadable layers only.
+    ThreadMode {
+        /// How many have tag and system.
+        hosts: usize,
+    },
+    /// No host is big enough, even when nothing runs on it.
+    TooSmall(TooSmall),
+    /// Hosts are big enough, and all are busy.
+    Busy {
+        /// How many would fit when idle.
+        fitting: usize,
+    },
+    /// A host has room, and a frame there would take more than the cap still admits.
+    CapTooTight(Misfit),
+    /// A launch was refused for good, and the layer rests.
+    Rests(Duration),
+    /// Nothing keeps it.
+    CanRun {
+        /// Frames that are served before it.
+        ahead: i64,
+        /// Hosts with room now.
+        hosts: usize,
+    },
+}
+
+/// What the hosts have too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooSmall {
+    /// Whole cores.
+    Cores {
+        /// What a frame needs, in centicores.
+        needs: Centicores,
+        /// What the biggest host has.
+        biggest: Centicores,
+    },
+    /// Memory in KiB.
+    Memory {
+        /// What a frame needs.
+        needs: i64,
+        /// What the biggest host has.
+        biggest: i64,
+    },
+    /// GPUs.
+    Gpus {
+        /// What a frame needs.
+        needs: i64,
+        /// What the biggest host has.
+        biggest: i64,
+    },
+    /// GPU memory in KiB.
+    GpuMemory {
+        /// What a frame needs.
+        needs: i64,
+        /// What the biggest host has.
+        biggest: i64,
+    },
+    /// Each is there, but not on one host.
+    Together,
+}
+
+/// An answer: which layer it is about, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What was asked about, as people call it.
+    pub subject: String,
+    /// The layer the answer is about, if it is about one of several.
+    pub layer: Option<String>,
+    /// The reason.
+    pub why: Why,
+    /// The reason as a sentence.
+    pub sentence: String,
+}
+
+/// Finds the first rule that keeps the subject of the facts from running. Of a job with several
+/// layers the answer is about the first one that can run, or else the first that has waiting frames.
+#[must_use]
+pub fn why(facts: &Facts, hosts: &[Host], rules: &FitRules) -> Answer {
+    let (layer, why) = decide(facts, hosts, rules);
+    let named = layer.filter(|_| facts.layers.len() > 1);
+    Answer {
+        subject: facts.subject.clone(),
+        layer: named.map(|layer| layer.layer.name.to_string()),
+        sentence: words::sentence(facts, layer, &why),
+        why,
+    }
+}
+
+fn decide<'a>(facts: &'a Facts, hosts: &[Host], rules: &FitRules) -> (Option<&'a LayerFacts>, Why) {
+    if let Some(why) = above_layers(facts) {
+        return (None, why);
+    }
+    let mut first = None;
+    for layer in facts.layers.iter().filter(|one| one.counts.waiting > 0) {
+        let why = of_layer(facts, layer, hosts, rules);
+        if matches!(why, Why::CanRun { .. }) {
+            return (Some(layer), why);
+        }
+        first.get_or_insert((Some(layer), why));
+    }
+    first.unwrap_or_else(|| {
+        let all = facts.layers.iter().map(|layer| layer.counts);
+        (
+            None,
+            Why::NothingWaits(all.fold(Counts::default(), Counts::plus)),
+        )
+    })
+}
+
+/// The rules that are the same for all layers of a job.
+fn above_layers(facts: &Facts) -> Option<Why> {
+    if !facts.show_active {
+        return Some(Why::ShowInactive);
+    }
+    if !facts.show_managed {
+        return Some(Why::ShowNotManaged);
+    }
+    if facts.job_state != "PENDING" {
+        return Some(Why::JobState(facts.job_state.clone()));
+    }
+    if facts.paused {
+        return Some(Why::JobPaused);
+    }
+    let frame = facts.frame.as_ref()?;
+    (frame.state != "WAITING").then(|| Why::FrameState(frame.clone()))
+}
+
+fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], rules: &FitRules) -> Why {
+    if let Some(wait) = layer.starts_in {
+        return Why::StartsLater {
+            wait,
+            reason: layer.start_reason.clone(),
+        };
+    }
+    if let Some(why) = caps(facts, layer) {
+        return why;
+    }
+    match hosts::look(facts, layer, hosts, rules) {
+        Ok(open) => match layer.rests {
+            Some(rest) => Why::Rests(rest),
+            None => Why::CanRun {
+                ahead: ahead(facts, layer),
+                hosts: open,
+            },
+        },
+        Err(why) => why,
+    }
+}
+
+/// Frames served before: of other jobs, of earlier layers, of the layer itself.
+fn ahead(facts: &Facts, layer: &LayerFacts) -> i64 {
+    let earlier = facts
+        .layers
+        .iter()
+        .filter(|other| other.layer.dispatch_order < layer.layer.dispatch_order)
+        .map(|other| other.counts.waiting);
+    let in_layer = facts.frame.as_ref().map_or(0, |frame| frame.ahead_in_layer);
+    [facts.ahead, in_layer]
+        .into_iter()
+        .chain(earlier)
+        .fold(0, |sum: i64, more| sum.saturating_add(more.max(0)))
+}
+
+fn caps(facts: &Facts, layer: &LayerFacts) -> Option<Why> {
+    let least = least_cores(&layer.layer).0;
+    let most_left = facts.subscriptions.iter().max_by_key(|one| one.rest());
+    let Some(subscription) = most_left else {
+        return Some(Why::NoSubscription);
+    };
+    if subscription.rest() < least {
+        return Some(Why::Burst(subscription.clone()));
+    }
+    let gpus = layer.layer.gpus_min.max(0);
+    let (folder, job) = (&facts.folder, &facts.job);
+    let unlimited = -1;
+    if folder.max_cores != unlimited && !fits(folder.cores, least, folder.max_cores) {
+        return Some(Why::FolderCores(folder.clone()));
+    }
+    if gpus > 0 && folder.max_gpus != unlimited && !fits(folder.gpus, gpus, folder.max_gpus) {
+        return Some(Why::FolderGpus(folder.clone()));
+    }
+    if job.max_cores <= 0 || !fits(job.cores, least, job.max_cores) {
+        return Some(Why::JobCores(job.clone()));
+    }
+    // Also for a frame without GPUs: the trigger compares both.
+    if !fits(job.gpus, gpus, job.max_gpus) {
+        return Some(Why::JobGpus(job.clone()));
+    }
+    let full = |limit: &&LimitFacts| !limit.max.is_some_and(|max| fits(limit.running, 1, max));
+    layer.limits.iter().find(full).cloned().map(Why::Limit)
+}
+
+fn fits(used: i64, more: i64, cap: i64) -> bool {
+    used.checked_add(more).is_some_and(|after| after <= cap)
+}

@@ -1,0 +1,143 @@
+//! Which hosts are there for a layer, and what they lack.
+//!
+//! Invariant: each question is asked only of the hosts that passed the ones before, so the first
+//! reason is the true one: a host without the tag is not said to be too small.
+
+use super::facts::{Facts, LayerFacts};
+use super::{TooSmall, Why};
+use crate::fit::{FitRules, check_os, least_cores, reserve};
+use crate::host::{Host, ThreadMode};
+use crate::units::Centicores;
+
+/// How many hosts have room for a frame of the layer now, or why none has.
+pub(super) fn look(
+    facts: &Facts,
+    layer: &LayerFacts,
+    hosts: &[Host],
+    rules: &FitRules,
+) -> Result<usize, Why> {
+    let tagged: Vec<&Host> = hosts
+        .iter()
+        .filter(|host| host.facility == facts.facility)
+        .filter(|host| host.tags.iter().any(|tag| layer.layer.tags.contains(tag)))
+        .collect();
+    if tagged.is_empty() {
+        return Err(Why::NoTag);
+    }
+    let subscribed = |host: &Host| {
+        facts
+            .subscriptions
+            .iter()
+            .any(|one| one.alloc == host.alloc)
+    };
+    let ours = only(&tagged, subscribed).ok_or(Why::TagElsewhere {
+        hosts: tagged.len(),
+    })?;
+    let with_os = only(&ours, |host| check_os(host, facts.os.as_deref()).is_ok())
+        .ok_or(Why::NoOs { hosts: ours.len() })?;
+    let threaded = |host: &Host| host.thread_mode != ThreadMode::All || layer.layer.threadable;
+    let takers = only(&with_os, threaded).ok_or(Why::ThreadMode {
+        hosts: with_os.len(),
+    })?;
+    let fits_when_idle = |host: &Host| {
+        let mut idle = host.clone();
+        idle.idle = idle.total;
+        reserve(&layer.layer, &idle, rules, None).is_ok()
+    };
+    let big_enough =
+        only(&takers, fits_when_idle).ok_or_else(|| Why::TooSmall(lacking(layer, &takers)))?;
+    let with_room = only(&big_enough, |host| {
+        reserve(&layer.layer, host, rules, None).is_ok()
+    })
+    .ok_or(Why::Busy {
+        fitting: big_enough.len(),
+    })?;
+    within_caps(facts, layer, &with_room, rules)
+}
+
+/// Those that pass; none if there are none.
+fn only<'h>(hosts: &[&'h Host], passes: impl Fn(&Host) -> bool) -> Option<Vec<&'h Host>> {
+    let passed: Vec<&Host> = hosts.iter().copied().filter(|host| passes(host)).collect();
+    (!passed.is_empty()).then_some(passed)
+}
+
+/// How many of the hosts a frame may be booked on under the caps: it can grow beyond its least.
+fn within_caps(
+    facts: &Facts,
+    layer: &LayerFacts,
+    hosts: &[&Host],
+    rules: &FitRules,
+) -> Result<usize, Why> {
+    let left = |max: i64, cores: i64| (max != -1).then(|| max.saturating_sub(cores));
+    let job = facts.job.max_cores.saturating_sub(facts.job.cores);
+    let rest = left(facts.folder.max_cores, facts.folder.cores).map_or(job, |rest| rest.min(job));
+    let (mut open, mut tight, mut over) = (0, None, None);
+    for host in hosts {
+        let of_alloc = facts
+            .subscriptions
+            .iter()
+            .find(|one| one.alloc == host.alloc);
+        match (
+            reserve(&layer.layer, host, rules, Some(Centicores(rest))),
+            of_alloc,
+        ) {
+            (Ok(taken), Some(one)) if taken.cores.0 <= one.rest() => open += 1,
+            (Ok(_), of_alloc) => over = over.or(of_alloc),
+            (Err(misfit), _) => tight = tight.or(Some(misfit)),
+        }
+    }
+    match (open, over, tight) {
+        (0, Some(subscription), _) => Err(Why::Burst(subscription.clone())),
+        (0, None, Some(misfit)) => Err(Why::CapTooTight(misfit)),
+        _ => Ok(open),
+    }
+}
+
+/// The first dimension in which even the biggest host has too little.
+fn lacking(layer: &LayerFacts, hosts: &[&Host]) -> TooSmall {
+    let layer = &layer.layer;
+    let biggest =
+        |amount: fn(&Host) -> i64| hosts.iter().map(|host| amount(host)).max().unwrap_or(0);
+    let cores = biggest(|host| host.total.cores.0);
+    let needs = match layer.cores_min.0 {
+        // All cores but that many: one must be left.
+        ..=0 => layer
+            .cores_min
+            .0
+            .saturating_neg()
+            .saturating_add(Centicores::CORE.0),
+        _ if layer.threadable => layer.cores_min.rounded_up().0,
+        _ => least_cores(layer).0.max(layer.cores_min.0),
+    };
+    if needs > cores {
+        return TooSmall::Cores {
+            needs: Centicores(needs),
+            biggest: Centicores(cores),
+        };
+    }
+    let memory = biggest(|host| host.total.memory.0);
+    if layer.memory_min.0 > memory {
+        let needs = layer.memory_min.0;
+        return TooSmall::Memory {
+            needs,
+            biggest: memory,
+        };
+    }
+    let gpus = biggest(|host| host.total.gpus);
+    if layer.gpus_min > gpus {
+        let needs = layer.gpus_min;
+        return TooSmall::Gpus {
+            needs,
+            biggest: gpus,
+        };
+    }
+    let gpu_memory = biggest(|host| host.total.gpu_memory.0);
+    if layer.gpu_memory_min.0 > gpu_memory {
+        let needs = layer.gpu_memory_min.0;
+        return TooSmall::GpuMemory {
+            needs,
+            biggest: gpu_memory,
+        };
+    }
+    TooSmall::Together
+}

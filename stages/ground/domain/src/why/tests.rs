@@ -1,0 +1,332 @@
+//! Each rule alone keeps a job from running and is told in its words; and whatever the rows hold,
+//! there is an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::host::ThreadMode;
+use crate::layer::Layer;
+use crate::tags::Tag;
+use crate::units::{Kib, Resources};
+
+const ROOM: Resources = Resources {
+    cores: Centicores(800),
+    memory: Kib(16 * 1_048_576),
+    gpus: 1,
+    gpu_memory: Kib(1_048_576),
+};
+
+fn tags(names: &[&str]) -> Arc<[Tag]> {
+    names.iter().map(|name| Tag::from(*name)).collect()
+}
+
+pub(super) fn layer(name: &str) -> LayerFacts {
+    LayerFacts {
+        layer: Layer {
+            id: name.into(),
+            name: name.into(),
+            dispatch_order: 1,
+            cores_min: Centicores(200),
+            cores_max: None,
+            memory_min: Kib(4 * 1_048_576),
+            gpus_min: 0,
+            gpu_memory_min: Kib(0),
+            threadable: true,
+            services: [].into(),
+            tags: tags(&["general"]),
+            waiting: 5,
+        },
+        counts: Counts {
+            total: 10,
+            waiting: 5,
+            ..Counts::default()
+        },
+        starts_in: None,
+        start_reason: None,
+        limits: Vec::new(),
+        rests: None,
+    }
+}
+
+fn cap(name: &str, max_cores: i64, max_gpus: i64) -> CapFacts {
+    CapFacts {
+        name: name.to_owned(),
+        max_cores,
+        max_gpus,
+        ..CapFacts::default()
+    }
+}
+
+pub(super) fn facts() -> Facts {
+    Facts {
+        subject: "job shot".to_owned(),
+        show: "alpha".to_owned(),
+        show_active: true,
+        show_managed: true,
+        facility: "yard".into(),
+        job_state: "PENDING".to_owned(),
+        paused: false,
+        os: Some("rocky9".to_owned()),
+        job: cap("shot", 10_000, 100),
+        folder: cap("comp", -1, -1),
+        subscriptions: vec![SubscriptionFacts {
+            alloc: "a".into(),
+            name: "yard.general".to_owned(),
+            cores: 0,
+            burst: 20_000,
+        }],
+        layers: vec![layer("render")],
+        frame: None,
+        ahead: 0,
+    }
+}
+
+pub(super) fn host() -> Host {
+    Host {
+        id: "h".into(),
+        name: "h".into(),
+        facility: "yard".into(),
+        alloc: "a".into(),
+        tags: tags(&["general"]),
+        os: ["rocky9".into()].into(),
+        thread_mode: ThreadMode::Auto,
+        total: ROOM,
+        idle: ROOM,
+    }
+}
+
+fn told(change: impl FnOnce(&mut Facts, &mut Host)) -> String {
+    let (mut facts, mut host) = (facts(), host());
+    change(&mut facts, &mut host);
+    why(&facts, &[host], &FitRules::default()).sentence
+}
+
+fn frame(facts: &mut Facts, state: &str) {
+    facts.subject = "frame 0001-render of job shot".to_owned();
+    facts.frame = Some(FrameFacts {
+        state: state.to_owned(),
+        host: Some("h7".to_owned()),
+        depends_on: 2,
+        ahead_in_layer: 3,
+    });
+}
+
+type Change = fn(&mut Facts, &mut Host);
+
+#[test]
+fn the_job_as_a_whole_can_be_in_the_way() {
+    let cases: [(Change, &str); 9] = [
+        (
+            |_, _| {},
+            "job shot can run now on 1 host, and nothing is ahead of it.",
+        ),
+        (
+            |f, _| f.ahead = 12,
+            "job shot can run now on 1 host, with 12 frames ahead of it in priority order.",
+        ),
+        (
+            |f, _| f.show_active = false,
+            "job shot does not run because show alpha is not active.",
+        ),
+        (
+            |f, _| f.show_managed = false,
+            "job shot is not for this scheduler: show alpha is booked by Cuebot itself.",
+        ),
+        (
+            |f, _| f.job_state = "FINISHED".into(),
+            "job shot does not run because its job is finished, not pending.",
+        ),
+        (
+            |f, _| f.paused = true,
+            "job shot does not run because its job is paused.",
+        ),
+        (
+            |f, _| {
+                f.layers[0].counts = Counts {
+                    total: 9,
+                    waiting: 0,
+                    running: 4,
+                    depend: 2,
+                    dead: 1,
+                    done: 2,
+                }
+            },
+            "job shot has no waiting frames: of 9 frames, 4 running, 2 done, 2 waiting for others and 1 failed.",
+        ),
+        (
+            |f, _| {
+                f.layers[0].starts_in = Some(Duration::from_secs(3_725));
+                f.layers[0].start_reason = Some("licence night".into());
+            },
+            "job shot must not start for another 1 h 2 min (licence night).",
+        ),
+        (
+            |f, _| f.layers[0].rests = Some(Duration::from_secs(40)),
+            "job shot rests for another 40 s, because a host refused to run it.",
+        ),
+    ];
+    for (change, sentence) in cases {
+        assert_eq!(told(change), sentence);
+    }
+}
+
+#[test]
+fn a_frame_that_does_not_wait_says_what_it_does() {
+    let of = |state: &str| told(|facts, _| frame(facts, state));
+    let about = "frame 0001-render of job shot";
+    assert_eq!(of("RUNNING"), format!("{about} runs already on h7."));
+    assert_eq!(
+        of("DEPEND"),
+        format!("{about} waits for 2 dependencies to be done first.")
+    );
+    assert_eq!(
+        of("EATEN"),
+        format!("{about} was given up by somebody (eaten).")
+    );
+    assert_eq!(
+        of("WAITING"),
+        format!("{about} can run now on 1 host, with 3 frames ahead of it in priority order.")
+    );
+    assert_eq!(of("ODD"), format!("{about} is in state odd."));
+}
+
+#[test]
+fn caps_are_told_with_what_is_used_and_what_is_allowed() {
+    let cases: [(Change, &str); 9] = [
+        (
+            |f, _| f.subscriptions.clear(),
+            "job shot cannot run because show alpha has no subscription to any allocation of its facility.",
+        ),
+        (
+            |f, _| f.subscriptions[0].cores = 19_900,
+            "job shot waits because show alpha uses 199 of its 200 cores of allocation yard.general, and a frame takes at least 2.",
+        ),
+        (
+            |f, _| (f.folder.max_cores, f.folder.cores) = (4_000, 3_950),
+            "job shot waits because folder comp uses 39.5 of at most 40 cores, and a frame takes at least 2.",
+        ),
+        (
+            |f, _| f.folder.max_cores = 0,
+            "job shot cannot run because folder comp has a cap of 0 cores, which admits nothing.",
+        ),
+        (
+            |f, _| f.job.max_cores = 0,
+            "job shot cannot run because job shot has a cap of 0 cores, which admits nothing.",
+        ),
+        (
+            |f, _| f.job.cores = 9_900,
+            "job shot waits because job shot uses 99 of at most 100 cores, and a frame takes at least 2.",
+        ),
+        (
+            |f, _| f.job.gpus = 101,
+            "job shot waits because job shot uses 101 of at most 100 GPUs, and a frame takes 0.",
+        ),
+        (
+            |f, _| {
+                f.layers[0].limits = vec![LimitFacts {
+                    name: "arnold".into(),
+                    running: 8,
+                    max: Some(8),
+                }]
+            },
+            "job shot waits because limit arnold is reached: 8 of 8 are running.",
+        ),
+        (
+            |f, _| {
+                f.layers[0].limits = vec![LimitFacts {
+                    name: "arnold".into(),
+                    running: 0,
+                    max: None,
+                }]
+            },
+            "job shot cannot run because limit arnold has no maximum, which admits nothing.",
+        ),
+    ];
+    for (change, sentence) in cases {
+        assert_eq!(told(change), sentence);
+    }
+}
+
+#[test]
+fn hosts_are_told_by_the_first_thing_they_lack() {
+    let cases: [(Change, &str); 11] = [
+        (
+            |_, h| h.tags = tags(&["other"]),
+            "job shot cannot run because no host that is up and open has the tag general.",
+        ),
+        (
+            |_, h| h.facility = "else".into(),
+            "job shot cannot run because no host that is up and open has the tag general.",
+        ),
+        (
+            |_, h| h.alloc = "b".into(),
+            "job shot cannot run because show alpha has no subscription to the allocations of the 1 host with the tag general.",
+        ),
+        (
+            |_, h| h.os = [].into(),
+            "job shot cannot run because it needs rocky9, and no host with its tags offers that (1 host asked).",
+        ),
+        (
+            |f, h| {
+                f.layers[0].layer.threadable = false;
+                h.thread_mode = ThreadMode::All;
+            },
+            "job shot cannot run because it is not threadable, and every host with its tags takes threadable layers only (1 host asked).",
+        ),
+        (
+            |f, _| f.layers[0].layer.cores_min = Centicores(1_600),
+            "job shot cannot run because a frame needs 16 cores, and the biggest of its hosts has 8.",
+        ),
+        (
+            |f, _| f.layers[0].layer.memory_min = Kib(25_690_112),
+            "job shot cannot run because a frame needs 24.5 GiB of memory, and the biggest of its hosts has 16 GiB.",
+        ),
+        (
+            |f, _| f.layers[0].layer.gpus_min = 2,
+            "job shot cannot run because a frame needs 2 GPUs, and the biggest of its hosts has 1.",
+        ),
+        (
+            |f, _| f.layers[0].layer.gpu_memory_min = Kib(2_097_152),
+            "job shot cannot run because a frame needs 2 GiB of GPU memory, and the biggest of its hosts has 1 GiB.",
+        ),
+        (
+            |_, h| h.idle.memory = Kib(0),
+            "job shot waits because the only host it fits on is busy.",
+        ),
+        (
+            |f, _| {
+                f.layers[0].layer.memory_min = ROOM.memory;
+                f.job.max_cores = 500;
+            },
+            "job shot waits because a frame would take 8 cores of the hosts with room, and the caps of job and folder leave 5.",
+        ),
+    ];
+    for (change, sentence) in cases {
+        assert_eq!(told(change), sentence);
+    }
+}
+
+#[test]
+fn of_several_layers_the_first_that_can_run_is_told() {
+    let answer = |second_waits: bool| {
+        let mut facts = facts();
+        facts.layers[0].starts_in = Some(Duration::from_secs(5));
+        let mut second = layer("comp");
+        second.layer.dispatch_order = 2;
+        second.counts.waiting = i64::from(second_waits);
+        facts.layers.push(second);
+        why(&facts, &[host()], &FitRules::default())
+    };
+    let open = answer(true);
+    assert_eq!(open.layer.as_deref(), Some("comp"));
+    assert_eq!(
+        open.sentence,
+        "job shot: layer comp can run now on 1 host, with 5 frames ahead of it in priority order."
+    );
+    let closed = answer(false);
+    assert_eq!(
+        closed.sentence,
+        "job shot: layer render must not start for another 5 s."
+    );
+}

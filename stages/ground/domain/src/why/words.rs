@@ -1,0 +1,274 @@
+//! The answers as sentences.
+//!
+//! Invariant: every answer is one sentence that says what is, with the numbers that were compared,
+//! in whole cores and GiB. No word of the database's tables is in it.
+
+use std::time::Duration;
+
+use super::facts::{
+    CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
+};
+use super::{TooSmall, Why};
+use crate::fit::{Misfit, least_cores};
+
+pub(super) fn sentence(facts: &Facts, layer: Option<&LayerFacts>, why: &Why) -> String {
+    let about = match layer.filter(|_| facts.layers.len() > 1) {
+        Some(layer) => format!("{}: layer {}", facts.subject, layer.layer.name),
+        None => facts.subject.clone(),
+    };
+    format!("{about} {}.", predicate(facts, layer, why))
+}
+
+fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why) -> String {
+    match why {
+        Why::ShowInactive => format!("does not run because show {} is not active", facts.show),
+        Why::ShowNotManaged => format!(
+            "is not for this scheduler: show {} is booked by Cuebot itself",
+            facts.show
+        ),
+        Why::JobState(state) => format!(
+            "does not run because its job is {}, not pending",
+            state.to_lowercase()
+        ),
+        Why::JobPaused => "does not run because its job is paused".to_owned(),
+        Why::FrameState(frame) => frame_state(frame),
+        Why::NothingWaits(counts) => format!("has no waiting frames: {}", states(counts)),
+        Why::StartsLater { wait, reason } => {
+            let reason = reason
+                .as_ref()
+                .map_or_else(String::new, |text| format!(" ({text})"));
+            format!("must not start for another {}{reason}", time(*wait))
+        }
+        Why::NoSubscription => format!(
+            "cannot run because show {} has no subscription to any allocation of its facility",
+            facts.show
+        ),
+        Why::Burst(one) => burst(&facts.show, one, layer),
+        Why::FolderCores(cap) => core_cap("folder", cap, layer),
+        Why::FolderGpus(cap) => gpu_cap("folder", cap, layer),
+        Why::JobCores(cap) => core_cap("job", cap, layer),
+        Why::JobGpus(cap) => gpu_cap("job", cap, layer),
+        Why::Limit(limit) => of_limit(limit),
+        Why::NoTag => format!(
+            "cannot run because no host that is up and open has {}",
+            tags(layer)
+        ),
+        Why::TagElsewhere { hosts } => elsewhere(&facts.show, *hosts, layer),
+        Why::NoOs { hosts } => no_os(facts.os.as_deref(), *hosts),
+        Why::ThreadMode { hosts } => thread_mode(*hosts),
+        Why::TooSmall(lack) => too_small(lack),
+        Why::Busy { fitting: 1 } => "waits because the only host it fits on is busy".to_owned(),
+        Why::Busy { fitting } => format!("waits because all {fitting} hosts it fits on are busy"),
+        Why::CapTooTight(misfit) => tight(misfit),
+        Why::Rests(rest) => format!(
+            "rests for another {}, because a host refused to run it",
+            time(*rest)
+        ),
+        Why::CanRun { ahead, hosts } => can_run(*ahead, *hosts),
+    }
+}
+
+fn burst(show: &str, one: &SubscriptionFacts, layer: Option<&LayerFacts>) -> String {
+    format!(
+        "waits because show {show} uses {} of its {} cores of allocation {}, and a frame takes at \
+         least {}",
+        cores(one.cores),
+        cores(one.burst),
+        one.name,
+        least(layer)
+    )
+}
+
+fn elsewhere(show: &str, hosts: usize, layer: Option<&LayerFacts>) -> String {
+    format!(
+        "cannot run because show {show} has no subscription to the allocations of the {} with {}",
+        many(hosts, "host"),
+        tags(layer)
+    )
+}
+
+fn no_os(os: Option<&str>, hosts: usize) -> String {
+    format!(
+        "cannot run because it needs {}, and no host with its tags offers that ({} asked)",
+        os.unwrap_or("another system"),
+        many(hosts, "host")
+    )
+}
+
+fn thread_mode(hosts: usize) -> String {
+    format!(
+        "cannot run because it is not threadable, and every host with its tags takes threadable \
+         layers only ({} asked)",
+        many(hosts, "host")
+    )
+}
+
+fn can_run(ahead: i64, hosts: usize) -> String {
+    let hosts = many(hosts, "host");
+    match usize::try_from(ahead) {
+        Ok(0) | Err(_) => format!("can run now on {hosts}, and nothing is ahead of it"),
+        Ok(ahead) => format!(
+            "can run now on {hosts}, with {} ahead of it in priority order",
+            many(ahead, "frame")
+        ),
+    }
+}
+
+fn frame_state(frame: &FrameFacts) -> String {
+    let host = frame
+        .host
+        .as_ref()
+        .map_or_else(String::new, |host| format!(" on {host}"));
+    match frame.state.as_str() {
+        "RUNNING" => format!("runs already{host}"),
+        "SUCCEEDED" => format!("is done; it ran{host}"),
+        "DEAD" => format!("has failed and used up its retries; it ran last{host}"),
+        "EATEN" => "was given up by somebody (eaten)".to_owned(),
+        "DEPEND" => format!(
+            "waits for {} to be done first",
+            many(usize::try_from(frame.depends_on).unwrap_or(0), "dependency")
+        ),
+        "SETUP" => "is still being set up by Cuebot".to_owned(),
+        "CHECKPOINT" => "is at a checkpoint and waits for Cuebot".to_owned(),
+        other => format!("is in state {}", other.to_lowercase()),
+    }
+}
+
+fn states(counts: &Counts) -> String {
+    format!(
+        "of {}, {} running, {} done, {} waiting for others and {} failed",
+        many(usize::try_from(counts.total).unwrap_or(0), "frame"),
+        counts.running,
+        counts.done,
+        counts.depend,
+        counts.dead
+    )
+}
+
+fn core_cap(whose: &str, cap: &CapFacts, layer: Option<&LayerFacts>) -> String {
+    if cap.max_cores <= 0 {
+        return format!(
+            "cannot run because {whose} {} has a cap of {} cores, which admits nothing",
+            cap.name,
+            cores(cap.max_cores)
+        );
+    }
+    format!(
+        "waits because {whose} {} uses {} of at most {} cores, and a frame takes at least {}",
+        cap.name,
+        cores(cap.cores),
+        cores(cap.max_cores),
+        least(layer)
+    )
+}
+
+fn gpu_cap(whose: &str, cap: &CapFacts, layer: Option<&LayerFacts>) -> String {
+    format!(
+        "waits because {whose} {} uses {} of at most {} GPUs, and a frame takes {}",
+        cap.name,
+        cap.gpus,
+        cap.max_gpus,
+        layer.map_or(0, |layer| layer.layer.gpus_min.max(0))
+    )
+}
+
+fn of_limit(limit: &LimitFacts) -> String {
+    match limit.max {
+        Some(max) => format!(
+            "waits because limit {} is reached: {} of {} are running",
+            limit.name, limit.running, max
+        ),
+        None => format!(
+            "cannot run because limit {} has no maximum, which admits nothing",
+            limit.name
+        ),
+    }
+}
+
+fn too_small(lack: &TooSmall) -> String {
+    let (needs, biggest) = match *lack {
+        TooSmall::Cores { needs, biggest } => {
+            (format!("{} cores", cores(needs.0)), cores(biggest.0))
+        }
+        TooSmall::Memory { needs, biggest } => (format!("{} of memory", gib(needs)), gib(biggest)),
+        TooSmall::Gpus { needs, biggest } => (
+            many(usize::try_from(needs).unwrap_or(0), "GPU"),
+            biggest.to_string(),
+        ),
+        TooSmall::GpuMemory { needs, biggest } => {
+            (format!("{} of GPU memory", gib(needs)), gib(biggest))
+        }
+        TooSmall::Together => {
+            return "cannot run because no single host has all the cores, memory and GPUs it needs"
+                .to_owned();
+        }
+    };
+    format!("cannot run because a frame needs {needs}, and the biggest of its hosts has {biggest}")
+}
+
+fn tight(misfit: &Misfit) -> String {
+    match misfit {
+        Misfit::JobCap { needed, rest } => format!(
+            "waits because a frame would take {} cores of the hosts with room, and the caps of job and folder leave {}",
+            cores(needed.0),
+            cores(rest.0)
+        ),
+        other => format!("waits because {other}"),
+    }
+}
+
+fn least(layer: Option<&LayerFacts>) -> String {
+    layer.map_or_else(
+        || "1".to_owned(),
+        |layer| cores(least_cores(&layer.layer).0),
+    )
+}
+
+fn tags(layer: Option<&LayerFacts>) -> String {
+    let tags: Vec<&str> = layer
+        .iter()
+        .flat_map(|layer| layer.layer.tags.iter().map(crate::tags::Tag::as_str))
+        .collect();
+    match tags[..] {
+        [] => "a tag, for it names none".to_owned(),
+        [one] => format!("the tag {one}"),
+        _ => format!("one of the tags {}", tags.join(", ")),
+    }
+}
+
+/// Cores with as many decimals as there are.
+fn cores(centicores: i64) -> String {
+    if centicores % 100 == 0 {
+        return (centicores / 100).to_string();
+    }
+    let text = format!("{:.2}", centicores as f64 / 100.0);
+    text.trim_end_matches('0').to_owned()
+}
+
+fn gib(kib: i64) -> String {
+    let text = format!("{:.1}", kib as f64 / 1_048_576.0);
+    format!("{} GiB", text.trim_end_matches(".0"))
+}
+
+fn many(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// A time of at least one second, with its two largest units.
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs().max(1);
+    let parts = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let mut left = seconds;
+    let mut texts = Vec::new();
+    for (unit, name) in parts {
+        if left >= unit && texts.len() < 2 {
+            texts.push(format!("{} {name}", left / unit));
+            left %= unit;
+        }
+    }
+    texts.join(" ")
+}

@@ -1,0 +1,56 @@
+-- why_facts: everything above the layers of one job, and one row for each of its layers, in dispatch
+-- order. `ahead` is how many frames wait in the jobs of show and facility that are served before.
+-- $1 the job; $2 the layer, or NULL for all of them.
+SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os, j.pk_facility,
+       sh.str_name AS show_name, sh.b_active, sh.b_scheduler_managed,
+       jr.int_cores::bigint AS job_cores, jr.int_max_cores::bigint AS job_max_cores,
+       jr.int_gpus::bigint AS job_gpus, jr.int_max_gpus::bigint AS job_max_gpus,
+       fo.str_name AS folder_name,
+       fr.int_cores::bigint AS folder_cores, fr.int_max_cores::bigint AS folder_max_cores,
+       fr.int_gpus::bigint AS folder_gpus, fr.int_max_gpus::bigint AS folder_max_gpus,
+       subs.allocs, subs.alloc_names, subs.sub_cores, subs.sub_bursts,
+       (SELECT coalesce(sum(oj.int_waiting_count), 0)::bigint
+        FROM job o
+        JOIN job_stat oj ON oj.pk_job = o.pk_job AND oj.int_waiting_count > 0
+        JOIN job_resource orr ON orr.pk_job = o.pk_job
+        WHERE o.pk_show = j.pk_show AND o.pk_facility = j.pk_facility
+          AND o.str_state = 'PENDING' AND o.b_paused = false
+          AND (-orr.int_priority, o.ts_started, o.pk_job) < (-jr.int_priority, j.ts_started, j.pk_job)) AS ahead,
+       l.pk_layer, l.str_name AS layer_name, l.int_dispatch_order, l.int_cores_min, l.int_cores_max::bigint,
+       l.int_mem_min, l.int_gpus_min, l.int_gpu_mem_min, l.b_threadable, l.str_services, l.str_tags,
+       l.str_start_after_reason,
+       (extract(epoch FROM l.ts_start_after - current_timestamp) * 1000)::bigint AS starts_in_ms,
+       ls.int_total_count, ls.int_waiting_count, ls.int_running_count, ls.int_depend_count,
+       ls.int_dead_count, ls.int_succeeded_count, ls.int_eaten_count,
+       limits.limit_names, limits.limit_maxima, limits.limit_running
+FROM job j
+JOIN show sh ON sh.pk_show = j.pk_show
+JOIN job_resource jr ON jr.pk_job = j.pk_job
+JOIN folder fo ON fo.pk_folder = j.pk_folder
+JOIN folder_resource fr ON fr.pk_folder = j.pk_folder
+JOIN layer l ON l.pk_job = j.pk_job
+JOIN layer_stat ls ON ls.pk_layer = l.pk_layer
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(s.pk_alloc::text ORDER BY s.pk_alloc), '{}') AS allocs,
+           coalesce(array_agg(a.str_name::text ORDER BY s.pk_alloc), '{}') AS alloc_names,
+           coalesce(array_agg(s.int_cores::bigint ORDER BY s.pk_alloc), '{}') AS sub_cores,
+           coalesce(array_agg(s.int_burst::bigint ORDER BY s.pk_alloc), '{}') AS sub_bursts
+    FROM subscription s
+    JOIN alloc a ON a.pk_alloc = s.pk_alloc
+    WHERE s.pk_show = j.pk_show AND a.pk_facility = j.pk_facility
+) subs
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(lr.str_name::text ORDER BY lr.pk_limit_record), '{}') AS limit_names,
+           coalesce(array_agg(lr.int_max_value::bigint ORDER BY lr.pk_limit_record), '{}') AS limit_maxima,
+           coalesce(array_agg((
+               SELECT coalesce(sum(us.int_running_count), 0)::bigint
+               FROM layer_limit ul
+               JOIN layer_stat us ON us.pk_layer = ul.pk_layer
+               WHERE ul.pk_limit_record = lr.pk_limit_record
+           ) ORDER BY lr.pk_limit_record), '{}') AS limit_running
+    FROM layer_limit ll
+    JOIN limit_record lr ON lr.pk_limit_record = ll.pk_limit_record
+    WHERE ll.pk_layer = l.pk_layer
+) limits
+WHERE j.pk_job = $1 AND ($2::text IS NULL OR l.pk_layer = $2)
+ORDER BY l.int_dispatch_order, l.pk_layer

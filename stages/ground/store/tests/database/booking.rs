@@ -1,0 +1,97 @@
+//! The one write and the commit: what is booked, and what its guards leave alone.
+
+use cue_domain::ids::JobId;
+use cue_domain::{Centicores, Kib};
+use cue_simfarm::foreign;
+
+use crate::yard::{ONE, Yard, open, want};
+
+const RUNNING: &str = "SELECT count(*) FROM frame WHERE str_state = 'RUNNING'";
+
+#[tokio::test]
+async fn a_committed_booking_is_there_whole() {
+    let yard = Yard::new().await;
+    let host = yard.host("node").await;
+    let job = yard.job("a", 3).await;
+    let (mut held, locked) = open(&yard.store, &want(&job, 2)).await;
+    let rows = yard.rows(&job, &locked, &host);
+    held.ledger(&rows).await.unwrap();
+    let booked = held.book(&rows).await.unwrap();
+    let facts = held.launch_facts(vec![rows[0].layer.to_string()]).await;
+    assert_eq!(facts.unwrap()[&rows[0].layer].command, "render #IFRAME#");
+    held.commit(&rows).await.unwrap();
+
+    let before: Vec<i32> = rows.iter().map(|row| row.version + 1).collect();
+    let after: Vec<i32> = booked.frames.iter().map(|frame| frame.version).collect();
+    assert_eq!(after, before, "the version is the fence of an undo");
+    let idle = booked.hosts[&rows[0].host];
+    assert_eq!(idle.cores, Centicores(3_000));
+    assert_eq!(idle.memory, Kib(66_584_576 - 2 * ONE.memory.0));
+    assert_eq!(yard.count(RUNNING).await, 2);
+    assert_eq!(yard.count("SELECT count(*) FROM proc").await, 2);
+    yard.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_frame_that_is_not_as_it_was_read_is_left_alone() {
+    let yard = Yard::new().await;
+    let host = yard.host("node").await;
+    let job = yard.job("a", 2).await;
+    let (mut held, locked) = open(&yard.store, &want(&job, 2)).await;
+    let mut rows = yard.rows(&job, &locked, &host);
+    rows[0].version += 1;
+    held.ledger(&rows).await.unwrap();
+    let booked = held.book(&rows).await.unwrap();
+    let frames: Vec<_> = booked.frames.iter().map(|booked| &booked.frame).collect();
+    assert_eq!(frames, [&rows[1].frame]);
+    held.commit(&rows).await.unwrap();
+    assert_eq!(yard.count(RUNNING).await, 1);
+    yard.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_frame_that_is_taken_already_is_left_alone() {
+    let yard = Yard::new().await;
+    let host = yard.host("node").await;
+    let job = yard.job("a", 2).await;
+    let (held, locked) = open(&yard.store, &want(&job, 1)).await;
+    let rows = yard.rows(&job, &locked, &host);
+    held.commit(&[]).await.unwrap();
+    yard.book(&job, 1, &host).await;
+
+    // The second frame opens a transaction; the rows are of the first one, which runs by now.
+    let (mut late, _) = open(&yard.store, &want(&job, 1)).await;
+    assert_eq!(late.book(&rows).await.unwrap().frames.len(), 0);
+    late.commit(&rows).await.unwrap();
+    assert_eq!(yard.count(RUNNING).await, 1);
+    yard.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_layer_whose_time_has_not_come_is_not_booked() {
+    let yard = Yard::new().await;
+    let host = yard.host("node").await;
+    let (now, later) = (yard.job("now", 1).await, yard.job("later", 1).await);
+    let (held, locked) = open(&yard.store, &want(&later, 1)).await;
+    let rows = yard.rows(&later, &locked, &host);
+    held.commit(&[]).await.unwrap();
+    sqlx::query("UPDATE layer SET ts_start_after = now() + interval '1 hour' WHERE pk_job = $1")
+        .bind(&later.id)
+        .execute(&yard.db.pool)
+        .await
+        .unwrap();
+    let (mut held, _) = open(&yard.store, &want(&now, 1)).await;
+    assert_eq!(held.book(&rows).await.unwrap().frames.len(), 0);
+}
+
+#[tokio::test]
+async fn a_job_that_was_paused_meanwhile_is_not_booked() {
+    let yard = Yard::new().await;
+    let host = yard.host("node").await;
+    let job = yard.job("a", 1).await;
+    let (mut held, locked) = open(&yard.store, &want(&job, 1)).await;
+    let rows = yard.rows(&job, &locked, &host);
+    let id = JobId::from(job.id.as_str());
+    foreign::pause_job(&yard.db.pool, &id, true).await.unwrap();
+    assert_eq!(held.book(&rows).await.unwrap().frames.len(), 0);
+}

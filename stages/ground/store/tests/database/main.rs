@@ -1,0 +1,15 @@
+//! The SQL of the scheduler on a real PostgreSQL with the farm's schema and all its triggers.
+//!
+//! Every test has a database of its own and ends with the audit where it wrote something. What
+//! another session does is done by another session: a second connection that holds rows.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod booking;
+mod ids;
+mod ledger;
+mod locks;
+mod prepare;
+mod snapshot;
+mod undo;
+mod yard;

@@ -1,0 +1,83 @@
+//! The hosts that may be booked: who is left out, and that a bad row costs no other.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cue_domain::ids::HostId;
+use cue_simfarm::foreign;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::yard::Yard;
+
+/// Where log lines go in these tests.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+async fn names(yard: &Yard, facility: Option<&str>, stale: Option<Duration>) -> Vec<String> {
+    let hosts = yard.store.host_snapshot(facility, stale).await.unwrap();
+    let mut names: Vec<String> = hosts.iter().map(|host| host.name.to_string()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn a_host_with_a_bad_thread_mode_is_named_and_left_out() {
+    let yard = Yard::new().await;
+    yard.host("good").await;
+    yard.farm
+        .host("bad", |host| host.thread_mode = 7)
+        .await
+        .unwrap();
+    let lines = Lines::default();
+    let logging = tracing_subscriber::fmt()
+        .with_writer(lines.clone())
+        .finish();
+    let scope = tracing::subscriber::set_default(logging);
+    assert_eq!(names(&yard, None, None).await, ["good"]);
+    drop(scope);
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("host.int_thread_mode of bad is 7"), "{log}");
+}
+
+#[tokio::test]
+async fn locked_down_silent_and_foreign_hosts_are_left_out() {
+    let yard = Yard::new().await;
+    let pool = &yard.db.pool;
+    yard.host("fine").await;
+    let (locked, down) = (yard.host("locked").await, yard.host("down").await);
+    let silent = yard.host("silent").await;
+    foreign::lock_host(pool, &HostId::from(locked.id), true)
+        .await
+        .unwrap();
+    foreign::host_down(pool, &HostId::from(down.id))
+        .await
+        .unwrap();
+    sqlx::query("UPDATE host_stat SET ts_ping = now() - interval '10 minutes' WHERE pk_host = $1")
+        .bind(&silent.id)
+        .execute(pool)
+        .await
+        .unwrap();
+    let two_minutes = Some(Duration::from_secs(120));
+    assert_eq!(names(&yard, Some("yard"), two_minutes).await, ["fine"]);
+    assert_eq!(names(&yard, Some("yard"), None).await, ["fine", "silent"]);
+    assert!(names(&yard, Some("elsewhere"), None).await.is_empty());
+}

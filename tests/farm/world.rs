@@ -1,0 +1,239 @@
+//! The world of a test: a database, simulated hosts, a completer, and schedulers in this process.
+//!
+//! Invariant: a [`World`] is closed by [`World::close`], which audits it, and a [`Scheduler`] by
+//! [`Scheduler::drain`], which refuses laggards and dead stages.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use cue_domain::{Centicores, Kib};
+use cue_scheduler::config::{self, Settings};
+use cue_scheduler::service::Running;
+use cue_scheduler::start;
+use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
+use cue_simfarm::completion::{Completer, CompleterSettings};
+use cue_simfarm::postgres::TestDb;
+use cue_simfarm::rqd::{FrameDuration, SimHost, SimRqd, SimRqdSettings};
+use cue_simfarm::seed::Fixture;
+use prometheus::Registry;
+use sqlx::{PgPool, Row};
+
+/// What a test waits at most for a signal.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Frames that run until the test ends them.
+pub fn endless() -> SimRqdSettings {
+    SimRqdSettings::default()
+}
+
+/// Frames that run for anything up to so many milliseconds.
+pub fn up_to_ms(most: u64) -> SimRqdSettings {
+    SimRqdSettings {
+        duration: FrameDuration::Uniform(Duration::ZERO, Duration::from_millis(most)),
+        ..SimRqdSettings::default()
+    }
+}
+
+/// Waits for a signal, and says what was waited for when it does not come.
+pub async fn within<T>(what: &str, signal: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, signal).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+    }
+}
+
+/// Waits until something that has no signal of its own is so.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    within(what, async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+/// A fresh database with the smallest farm, and so many hosts of 32 cores, `node1` and on.
+pub async fn yard(hosts: usize) -> (TestDb, Fixture) {
+    let db = TestDb::fresh().await;
+    let farm = Fixture::new(&db.pool).await.unwrap();
+    for n in 1..=hosts {
+        farm.host(&format!("node{n}"), |_| ()).await.unwrap();
+    }
+    (db, farm)
+}
+
+/// A farm that runs what it is given.
+pub struct World {
+    pub db: TestDb,
+    pub rqd: SimRqd,
+    pub completer: Completer,
+}
+
+impl World {
+    /// Brings the hosts of a database to life.
+    pub async fn open(db: TestDb, like: SimRqdSettings) -> Self {
+        let mut rqd = SimRqd::start(SimRqdSettings {
+            hosts: hosts(&db.pool).await,
+            completions: NonZeroUsize::MIN.saturating_add(65_535),
+            ..like
+        })
+        .unwrap();
+        let ends = rqd.completions().unwrap();
+        let completer = Completer::start(db.pool.clone(), ends, CompleterSettings::default());
+        Self { db, rqd, completer }
+    }
+
+    pub async fn launched(&self, n: usize) {
+        within(&format!("{n} launches"), self.rqd.launched(n)).await;
+    }
+
+    pub async fn completed(&self, n: u64) {
+        let signal = self.completer.completed_at_least(n);
+        if tokio::time::timeout(PATIENCE, signal).await.is_err() {
+            let came = self.completer.completed();
+            panic!("waited {PATIENCE:?} for {n} completions, of which {came} came");
+        }
+    }
+
+    /// Ends frames as they are launched until `n` have been.
+    pub async fn finish_all(&self, n: usize) {
+        let mut done = 0;
+        while done < n {
+            self.launched(done + 1).await;
+            for launch in &self.rqd.launches()[done..] {
+                self.rqd.finish(&launch.frame_id, 0).await;
+                done += 1;
+            }
+        }
+        self.completed(n as u64).await;
+    }
+
+    /// How many rows there are, by a query that counts.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        let count = sqlx::query_scalar(query).fetch_one(&self.db.pool);
+        count.await.unwrap()
+    }
+
+    /// How many frames are in a state.
+    pub async fn frames(&self, state: &str) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM frame WHERE str_state = $1")
+            .bind(state)
+            .fetch_one(&self.db.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Takes everything down and audits it: the rows fit each other, every counter is what it
+    /// counts, no frame was launched while it ran, and what succeeded was launched exactly once.
+    pub async fn close(self) {
+        let Self { db, rqd, completer } = self;
+        let log = LaunchLog::of(&rqd);
+        within("the hosts to stop", rqd.shutdown()).await;
+        let stats = within("the completer to finish", completer.finish()).await;
+        assert_eq!(stats.lost, 0, "every report was applied");
+        let options = AuditOptions {
+            launches: Some(&log),
+            exactly_once: true,
+            ..AuditOptions::default()
+        };
+        let audit = audit_with(&db.pool, &options).await.unwrap();
+        assert!(audit.is_ok(), "{audit}");
+        db.close().await.unwrap();
+    }
+}
+
+/// A scheduler in this process.
+pub struct Scheduler {
+    pub running: Running,
+    pub registry: Registry,
+}
+
+impl Scheduler {
+    /// Starts on a world with settings that suit tests, overlaid by `more`.
+    pub async fn start(world: &World, more: &[(&str, &str)]) -> Self {
+        Self::start_at(&world.db.url, world.rqd.address(), more).await
+    }
+
+    /// Starts on any database and any hosts.
+    pub async fn start_at(database: &str, rqd: SocketAddr, more: &[(&str, &str)]) -> Self {
+        let settings = settings(database, rqd, more);
+        let registry = Registry::new();
+        let running = start::start(&settings, &registry).await.unwrap();
+        Self { running, registry }
+    }
+
+    /// Stops as the service does at SIGTERM: what has begun is finished.
+    pub async fn drain(self) {
+        let Running { flow, finish, .. } = self.running;
+        let report = flow.drain(PATIENCE).await;
+        assert!(
+            report.laggards.is_empty() && report.fatal.is_none(),
+            "{report:?}"
+        );
+        within("what is left to do after a drain", finish).await;
+    }
+
+    /// The sum of a counter or a gauge over all its labels.
+    pub fn sum(&self, name: &str) -> f64 {
+        self.sum_of(name, "")
+    }
+
+    /// The sum of a counter or a gauge over those of its labels that have this value.
+    pub fn sum_of(&self, name: &str, value: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let metrics = family.iter().flat_map(|family| family.get_metric());
+        let wanted = metrics.filter(|metric| {
+            let mut labels = metric.get_label().iter();
+            value.is_empty() || labels.any(|label| label.value() == value)
+        });
+        wanted
+            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
+            .sum()
+    }
+
+    /// Waits until the hosts have been read so many more times. The feed looks again at least as
+    /// often, so whatever it could have taken meanwhile, it has.
+    pub async fn rounds(&self, more: u32) {
+        let done = || self.sum("scheduler_host_refreshes_total");
+        let wanted = done() + f64::from(more);
+        until("more rounds of the side loops", async || done() >= wanted).await;
+    }
+}
+
+/// Settings of a scheduler that is quick to look again.
+pub fn settings(database: &str, rqd: SocketAddr, more: &[(&str, &str)]) -> Settings {
+    let rqd = rqd.to_string();
+    let mut all = BTreeMap::from([
+        ("CUE_DATABASE_URL", database),
+        ("CUE_RQD_ADDRESS", &rqd),
+        ("CUE_ADMIN_ADDR", "off"),
+        ("CUE_EMPTY_BACKOFF", "20ms"),
+        ("CUE_SATURATED_BACKOFF", "20ms"),
+        ("CUE_HOST_REFRESH", "50ms"),
+        ("CUE_CLUSTER_RELOAD", "500ms"),
+        ("CUE_ACTIVE_SCAN", "50ms"),
+    ]);
+    all.extend(more.iter().copied());
+    let all = all
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let environment: BTreeMap<String, String> = all.collect();
+    config::load(None, &environment, &[]).settings.unwrap()
+}
+
+async fn hosts(pool: &PgPool) -> HashMap<String, SimHost> {
+    let rows = sqlx::query("SELECT str_name, int_cores, int_mem FROM host")
+        .fetch_all(pool)
+        .await
+        .unwrap();
+    let host = |row: &sqlx::postgres::PgRow| SimHost {
+        cores: Centicores(row.get("int_cores")),
+        memory: Kib(row.get("int_mem")),
+    };
+    rows.iter()
+        .map(|row| (row.get("str_name"), host(row)))
+        .collect()
+}

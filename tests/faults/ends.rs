@@ -1,0 +1,136 @@
+//! What all tests of faults need: short time limits, metrics by all their labels, rows that somebody
+//! else holds, and an end that does not insist on one launch a frame.
+
+use std::time::Duration;
+
+use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
+use cue_simfarm::completion::CompletionStats;
+use prometheus::Registry;
+use sqlx::{PgPool, Postgres, Transaction};
+
+use crate::world::{Scheduler, World, until, within};
+
+/// Limits under which a booking that nobody launched counts as forgotten after about 2.5 s.
+pub const SHORT: [(&str, &str); 4] = [
+    ("CUE_LAUNCH_DEADLINE", "200ms"),
+    ("CUE_RQD_CONNECT_TIMEOUT", "100ms"),
+    ("CUE_RQD_REQUEST_TIMEOUT", "200ms"),
+    ("CUE_RESOLVE_ATTEMPTS", "2"),
+];
+
+/// The value of a counter or a gauge summed over the series that carry all these labels.
+pub fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == name);
+    let metrics = family.iter().flat_map(|family| family.get_metric());
+    let wanted = metrics.filter(|metric| {
+        labels.iter().all(|(name, value)| {
+            let mut own = metric.get_label().iter();
+            own.any(|label| label.name() == *name && label.value() == *value)
+        })
+    });
+    wanted
+        .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
+        .sum()
+}
+
+/// How many statements the database refused to a scheduler.
+pub fn errors(scheduler: &Scheduler) -> f64 {
+    scheduler.sum_of("scheduler_db_statements_total", "error")
+}
+
+/// No stage gave work back because of an error, panicked or died.
+pub fn assert_calm(scheduler: &Scheduler) {
+    for verdict in ["retry", "panic", "fatal"] {
+        let seen = value(
+            &scheduler.registry,
+            "scheduler_stage_items_total",
+            &[("verdict", verdict)],
+        );
+        assert_eq!(seen, 0.0, "{verdict}");
+    }
+}
+
+/// How many placements a cap kept from being booked.
+pub fn refused(scheduler: &Scheduler, cap: &str) -> f64 {
+    scheduler.sum_of("scheduler_booking_refused_total", cap)
+}
+
+/// A transaction of somebody else that holds the rows which a statement locks.
+pub async fn holding(pool: &PgPool, lock: &'static str, id: &str) -> Transaction<'static, Postgres> {
+    let mut tx = pool.begin().await.unwrap();
+    let held = sqlx::query(lock).bind(id).fetch_all(&mut *tx).await;
+    assert!(!held.unwrap().is_empty(), "{lock}");
+    tx
+}
+
+/// Waits until so many sessions of this database wait for a lock.
+pub async fn waiting_sessions(pool: &PgPool, n: i64) {
+    let count = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("a session that waits for a lock", async || {
+        let waiting: i64 = sqlx::query_scalar(count).fetch_one(pool).await.unwrap();
+        waiting >= n
+    })
+    .await;
+}
+
+/// Takes everything down and audits it as [`World::close`] does, but frames may have been launched
+/// more than once, one run after the other.
+pub async fn close_after_reruns(world: World) -> CompletionStats {
+    let World { db, rqd, completer } = world;
+    let log = LaunchLog::of(&rqd);
+    within("the hosts to stop", rqd.shutdown()).await;
+    let stats = within("the completer to finish", completer.finish()).await;
+    assert_eq!(stats.lost, 0, "every report was applied");
+    let options = AuditOptions {
+        launches: Some(&log),
+        ..AuditOptions::default()
+    };
+    let audit = audit_with(&db.pool, &options).await.unwrap();
+    assert!(audit.is_ok(), "{audit}");
+    db.close().await.unwrap();
+    stats
+}
+
+/// A number from the environment, to make a test longer than it is by default.
+pub fn from_environment(name: &str, default: u64) -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test has no settings; this makes one run of it longer"
+    )]
+    let given = std::env::var(name);
+    given.map_or(default, |text| text.parse().unwrap())
+}
+
+/// Numbers that look random and that only the seed decides.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `n`, which is not 0.
+    pub fn below(&mut self, n: u64) -> u64 {
+        // The steps of SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % n
+    }
+
+    /// One of them, if there are any.
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        let n = u64::try_from(from.len()).unwrap();
+        if n == 0 {
+            return None;
+        }
+        from.get(usize::try_from(self.below(n)).unwrap())
+    }
+
+    pub fn ms(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(from + self.below(to - from))
+    }
+}

@@ -1,0 +1,111 @@
+//! Bookings whose scheduler died between the commit and the launch: another one finds them and takes
+//! them back within seconds, and touches nothing that runs.
+
+use std::time::Instant;
+
+use cue_simfarm::rqd::Fault;
+
+use crate::ends::{SHORT, assert_calm};
+use crate::world::{Scheduler, World, endless, until, yard};
+
+const FRAMES: usize = 10;
+
+/// How many bookings were taken back because they had been forgotten: not those that this process
+/// made itself and, on a slow machine, could not launch in the time that is so short here.
+fn taken_back(scheduler: &Scheduler) -> f64 {
+    let late = scheduler.sum_of("scheduler_launches_total", "too_late");
+    scheduler.sum("scheduler_launches_undone_total") - late
+}
+
+/// A farm whose frames are all booked and of which no host knows, as a process leaves it that is
+/// killed right after its commits: a dry run writes just that.
+async fn orphaned() -> World {
+    let (db, farm) = yard(2).await;
+    farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let dry = Scheduler::start(&world, &[("CUE_DRY_RUN", "true")]).await;
+    until("all frames to be booked", async || {
+        world.frames("RUNNING").await == FRAMES as i64
+    })
+    .await;
+    dry.drain().await;
+    assert_eq!(world.rqd.counts().asked, 0);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bookings_of_a_dead_scheduler_are_taken_back_and_run() {
+    let world = orphaned().await;
+    let began = Instant::now();
+    let scheduler = Scheduler::start(&world, &SHORT).await;
+    world.launched(FRAMES).await;
+    let took = began.elapsed();
+    assert!(took.as_secs() < 20, "Cuebot would take 300 s, this took {took:?}");
+    assert_eq!(taken_back(&scheduler), FRAMES as f64);
+    world.finish_all(FRAMES).await;
+    assert_calm(&scheduler);
+    scheduler.drain().await;
+    let charged = "SELECT count(*) FROM frame WHERE int_retries > 0";
+    assert_eq!(world.count(charged).await, 0, "no retry is charged");
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_schedulers_that_find_the_same_bookings_take_each_back_once() {
+    let world = orphaned().await;
+    let one = Scheduler::start(&world, &SHORT).await;
+    let other = Scheduler::start(&world, &SHORT).await;
+    world.launched(FRAMES).await;
+    assert_eq!(taken_back(&one) + taken_back(&other), FRAMES as f64);
+    world.finish_all(FRAMES).await;
+    for scheduler in [one, other] {
+        assert_calm(&scheduler);
+        scheduler.drain().await;
+    }
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_that_runs_is_not_touched_though_no_report_has_named_it() {
+    let (db, farm) = yard(2).await;
+    farm.frames("runs", FRAMES as i64, |_| ()).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let first = Scheduler::start(&world, &SHORT).await;
+    world.launched(FRAMES).await;
+    // What is booked from here on is never launched.
+    world.rqd.set_fault_all(Fault::Stall);
+    farm.frames("stalls", FRAMES as i64, |_| ()).await.unwrap();
+    let asked = world.rqd.asked(2 * FRAMES);
+    crate::world::within("the launches to stall", asked).await;
+    // As a kill does: nothing is finished, and what the process knew is lost.
+    drop(first);
+    world.rqd.set_fault_all(Fault::None);
+
+    let second = Scheduler::start(&world, &SHORT).await;
+    world.launched(2 * FRAMES).await;
+    let undone = taken_back(&second);
+    assert_eq!(undone, FRAMES as f64, "only what did not run");
+    let running = "SELECT count(*) FROM proc WHERE ts_ping <= ts_booked";
+    assert_eq!(world.count(running).await, 2 * FRAMES as i64);
+    world.finish_all(2 * FRAMES).await;
+    assert_calm(&second);
+    second.drain().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bookings_on_a_host_that_does_not_answer_are_kept_until_it_does() {
+    let world = orphaned().await;
+    world.rqd.set_fault_all(Fault::Vanish);
+    let scheduler = Scheduler::start(&world, &SHORT).await;
+    until("the bookings to be looked after", async || {
+        scheduler.sum("scheduler_launches_unresolved") >= FRAMES as f64
+    })
+    .await;
+    assert_eq!(world.frames("RUNNING").await, FRAMES as i64, "none is released unasked");
+    world.rqd.set_fault_all(Fault::None);
+    world.finish_all(FRAMES).await;
+    assert_calm(&scheduler);
+    scheduler.drain().await;
+    world.close().await;
+}

@@ -1,0 +1,28 @@
+//! Staying up: a database that restarts, and a pool that is as small as it may be.
+//!
+//! Invariant: a test that hurts a server has one of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+
+mod epvm;
+mod restart;
+mod small_pool;
+mod wasted;
+
+#[expect(
+    dead_code,
+    reason = "shared with the farm's tests, which need more of it"
+)]
+#[path = "../farm/proxy.rs"]
+mod proxy;
+
+#[expect(
+    dead_code,
+    reason = "shared with the farm's tests, which need more of it"
+)]
+#[path = "../farm/world.rs"]
+mod world;

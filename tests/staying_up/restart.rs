@@ -1,0 +1,162 @@
+//! PostgreSQL restarts under full load: no panic, no lost and no doubled frame, and full speed again
+//! within five seconds of its return.
+
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use cue_scheduler::admin::{Admin, Exhibits};
+use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
+use cue_simfarm::completion::{Completer, CompleterSettings};
+use cue_simfarm::postgres::{Database, Server, ServerSettings};
+use cue_simfarm::rqd::{SimRqd, SimRqdSettings};
+use cue_simfarm::seed::Fixture;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::proxy::Proxy;
+use crate::world::{Scheduler, until, up_to_ms, within};
+
+const JOBS: u64 = 12;
+const FRAMES: u64 = 500 * JOBS;
+
+/// How long nobody can connect.
+const AWAY: Duration = Duration::from_secs(2);
+
+/// Over how long a rate is taken.
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// A server of its own, whose commits outlive a crash.
+async fn server() -> (Server, Database, PgPool) {
+    let settings = ServerSettings::from_env().set("synchronous_commit", "on");
+    let server = tokio::task::spawn_blocking(|| Server::start(settings));
+    let server = server.await.unwrap().unwrap();
+    let database = Database::create(&server, "cue_restart").await.unwrap();
+    database.install_schema().await.unwrap();
+    let pool = PgPoolOptions::new().max_connections(8);
+    let pool = pool.connect(database.url()).await.unwrap();
+    (server, database, pool)
+}
+
+/// Has the server lose one of its processes by force. It ends all the others then, and starts over.
+async fn crash(url: &str) {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    let order = "DO $$ BEGIN EXECUTE format('COPY (SELECT 1) TO PROGRAM ''kill -9 %s''', pg_backend_pid()); END $$";
+    let answer = sqlx::query(order).execute(&mut conn).await;
+    assert!(answer.is_err(), "the server lives on");
+}
+
+/// Frames booked a second over one window.
+async fn rate(scheduler: &Scheduler) -> f64 {
+    let booked = || scheduler.sum("scheduler_frames_dispatched_total");
+    let (before, began) = (booked(), Instant::now());
+    tokio::time::sleep(WINDOW).await;
+    (booked() - before) / began.elapsed().as_secs_f64()
+}
+
+/// What `/readyz` answers.
+async fn ready(address: std::net::SocketAddr) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_under_full_load_loses_and_doubles_nothing_and_full_speed_is_back_in_five_seconds()
+ {
+    let (server, database, pool) = server().await;
+    let farm = Fixture::new(&pool).await.unwrap();
+    for n in 1..=8 {
+        farm.host(&format!("node{n}"), |_| ()).await.unwrap();
+    }
+    for job in 0..JOBS {
+        let name = format!("job{job}");
+        farm.frames(&name, 500, |_| ()).await.unwrap();
+    }
+    let mut rqd = SimRqd::start(SimRqdSettings {
+        completions: NonZeroUsize::MIN.saturating_add(65_535),
+        ..up_to_ms(100)
+    })
+    .unwrap();
+    let ends = rqd.completions().unwrap();
+    let completer = Completer::start(pool.clone(), ends, CompleterSettings::default());
+    let direct = PgConnectOptions::from_str(database.url()).unwrap();
+    let place = format!("{}:{}", direct.get_host(), direct.get_port());
+    let proxy = Proxy::to(place.clone()).await;
+    let url = proxy.url(database.url(), &place);
+    let settings = [
+        ("CUE_BATCH_FRAMES", "50"),
+        ("CUE_FRAMES_PER_LAYER", "25"),
+        ("CUE_HOST_REFRESH", "250ms"),
+    ];
+    let scheduler = Scheduler::start_at(&url, rqd.address(), &settings).await;
+    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (address, stop) = (admin.address(), CancellationToken::new());
+    let mut exhibits = Exhibits::new(scheduler.registry.clone());
+    exhibits.probes = scheduler.running.probes.clone();
+    let mut serving = JoinSet::new();
+    serving.spawn(admin.serve(exhibits, stop.clone()));
+
+    within("a tenth", completer.completed_at_least(FRAMES / 10)).await;
+    let full = rate(&scheduler).await;
+    assert!(ready(address).await.starts_with("HTTP/1.1 200"));
+    proxy.cut();
+    crash(database.url()).await;
+    let openings = || scheduler.sum("scheduler_db_breaker_openings_total");
+    until("the breaker to open", async || openings() >= 1.0).await;
+    let answer = ready(address).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("\"breaker\""),
+        "{answer}"
+    );
+    tokio::time::sleep(AWAY).await;
+    until("the server to be back", async || {
+        PgConnection::connect(database.url()).await.is_ok()
+    })
+    .await;
+    assert!(
+        completer.completed() < FRAMES / 2,
+        "it was away in the middle"
+    );
+    proxy.join();
+    let returned = Instant::now();
+    while rate(&scheduler).await < full / 2.0 {
+        let since = returned.elapsed();
+        assert!(
+            since < Duration::from_secs(5),
+            "not at full speed ({full}/s) after {since:?}"
+        );
+    }
+    let back_after = returned.elapsed();
+    assert!(ready(address).await.starts_with("HTTP/1.1 200"));
+    within(
+        "all frames to complete",
+        completer.completed_at_least(FRAMES),
+    )
+    .await;
+    println!("{full:.0} frames/s before; half of it again {back_after:?} after the return");
+
+    scheduler.drain().await;
+    stop.cancel();
+    serving.join_all().await;
+    let log = LaunchLog::of(&rqd);
+    within("the hosts to stop", rqd.shutdown()).await;
+    let stats = within("the completer to finish", completer.finish()).await;
+    assert_eq!(stats.lost, 0, "every report was applied");
+    let options = AuditOptions {
+        launches: Some(&log),
+        exactly_once: true,
+        ..AuditOptions::default()
+    };
+    let audit = audit_with(&pool, &options).await.unwrap();
+    assert!(audit.is_ok(), "{audit}");
+    pool.close().await;
+    database.remove().await.unwrap();
+    drop(server);
+}

@@ -1,0 +1,160 @@
+//! Collectors: one that speaks OTLP over gRPC, one over HTTP, and one that never answers.
+//!
+//! Invariant: the root of a turn is the last of its spans that a collector receives, so a trace whose
+//! root is here is complete.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+
+use crate::program::within;
+use crate::tree::{Span, Trace};
+
+/// What a collector has received.
+#[derive(Clone)]
+struct Received {
+    spans: Arc<Mutex<Vec<Span>>>,
+    changed: watch::Sender<usize>,
+}
+
+/// A collector. Dropping it ends it.
+pub struct Collector {
+    address: SocketAddr,
+    received: Received,
+    _serving: JoinSet<()>,
+}
+
+impl Collector {
+    pub async fn grpc() -> Self {
+        Self::serve(|listener, received| async move {
+            tonic::transport::Server::builder()
+                .serve_with_incoming(
+                    TraceServiceServer::new(received),
+                    TcpListenerStream::new(listener),
+                )
+                .await
+                .unwrap();
+        })
+        .await
+    }
+
+    pub async fn http() -> Self {
+        Self::serve(|listener, received| async move {
+            let app = axum::Router::new()
+                .route("/v1/traces", post(take))
+                .with_state(received);
+            axum::serve(listener, app).await.unwrap();
+        })
+        .await
+    }
+
+    /// One that takes every connection and never says a word.
+    pub async fn silent() -> Self {
+        Self::serve(|listener, _received| async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                held.push(stream);
+            }
+        })
+        .await
+    }
+
+    async fn serve<F>(run: impl FnOnce(TcpListener, Received) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let received = Received {
+            spans: Arc::default(),
+            changed: watch::Sender::new(0),
+        };
+        let mut serving = JoinSet::new();
+        serving.spawn(run(listener, received.clone()));
+        Self {
+            address,
+            received,
+            _serving: serving,
+        }
+    }
+
+    /// The endpoint, as a setting.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All complete traces of turns so far.
+    pub fn traces(&self) -> Vec<Trace> {
+        Trace::all(&self.received.spans.lock().unwrap())
+    }
+
+    /// Waits for the trace of a turn.
+    pub async fn trace(&self, what: &str, is_it: impl Fn(&Trace) -> bool) -> Trace {
+        let mut changed = self.received.changed.subscribe();
+        within(what, async {
+            loop {
+                changed.borrow_and_update();
+                if let Some(trace) = self.traces().into_iter().find(&is_it) {
+                    return trace;
+                }
+                changed.changed().await.unwrap();
+            }
+        })
+        .await
+    }
+}
+
+impl Received {
+    fn take(&self, request: ExportTraceServiceRequest) {
+        let mut spans = self.spans.lock().unwrap();
+        for group in request.resource_spans {
+            let resource = group.resource.unwrap_or_default().attributes;
+            let of_group = group.scope_spans.into_iter().flat_map(|scope| scope.spans);
+            spans.extend(of_group.map(|span| Span::new(span, &resource)));
+        }
+        self.changed.send_replace(spans.len());
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Received {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.take(request.into_inner());
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+async fn take(
+    State(received): State<Received>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, Vec<u8>) {
+    assert_eq!(headers["content-type"], "application/x-protobuf");
+    match ExportTraceServiceRequest::decode(body) {
+        Ok(request) => {
+            received.take(request);
+            let answer = ExportTraceServiceResponse::default();
+            (StatusCode::OK, answer.encode_to_vec())
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string().into_bytes()),
+    }
+}

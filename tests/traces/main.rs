@@ -1,0 +1,23 @@
+//! What an engineer sees from outside: traces as a collector receives them, metrics as they are
+//! scraped, and what is drawn and alerted from both.
+//!
+//! Everything is seen through the real program: it runs on a small farm with a real PostgreSQL and
+//! hosts that speak RQD's protocol, and exports to a receiver built from OpenTelemetry's own protocol
+//! definitions. Invariant: whoever waits, waits for a signal and for a bounded time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+
+mod collector;
+mod drawn;
+mod export;
+mod metrics;
+mod mixing;
+mod program;
+mod reference;
+mod tree;
+mod turns;
+mod yard;

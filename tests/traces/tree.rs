@@ -1,0 +1,203 @@
+//! A trace, put together again from the spans that arrived.
+//!
+//! Invariant: a [`Trace`] has one root, and every other span of it has its parent in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::Span as Wire;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+
+/// A span that arrived.
+#[derive(Clone, Debug)]
+pub struct Span {
+    pub name: String,
+    pub trace: String,
+    pub id: String,
+    /// Empty for a root.
+    pub parent: String,
+    pub kind: SpanKind,
+    /// Nanoseconds since the epoch.
+    pub start: u64,
+    pub end: u64,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    pub attributes: BTreeMap<String, String>,
+    /// The ids of the spans it points at, in this trace or another.
+    pub links: Vec<String>,
+    pub resource: BTreeMap<String, String>,
+}
+
+impl Span {
+    pub fn new(span: Wire, resource: &[KeyValue]) -> Self {
+        let kind = span.kind();
+        let status = span.status.unwrap_or_default();
+        Self {
+            trace: hex(&span.trace_id),
+            id: hex(&span.span_id),
+            parent: hex(&span.parent_span_id),
+            kind,
+            start: span.start_time_unix_nano,
+            end: span.end_time_unix_nano,
+            error: (status.code() == StatusCode::Error).then_some(status.message),
+            attributes: texts(&span.attributes),
+            links: span.links.iter().map(|link| hex(&link.span_id)).collect(),
+            resource: texts(resource),
+            name: span.name,
+        }
+    }
+
+    /// An attribute, as text; one that is missing ends the test.
+    pub fn attribute(&self, name: &str) -> &str {
+        match self.attributes.get(name) {
+            Some(text) => text,
+            None => panic!("{} has no {name}: {:?}", self.name, self.attributes),
+        }
+    }
+
+    /// An attribute that is a number.
+    pub fn number(&self, name: &str) -> i64 {
+        self.attribute(name).parse().unwrap()
+    }
+
+    /// The W3C header of this span.
+    pub fn traceparent(&self) -> String {
+        format!("00-{}-{}-01", self.trace, self.id)
+    }
+}
+
+/// The trace of a turn, its spans in the order of their beginning.
+#[derive(Clone, Debug)]
+pub struct Trace(Vec<Span>);
+
+impl Trace {
+    /// The traces whose root is there.
+    pub fn all(spans: &[Span]) -> Vec<Self> {
+        let roots = spans
+            .iter()
+            .filter(|span| span.name == "turn" && span.parent.is_empty());
+        let of = |root: &Span| {
+            let mut own: Vec<Span> = spans
+                .iter()
+                .filter(|span| span.trace == root.trace)
+                .cloned()
+                .collect();
+            own.sort_by_key(|span| (span.start, span.name != "turn"));
+            Self(own)
+        };
+        roots.map(of).collect()
+    }
+
+    pub fn root(&self) -> &Span {
+        self.only("turn")
+    }
+
+    pub fn named(&self, name: &str) -> Vec<&Span> {
+        self.0.iter().filter(|span| span.name == name).collect()
+    }
+
+    pub fn only(&self, name: &str) -> &Span {
+        let found = self.named(name);
+        assert_eq!(found.len(), 1, "{name} is to be once in\n{self}");
+        found[0]
+    }
+
+    /// The names of what happened under a span, in order.
+    pub fn under(&self, parent: &Span) -> Vec<&str> {
+        self.children(parent).map(|span| &*span.name).collect()
+    }
+
+    pub fn children(&self, parent: &Span) -> impl Iterator<Item = &Span> {
+        let id = parent.id.clone();
+        self.0.iter().filter(move |span| span.parent == id)
+    }
+
+    /// Spans that failed.
+    pub fn failed(&self) -> Vec<&Span> {
+        self.0.iter().filter(|span| span.error.is_some()).collect()
+    }
+
+    /// Checks what is so in every trace: one root, no orphan, children inside their parents.
+    pub fn assert_sound(&self) {
+        let roots: Vec<_> = self.0.iter().filter(|s| s.parent.is_empty()).collect();
+        assert_eq!(roots.len(), 1, "one root in\n{self}");
+        for span in self.0.iter().filter(|span| !span.parent.is_empty()) {
+            let parent = self.0.iter().find(|other| other.id == span.parent);
+            let Some(parent) = parent else {
+                panic!("{} has lost its parent in\n{self}", span.name)
+            };
+            assert!(
+                parent.start <= span.start && span.end <= parent.end,
+                "{} reaches out of {} in\n{self}",
+                span.name,
+                parent.name
+            );
+        }
+    }
+
+    fn draw(&self, f: &mut fmt::Formatter<'_>, span: &Span, depth: usize) -> fmt::Result {
+        let ms = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e6;
+        let began = ms(self.root().start, span.start);
+        let name = format!("{}{}", "  ".repeat(depth), span.name);
+        write!(
+            f,
+            "{name:<24} {began:>8.2} {:>8.2} ms ",
+            ms(span.start, span.end)
+        )?;
+        let ours = span.attributes.iter().filter(|(name, _)| !is_routine(name));
+        for (name, text) in ours {
+            write!(f, " {name}={text}")?;
+        }
+        if let Some(error) = &span.error {
+            write!(f, "  ERROR: {error}")?;
+        }
+        writeln!(f)?;
+        for child in self.children(span) {
+            self.draw(f, child, depth + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<24} {:>8} {:>8}", "span", "began", "took")?;
+        self.draw(f, self.root(), 0)
+    }
+}
+
+/// What the same on all spans of a kind, and only in the way of a reader.
+fn is_routine(name: &str) -> bool {
+    [
+        "db.system",
+        "db.namespace",
+        "db.query",
+        "rpc.system",
+        "code.",
+        "target",
+        "server.port",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
+}
+
+fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+    let text = |value: Option<AnyValue>| match value.and_then(|value| value.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(flag)) => flag.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    attributes
+        .iter()
+        .map(|pair| (pair.key.clone(), text(pair.value.clone())))
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

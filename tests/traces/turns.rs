@@ -1,0 +1,273 @@
+//! Turns as a collector sees them: one that books, one that a cap cuts short, one whose launches
+//! fail, one whose layer somebody holds.
+
+use std::collections::{BTreeSet, HashSet};
+
+use cue_simfarm::rqd::{Fault, LaunchRecord, SimRqdSettings};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+
+use crate::collector::Collector;
+use crate::tree::{Span, Trace};
+use crate::yard::Yard;
+
+/// The stages, in the order of the pipeline.
+pub const STAGES: [&str; 5] = [
+    "job_fetch",
+    "layer_lock",
+    "host_match",
+    "dispatch",
+    "check_in",
+];
+
+/// The round trips of the transaction that books, each with the span it is made in.
+const BOOKING: [(&str, &str); 9] = [
+    ("begin", "layer_lock"),
+    ("lock_layers", "layer_lock"),
+    ("lock_frames", "layer_lock"),
+    ("lock_stats", "book"),
+    ("lock_hosts", "book"),
+    ("lock_counters", "book"),
+    ("book_frames", "book"),
+    ("launch_layers", "book"),
+    ("commit", "book"),
+];
+
+fn outcome(trace: &Trace) -> &str {
+    trace.root().attribute("turn.outcome")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
+    for http in [false, true] {
+        let (collector, protocol) = if http {
+            (Collector::http().await, "http/protobuf")
+        } else {
+            (Collector::grpc().await, "grpc")
+        };
+        let yard = Yard::new(1, SimRqdSettings::default()).await;
+        let job = yard.farm.frames("shot", 3, |_| ()).await.unwrap();
+        let program = yard
+            .schedule(&collector, &[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)])
+            .await;
+        yard.launched(3).await;
+        let trace = collector
+            .trace("the trace of the booking", |trace| {
+                outcome(trace) == "booked"
+            })
+            .await;
+        println!("{trace}");
+        trace.assert_sound();
+        assert!(trace.failed().is_empty(), "{trace}");
+        assert_root(&trace, "booked", 3);
+        assert_eq!(trace.root().attribute("tags"), "general");
+        assert_stages(&trace, &STAGES);
+        assert_booking(&trace, yard.database());
+        assert_launches(&trace, &job.layers[0].frames, &yard.rqd.launches());
+        for trace in collector.traces() {
+            assert_ne!(outcome(&trace), "no_jobs", "empty turns leave no trace");
+        }
+        yard.close(program).await;
+    }
+}
+
+pub fn assert_root(trace: &Trace, outcome: &str, booked: usize) {
+    let root = trace.root();
+    assert_eq!(root.attribute("turn.outcome"), outcome);
+    assert_eq!(root.attribute("turn.frames_booked"), booked.to_string());
+    assert_eq!(root.attribute("facility"), "yard");
+    assert_eq!(root.attribute("show"), "alpha");
+    let cluster = format!("yard/alpha/alloc:{}", root.attribute("tags"));
+    assert_eq!(root.attribute("cluster"), cluster);
+    assert_eq!(root.resource["service.name"], "cue-scheduler");
+    assert_eq!(root.resource["service.version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        root.attribute("replica"),
+        root.resource["service.instance.id"]
+    );
+}
+
+/// Under the root are these stages, each once, in this order, each done and each with its wait.
+pub fn assert_stages(trace: &Trace, stages: &[&str]) {
+    assert_eq!(trace.under(trace.root()), stages, "{trace}");
+    for name in stages {
+        let stage = trace.only(name);
+        assert_eq!(stage.attribute("verdict"), "done", "{trace}");
+        let waited = u64::try_from(stage.number("queue_wait_us")).unwrap() * 1000;
+        let since = stage.start - trace.root().start;
+        assert!(waited <= since, "{name} was queued after its turn began");
+    }
+}
+
+/// The statements of one transaction, across two stages.
+fn assert_booking(trace: &Trace, database: &str) {
+    let spans: Vec<&Span> = BOOKING
+        .iter()
+        .map(|(name, parent)| {
+            let span = trace.only(name);
+            assert_eq!(span.parent, trace.only(parent).id, "{name} in\n{trace}");
+            span
+        })
+        .collect();
+    let starts: Vec<u64> = spans.iter().map(|span| span.start).collect();
+    assert!(starts.is_sorted(), "{trace}");
+    let numbers: BTreeSet<&str> = spans.iter().map(|s| s.attribute("transaction")).collect();
+    assert_eq!(numbers.len(), 1, "one transaction in\n{trace}");
+    for span in spans.iter().copied().chain([trace.only("pending_layers")]) {
+        assert_eq!(span.kind, SpanKind::Client);
+        assert_eq!(span.attribute("db.system.name"), "postgresql");
+        assert_eq!(span.attribute("db.query.summary"), span.name);
+        assert_eq!(span.attribute("db.namespace"), database);
+        assert!(!span.attribute("server.address").is_empty());
+        assert!(span.number("server.port") > 0);
+    }
+    for name in ["lock_frames", "book_frames"] {
+        assert_eq!(trace.only(name).number("db.response.returned_rows"), 3);
+    }
+    assert_eq!(trace.only("book").attribute("frames_booked"), "3");
+    assert_eq!(trace.only("book").parent, trace.only("dispatch").id);
+}
+
+/// Each launch has its span, and the host was told of it in the header and in the environment.
+fn assert_launches(trace: &Trace, frames: &[String], launches: &[LaunchRecord]) {
+    let spans = trace.named("launch");
+    let launched: HashSet<&str> = spans.iter().map(|s| s.attribute("frame.id")).collect();
+    assert_eq!(launched, frames.iter().map(|frame| &**frame).collect());
+    assert_eq!(launches.len(), frames.len());
+    for span in &spans {
+        assert_eq!(span.parent, trace.only("dispatch").id);
+        assert!(
+            span.start >= trace.only("commit").end,
+            "launched after the commit"
+        );
+        assert_eq!(span.kind, SpanKind::Client);
+        assert_eq!(span.attribute("rpc.system.name"), "grpc");
+        assert_eq!(span.attribute("rpc.method"), "rqd.RqdInterface/LaunchFrame");
+        assert_eq!(span.attribute("rpc.response.status_code"), "OK");
+        assert_eq!(span.attribute("server.address"), "node1");
+        assert_eq!(span.attribute("outcome"), "launched");
+        let told = launches
+            .iter()
+            .find(|launch| *launch.frame_id == *span.attribute("frame.id"))
+            .unwrap();
+        assert_eq!(told.traceparent, Some(span.traceparent()));
+        let environment = &told.run_frame.as_ref().unwrap().environment;
+        assert_eq!(environment["TRACEPARENT"], span.traceparent());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cap_refuses_is_counted_and_named_in_the_booking() {
+    let collector = Collector::grpc().await;
+    let yard = Yard::new(1, SimRqdSettings::default()).await;
+    let job = yard.farm.frames("capped", 5, |_| ()).await.unwrap();
+    // Somebody lowers the cap between the query that found the job and the lock on its counters.
+    let mut somebody = yard.db.pool.begin().await.unwrap();
+    sqlx::query("UPDATE job_resource SET int_max_cores = 200 WHERE pk_job = $1")
+        .bind(&job.id)
+        .execute(&mut *somebody)
+        .await
+        .unwrap();
+    let program = yard.schedule(&collector, &[]).await;
+    yard.somebody_waits_for_a_lock().await;
+    somebody.commit().await.unwrap();
+    yard.launched(2).await;
+    let trace = collector
+        .trace("the trace of the booking", |trace| {
+            outcome(trace) == "booked"
+        })
+        .await;
+    println!("{trace}");
+    trace.assert_sound();
+    assert_root(&trace, "booked", 2);
+    assert_stages(&trace, &STAGES);
+    let book = trace.only("book");
+    assert_eq!(book.number("frames_planned"), 5);
+    assert_eq!(book.number("frames_booked"), 2);
+    assert_eq!(book.number("frames_refused"), 3);
+    let refusal = book.attribute("first_refusal");
+    assert!(
+        refusal.contains("job") && refusal.contains("cap"),
+        "{refusal}"
+    );
+    assert!(
+        trace.failed().is_empty(),
+        "a refusal is no failure:\n{trace}"
+    );
+    assert_eq!(trace.named("launch").len(), 2);
+    let metrics = program.metrics().await;
+    let counted = r#"scheduler_accounting_limit_exceeded_total{table="job"} 3"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    yard.close(program).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_launch_that_fails_says_why_and_is_taken_back_in_the_same_trace() {
+    let collector = Collector::grpc().await;
+    let yard = Yard::new(1, SimRqdSettings::default()).await;
+    yard.rqd.set_fault_all(Fault::RefuseForNow);
+    yard.farm.frames("unlucky", 1, |_| ()).await.unwrap();
+    let program = yard.schedule(&collector, &[]).await;
+    let trace = collector
+        .trace("the trace of the failure", |trace| {
+            !trace.failed().is_empty()
+        })
+        .await;
+    println!("{trace}");
+    trace.assert_sound();
+    assert_root(&trace, "booked", 1);
+    assert_stages(&trace, &STAGES);
+    let launch = trace.only("launch");
+    assert_eq!(launch.attribute("outcome"), "refused_for_now");
+    assert_eq!(launch.attribute("error.type"), "refused_for_now");
+    assert_eq!(launch.attribute("rpc.response.status_code"), "ABORTED");
+    let why = launch.error.as_deref().unwrap();
+    assert!(why.contains("node1 refused the frame for now"), "{why}");
+    assert_eq!(trace.failed().len(), 1, "only the launch failed:\n{trace}");
+
+    let undo = trace.only("undo_bookings");
+    assert_eq!(undo.parent, trace.only("dispatch").id);
+    assert_eq!(undo.number("db.response.returned_rows"), 1);
+    assert!(undo.start >= launch.end, "taken back once it is certain");
+    assert_ne!(
+        undo.attribute("transaction"),
+        trace.only("book_frames").attribute("transaction")
+    );
+    assert_eq!(trace.named("commit").len(), 2, "{trace}");
+    yard.close(program).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_that_somebody_holds_ends_the_turn_at_the_lock() {
+    let collector = Collector::grpc().await;
+    let yard = Yard::new(1, SimRqdSettings::default()).await;
+    let job = yard.farm.frames("held", 1, |_| ()).await.unwrap();
+    let mut somebody = yard.db.pool.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM layer WHERE pk_layer = $1 FOR UPDATE")
+        .bind(&job.layers[0].id)
+        .execute(&mut *somebody)
+        .await
+        .unwrap();
+    let program = yard.schedule(&collector, &[]).await;
+    let trace = collector
+        .trace("the trace of the skip", |trace| {
+            outcome(trace) == "saturated"
+        })
+        .await;
+    println!("{trace}");
+    trace.assert_sound();
+    assert_root(&trace, "saturated", 0);
+    assert_eq!(trace.under(trace.root()), ["job_fetch", "layer_lock"]);
+    let lock = trace.only("layer_lock");
+    assert_eq!(lock.attribute("verdict"), "skip");
+    assert_eq!(lock.attribute("reason"), "nothing_to_lock");
+    assert!(trace.failed().is_empty(), "a skip is no failure:\n{trace}");
+    assert_eq!(trace.under(lock), ["begin", "lock_layers", "rollback"]);
+    let rows = trace
+        .only("lock_layers")
+        .number("db.response.returned_rows");
+    assert_eq!(rows, 0);
+
+    somebody.rollback().await.unwrap();
+    yard.launched(1).await;
+    yard.close(program).await;
+}

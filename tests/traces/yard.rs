@@ -1,0 +1,76 @@
+//! A small farm: a database with one show, hosts of 32 cores, and RQDs that stand for them.
+//!
+//! Invariant: the scheduler on it is the program itself, and ends before the farm does.
+
+use cue_simfarm::postgres::TestDb;
+use cue_simfarm::rqd::{SimRqd, SimRqdSettings};
+use cue_simfarm::seed::Fixture;
+
+use crate::collector::Collector;
+use crate::program::{Program, until, within};
+
+/// A farm without a scheduler yet.
+pub struct Yard {
+    pub db: TestDb,
+    pub farm: Fixture,
+    pub rqd: SimRqd,
+}
+
+impl Yard {
+    /// One with so many hosts, `node1` and on, whose frames run until they are ended.
+    pub async fn new(hosts: usize, like: SimRqdSettings) -> Self {
+        let db = TestDb::fresh().await;
+        let farm = Fixture::new(&db.pool).await.unwrap();
+        for n in 1..=hosts {
+            farm.host(&format!("node{n}"), |_| ()).await.unwrap();
+        }
+        let rqd = SimRqd::start(like).unwrap();
+        Self { db, farm, rqd }
+    }
+
+    /// Starts the scheduler, with these settings besides those that any test wants.
+    pub async fn schedule(&self, collector: &Collector, more: &[(&str, &str)]) -> Program {
+        let (endpoint, rqd) = (collector.endpoint(), self.rqd.address().to_string());
+        let mut all = vec![
+            ("CUE_DATABASE_URL", &*self.db.url),
+            ("CUE_RQD_ADDRESS", &rqd),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+            ("CUE_EMPTY_BACKOFF", "20ms"),
+            ("CUE_SATURATED_BACKOFF", "20ms"),
+            ("CUE_HOST_REFRESH", "50ms"),
+            ("CUE_CLUSTER_RELOAD", "500ms"),
+        ];
+        all.extend_from_slice(more);
+        Program::start(&all).await
+    }
+
+    pub async fn launched(&self, n: usize) {
+        within(&format!("{n} launches"), self.rqd.launched(n)).await;
+    }
+
+    /// Waits until a statement waits for a row that another session holds.
+    pub async fn somebody_waits_for_a_lock(&self) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("somebody to wait for a lock", async || {
+            let waiting = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.db.pool);
+            waiting.await.unwrap() > 0
+        })
+        .await;
+    }
+
+    /// The name of the database, as traces call it.
+    pub fn database(&self) -> &str {
+        let after = self.db.url.rsplit('/').next().unwrap();
+        after.split('?').next().unwrap()
+    }
+
+    /// Stops the scheduler as a service manager does, then the farm. Returns the log.
+    pub async fn close(self, program: Program) -> String {
+        let (code, log) = program.terminate().await;
+        assert_eq!(code, Some(0), "{log}");
+        within("the hosts to stop", self.rqd.shutdown()).await;
+        self.db.close().await.unwrap();
+        log
+    }
+}

@@ -1,0 +1,276 @@
+//! Why something does not run: the real program, asked over HTTP and on the command line, about jobs
+//! that the farm's own rows keep from running.
+//!
+//! Invariant: what a question is about is set up with the farm's own statements, never with ours.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use cue_simfarm::postgres::TestDb;
+use cue_simfarm::seed::Fixture;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(60), wait).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited a minute for {what}"),
+    }
+}
+
+fn program(words: &[&str], url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"));
+    command
+        .args(words)
+        .env_clear()
+        .env("CUE_DATABASE_URL", url)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Asks the database: no service listens at the discard port.
+async fn ask(db: &TestDb, what: &str) -> Output {
+    let mut asked = program(&["why", what], &db.url);
+    within(
+        "an answer",
+        asked.env("CUE_ADMIN_ADDR", "127.0.0.1:9").output(),
+    )
+    .await
+    .unwrap()
+}
+
+async fn sentence(db: &TestDb, what: &str) -> String {
+    let output = ask(db, what).await;
+    let (out, err) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}: {err}");
+    String::from_utf8_lossy(out).trim().to_owned()
+}
+
+async fn farm() -> (TestDb, Fixture) {
+    let db = TestDb::fresh().await;
+    let farm = Fixture::new(&db.pool).await.unwrap();
+    farm.host("big", |_| {}).await.unwrap();
+    (db, farm)
+}
+
+async fn change(db: &TestDb, sql: &'static str, key: &str) {
+    let changed = sqlx::query(sql).bind(key).execute(&db.pool).await.unwrap();
+    assert_eq!(changed.rows_affected(), 1, "{sql}");
+}
+
+#[tokio::test]
+async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
+    let (db, farm) = farm().await;
+    let launched = farm.frames("shot", 5, |_| {}).await.unwrap();
+    let open = "can run now on 1 host, and nothing is ahead of it.";
+    assert_eq!(sentence(&db, "shot").await, format!("job shot {open}"));
+    assert_eq!(
+        sentence(&db, &launched.id).await,
+        format!("job shot {open}")
+    );
+    assert_eq!(
+        sentence(&db, "shot/render").await,
+        format!("layer render of job shot {open}")
+    );
+    let third = sentence(&db, "shot/0003-render").await;
+    let wanted = "frame 0003-render of job shot can run now on 1 host, with 2 frames ahead of it in priority order.";
+    assert_eq!(third, wanted);
+    change(
+        &db,
+        "UPDATE job SET b_paused = true WHERE pk_job = $1",
+        &launched.id,
+    )
+    .await;
+    assert_eq!(
+        sentence(&db, "shot").await,
+        "job shot does not run because its job is paused."
+    );
+}
+
+#[tokio::test]
+async fn numbers_of_caps_limits_and_hosts_come_from_their_rows() {
+    let (db, farm) = farm().await;
+    let capped = farm.frames("capped", 3, |_| {}).await.unwrap();
+    change(
+        &db,
+        "UPDATE job_resource SET int_max_cores = 0 WHERE pk_job = $1",
+        &capped.id,
+    )
+    .await;
+    let wanted =
+        "job capped cannot run because job capped has a cap of 0 cores, which admits nothing.";
+    assert_eq!(sentence(&db, "capped").await, wanted);
+
+    let limit = farm.limit("arnold", 0).await.unwrap();
+    farm.frames("limited", 3, |layer| layer.limits.push(limit))
+        .await
+        .unwrap();
+    let wanted = "job limited waits because limit arnold is reached: 0 of 0 are running.";
+    assert_eq!(sentence(&db, "limited").await, wanted);
+
+    farm.frames("huge", 3, |layer| layer.cores_min = 6_400)
+        .await
+        .unwrap();
+    let wanted =
+        "job huge cannot run because a frame needs 64 cores, and the biggest of its hosts has 32.";
+    assert_eq!(sentence(&db, "huge").await, wanted);
+
+    farm.frames("lost", 3, |layer| layer.tags = "moon | mars".to_owned())
+        .await
+        .unwrap();
+    let wanted =
+        "job lost cannot run because no host that is up and open has one of the tags moon, mars.";
+    assert_eq!(sentence(&db, "lost").await, wanted);
+
+    let later = farm.frames("later", 3, |_| {}).await.unwrap();
+    let gate = "UPDATE layer SET ts_start_after = current_timestamp + interval '2 hours', str_start_after_reason = 'night' WHERE pk_job = $1";
+    change(&db, gate, &later.id).await;
+    let told = sentence(&db, "later").await;
+    assert!(
+        told.starts_with("job later must not start for another 1 h 59 min (night)"),
+        "{told}"
+    );
+
+    change(
+        &db,
+        "UPDATE subscription SET int_burst = 0 WHERE pk_show = $1",
+        &farm.show.id,
+    )
+    .await;
+    let told = sentence(&db, "lost").await;
+    assert!(
+        told.contains("show alpha uses 0 of its 0 cores of allocation"),
+        "{told}"
+    );
+    change(
+        &db,
+        "UPDATE show SET b_scheduler_managed = false WHERE pk_show = $1",
+        &farm.show.id,
+    )
+    .await;
+    let wanted = "job lost is not for this scheduler: show alpha is booked by Cuebot itself.";
+    assert_eq!(sentence(&db, "lost").await, wanted);
+}
+
+#[tokio::test]
+async fn an_unknown_name_and_a_service_that_is_away_are_errors() {
+    let (db, _farm) = farm().await;
+    let output = ask(&db, "nothing").await;
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.starts_with("there is no job, layer or frame `nothing`"),
+        "{error}"
+    );
+    let mut asked = program(&["why", "nothing", "--addr", "127.0.0.1:9"], &db.url);
+    let output = within("an answer", asked.output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.starts_with("cannot reach cue-scheduler at 127.0.0.1:9"),
+        "{error}"
+    );
+}
+
+/// Starts the service; its log must be kept, or it would write to nobody.
+async fn service(url: &str) -> (Child, String, Lines<BufReader<ChildStderr>>) {
+    let mut command = program(&["run"], url);
+    let mut child = command
+        .env("CUE_ADMIN_ADDR", "127.0.0.1:0")
+        .env("CUE_DRY_RUN", "true")
+        .env("CUE_LOG_FORMAT", "json")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = within("the admin server to listen", async {
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if let Some(address) = line["addr"].as_str() {
+                return address.to_owned();
+            }
+        }
+    })
+    .await;
+    (child, address, lines)
+}
+
+#[tokio::test]
+async fn a_running_service_answers_the_command_line_and_shows_itself_as_text() {
+    let (db, farm) = farm().await;
+    farm.frames("still", 3, |layer| layer.gpus_min = 4)
+        .await
+        .unwrap();
+    let (_child, address, _log) = service(&db.url).await;
+    let mut asked = program(
+        &["why", "still/0002-render", "--addr", &address],
+        "postgres://nowhere/none",
+    );
+    let output = within("an answer", asked.output()).await.unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wanted = "frame 0002-render of job still cannot run because a frame needs 4 GPUs, and the biggest of its hosts has 0.";
+    assert_eq!(told.trim(), wanted);
+    let mut asked = program(
+        &["why", "no such/thing", "--addr", &address],
+        "postgres://nowhere/none",
+    );
+    let output = within("an answer", asked.output()).await.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.starts_with("there is no job, layer or frame `no such/thing`"),
+        "{error}"
+    );
+    let view = within("a view with a cluster", view(&address)).await;
+    for wanted in ["cue-scheduler", "DRY RUN", "cluster_feed", "check_in"] {
+        assert!(view.contains(wanted), "{wanted} is missing in\n{view}");
+    }
+}
+
+/// The view as text, from the first sample on that shows a cluster.
+async fn view(address: &str) -> String {
+    loop {
+        let mut asked = program(
+            &["top", "--once", "--addr", address],
+            "postgres://nowhere/none",
+        );
+        let output = asked.output().await.unwrap();
+        let view = String::from_utf8_lossy(&output.stdout).into_owned();
+        if view.contains("yard/alpha/alloc:general") {
+            return view;
+        }
+    }
+}
+
+#[tokio::test]
+async fn sigusr1_switches_the_details_of_the_log_on_and_off() {
+    let (db, _farm) = farm().await;
+    let (child, _address, mut lines) = service(&db.url).await;
+    let pid = child.id().unwrap().to_string();
+    for filter in ["info,cue_=debug", "info"] {
+        let told = Command::new("kill")
+            .args(["-USR1", &pid])
+            .status()
+            .await
+            .unwrap();
+        assert!(told.success());
+        within(filter, async {
+            loop {
+                let line = lines.next_line().await.unwrap().unwrap();
+                let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+                if line["message"] == "the log filter was switched by SIGUSR1" {
+                    assert_eq!(line["filter"], filter);
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+}
