@@ -24,10 +24,6 @@ pub fn telemetry() -> anyhow::Result<cue_scheduler::telemetry::TelemetryGuard> {
     // The database is not looked at here, but every settings have one.
     let nowhere = ("CUE_DATABASE_URL", "postgres://localhost/none".to_owned());
     let mut settings = scheduler::settings(&[nowhere])?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a program of its own, and this is where it reads its environment"
-    )]
     if std::env::var_os("CUE_LOG").is_none() {
         "warn".clone_into(&mut settings.logging.filter);
     }

@@ -125,7 +125,8 @@ async fn forward(mut near: TcpStream, state: &State) -> std::io::Result<()> {
                         far.write_all(sent).await?;
                     }
                     if due == Break::After {
-                        far.read(&mut back).await?;
+                        // The first byte proves that the server has decided; all of it is lost.
+                        far.readable().await?;
                     }
                     state.note_break();
                     return Ok(());

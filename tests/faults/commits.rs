@@ -36,7 +36,10 @@ async fn drains_over(breaks: Vec<Break>) {
     let booked = scheduler.sum("scheduler_frames_dispatched_total");
     assert_eq!(booked, FRAMES as f64, "each booking is counted once");
     let undone = scheduler.sum("scheduler_launches_undone_total");
-    assert_eq!(undone, 0.0, "what was committed is launched, not taken back");
+    assert_eq!(
+        undone, 0.0,
+        "what was committed is launched, not taken back"
+    );
     scheduler.drain().await;
     assert_eq!(world.frames("SUCCEEDED").await, FRAMES as i64);
     world.close().await;

@@ -1,9 +1,10 @@
-//! Deadlocks with a session that locks in the opposite order: the booking is tried again, and every
-//! frame is booked once.
+//! What the database itself refuses: deadlocks with a session that locks in the opposite order,
+//! serialization failures, and rules of the schema. The booking is tried again where that may help, a
+//! bounded number of times, and every frame is booked once.
 
-use sqlx::{Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
-use crate::ends::{assert_calm, errors, holding, waiting_sessions};
+use crate::ends::{assert_calm, errors, holding, refused, waiting_sessions};
 use crate::world::{Scheduler, World, endless, within, yard};
 
 const FRAMES: usize = 6;
@@ -71,4 +72,60 @@ async fn a_deadlock_over_a_frame_costs_a_booking_one_more_try() {
     let world = World::open(db, endless()).await;
     let frame = job.layers[0].frames[0].clone();
     meets((POINT, FRAME), (&farm.point, &frame), world).await;
+}
+
+/// A farm whose database refuses the first bookings with an error of this code.
+async fn refusing(code: &str, times: u32) -> (World, Scheduler) {
+    let (db, farm) = yard(1).await;
+    farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
+    // A sequence is not rolled back, so it counts the tries.
+    let refuse = format!(
+        "CREATE SEQUENCE tries;
+         CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN
+             IF nextval('tries') <= {times} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{code}'; END IF;
+             RETURN new;
+         END $$ LANGUAGE plpgsql;
+         CREATE TRIGGER refuse BEFORE INSERT ON proc FOR EACH ROW EXECUTE PROCEDURE refuse();"
+    );
+    let refuse = sqlx::raw_sql(AssertSqlSafe(refuse));
+    refuse.execute(&db.pool).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
+    world.launched(FRAMES).await;
+    assert_eq!(errors(&scheduler), f64::from(times), "one a refusal");
+    (world, scheduler)
+}
+
+async fn ends_well(world: World, scheduler: Scheduler) {
+    let booked = scheduler.sum("scheduler_frames_dispatched_total");
+    assert_eq!(booked, FRAMES as f64);
+    assert_calm(&scheduler);
+    world.finish_all(FRAMES).await;
+    scheduler.drain().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_serialization_failure_costs_a_booking_one_more_try() {
+    let (world, scheduler) = refusing("40001", 2).await;
+    assert_eq!(scheduler.sum("scheduler_booking_conflicts_total"), 2.0);
+    ends_well(world, scheduler).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_booking_is_tried_four_times_and_then_left_to_the_next_turn() {
+    let (world, scheduler) = refusing("40P01", 10).await;
+    // Three more tries of the first two bookings and two of the third; more only where another
+    // booking takes the frames over between two tries.
+    let again = scheduler.sum("scheduler_booking_conflicts_total");
+    assert!((8.0..=10.0).contains(&again), "{again}");
+    ends_well(world, scheduler).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_booking_that_a_rule_of_the_schema_refuses_is_counted_and_left_to_the_next_turn() {
+    let (world, scheduler) = refusing("P0001", 3).await;
+    assert_eq!(refused(&scheduler, "database"), 3.0);
+    assert_eq!(scheduler.sum("scheduler_booking_conflicts_total"), 0.0);
+    ends_well(world, scheduler).await;
 }

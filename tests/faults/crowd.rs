@@ -142,8 +142,7 @@ async fn eight_bookers_and_a_meddling_cuebot_pass_no_cap_and_run_every_frame_onc
     }
     let until = Instant::now() + Duration::from_secs(seconds);
     let meddler = Meddler::new(&world, caps, seconds);
-    let (_, (tally, foreign)) =
-        tokio::join!(supply.keep_up(&pool, until), meddler.meddle(until));
+    let (_, (tally, foreign)) = tokio::join!(supply.keep_up(&pool, until), meddler.meddle(until));
     drained(&pool).await;
     let looks = watch.assert_sound().await;
     reporter.finish().await;

@@ -57,7 +57,11 @@ pub fn refused(scheduler: &Scheduler, cap: &str) -> f64 {
 }
 
 /// A transaction of somebody else that holds the rows which a statement locks.
-pub async fn holding(pool: &PgPool, lock: &'static str, id: &str) -> Transaction<'static, Postgres> {
+pub async fn holding(
+    pool: &PgPool,
+    lock: &'static str,
+    id: &str,
+) -> Transaction<'static, Postgres> {
     let mut tx = pool.begin().await.unwrap();
     let held = sqlx::query(lock).bind(id).fetch_all(&mut *tx).await;
     assert!(!held.unwrap().is_empty(), "{lock}");

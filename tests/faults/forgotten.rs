@@ -40,7 +40,10 @@ async fn bookings_of_a_dead_scheduler_are_taken_back_and_run() {
     let scheduler = Scheduler::start(&world, &SHORT).await;
     world.launched(FRAMES).await;
     let took = began.elapsed();
-    assert!(took.as_secs() < 20, "Cuebot would take 300 s, this took {took:?}");
+    assert!(
+        took.as_secs() < 20,
+        "Cuebot would take 300 s, this took {took:?}"
+    );
     assert_eq!(taken_back(&scheduler), FRAMES as f64);
     world.finish_all(FRAMES).await;
     assert_calm(&scheduler);
@@ -102,7 +105,11 @@ async fn bookings_on_a_host_that_does_not_answer_are_kept_until_it_does() {
         scheduler.sum("scheduler_launches_unresolved") >= FRAMES as f64
     })
     .await;
-    assert_eq!(world.frames("RUNNING").await, FRAMES as i64, "none is released unasked");
+    assert_eq!(
+        world.frames("RUNNING").await,
+        FRAMES as i64,
+        "none is released unasked"
+    );
     world.rqd.set_fault_all(Fault::None);
     world.finish_all(FRAMES).await;
     assert_calm(&scheduler);

@@ -79,6 +79,14 @@ async fn a_host_that_somebody_holds_is_passed_over_and_counted() {
 
 /// A row that must be waited for is held for longer than a booking waits.
 async fn outwaits(lock: &'static str, of: impl FnOnce(&[&str; 5]) -> String) {
+    outwaits_with(&IMPATIENT, lock, of).await;
+}
+
+async fn outwaits_with(
+    limits_of_time: &[(&str, &str)],
+    lock: &'static str,
+    of: impl FnOnce(&[&str; 5]) -> String,
+) {
     let (db, farm) = yard(1).await;
     let limit = farm.limit("licence", 100).await.unwrap();
     let limits = vec![limit.clone()];
@@ -93,7 +101,7 @@ async fn outwaits(lock: &'static str, of: impl FnOnce(&[&str; 5]) -> String) {
         &*limit,
     ];
     let foreign = holding(&world.db.pool, lock, &of(&ids)).await;
-    let scheduler = Scheduler::start(&world, &IMPATIENT).await;
+    let scheduler = Scheduler::start(&world, limits_of_time).await;
     until("bookings to be given up", async || {
         scheduler.sum("scheduler_booking_timeouts_total") >= 2.0
     })
@@ -140,4 +148,11 @@ async fn a_folder_that_somebody_holds_is_waited_for_a_while() {
 async fn a_limit_that_somebody_holds_is_waited_for_a_while() {
     let lock = "SELECT 1 FROM limit_record WHERE pk_limit_record = $1 FOR UPDATE";
     outwaits(lock, |ids| ids[4].to_owned()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_takes_too_long_is_given_up_like_a_lock() {
+    let lock = "SELECT 1 FROM point WHERE pk_show = (SELECT pk_show FROM job WHERE pk_job = $1) FOR UPDATE";
+    let short = [("CUE_DATABASE_STATEMENT_TIMEOUT", "200ms")];
+    outwaits_with(&short, lock, |ids| ids[0].to_owned()).await;
 }

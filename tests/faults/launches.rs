@@ -108,7 +108,9 @@ async fn a_launch_that_arrives_after_its_booking_was_taken_back_is_killed() {
     .await;
     // The host rests now, so nothing is booked before the job is paused.
     let job = job.as_str().into();
-    foreign::pause_job(&world.db.pool, &job, true).await.unwrap();
+    foreign::pause_job(&world.db.pool, &job, true)
+        .await
+        .unwrap();
     assert_eq!((middleman.held(), world.rqd.launch_count()), (1, 0));
     middleman.let_go().await;
     assert_eq!(world.rqd.running_count(), 1, "it runs without a booking");
@@ -116,9 +118,14 @@ async fn a_launch_that_arrives_after_its_booking_was_taken_back_is_killed() {
         scheduler.sum("scheduler_late_launches_killed_total") >= 1.0
     })
     .await;
-    assert_eq!((world.rqd.running_count(), world.rqd.counts().killed), (0, 1));
+    assert_eq!(
+        (world.rqd.running_count(), world.rqd.counts().killed),
+        (0, 1)
+    );
 
-    foreign::pause_job(&world.db.pool, &job, false).await.unwrap();
+    foreign::pause_job(&world.db.pool, &job, false)
+        .await
+        .unwrap();
     world.launched(2).await;
     let second = world.rqd.launches_since(1).remove(0);
     assert!(world.rqd.finish(&second.frame_id, 0).await);

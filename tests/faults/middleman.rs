@@ -115,7 +115,10 @@ impl RqdInterface for Desk {
         &self,
         request: Request<RqdStaticKillRunningFrameRequest>,
     ) -> Result<Response<RqdStaticKillRunningFrameResponse>, Status> {
-        self.hosts.clone().kill_running_frame(passed_on(request)).await
+        self.hosts
+            .clone()
+            .kill_running_frame(passed_on(request))
+            .await
     }
 
     async fn get_running_frame_status(

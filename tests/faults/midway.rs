@@ -88,7 +88,9 @@ async fn a_job_that_is_paused_midway_is_not_booked() {
     .await;
     nothing_is_booked(&world).await;
     assert_eq!(errors(&scheduler), 0.0);
-    foreign::pause_job(&world.db.pool, &id, false).await.unwrap();
+    foreign::pause_job(&world.db.pool, &id, false)
+        .await
+        .unwrap();
     everything_runs(world, scheduler).await;
 }
 

@@ -43,7 +43,8 @@ async fn a_frame_that_is_eaten_while_a_booking_begins_again_is_left_out() {
         waiting_sessions(&yard.db.pool, 1).await;
         held.again(&rows).await.unwrap()
     };
-    let (eaten, (held, frames)) = within("both", async { tokio::join!(eaten, again) }).await;
+    let both = Box::pin(async { tokio::join!(eaten, again) });
+    let (eaten, (held, frames)) = Box::pin(within("both", both)).await;
     assert!(eaten.unwrap().is_none(), "it did not run");
     assert!(!frames.contains(&victim), "{frames:?}");
     rows.retain(|row| frames.contains(&row.frame));
@@ -123,9 +124,16 @@ async fn a_job_that_is_deleted_while_a_booking_begins_again_is_left_out() {
         waiting_sessions(&yard.db.pool, 1).await;
         held.again(&rows).await.unwrap()
     };
-    let (deleted, (_, frames)) = within("both", async { tokio::join!(delete, again) }).await;
+    let both = Box::pin(async { tokio::join!(delete, again) });
+    let (deleted, (_, frames)) = Box::pin(within("both", both)).await;
     assert_eq!(deleted.unwrap().rows_affected(), 1);
     assert!(frames.is_empty(), "{frames:?}");
-    assert!(yard.store.lock_layers(&want(&job, 2)).await.unwrap().is_none());
+    assert!(
+        yard.store
+            .lock_layers(&want(&job, 2))
+            .await
+            .unwrap()
+            .is_none()
+    );
     yard.assert_sound().await;
 }

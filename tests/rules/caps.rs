@@ -91,7 +91,8 @@ async fn a_job_cap_of_no_gpus_does_not_concern_frames_without() {
 async fn flips_folder(caps: (i32, i32), gpus: i64, open: &'static str) {
     let bench = Bench::new(with_gpus).await;
     let job = bench.job(|_, layer| layer.gpus_min = gpus).await;
-    let set = "UPDATE folder_resource SET int_max_cores = $1, int_max_gpus = $2 WHERE pk_folder = 'beta'";
+    let set =
+        "UPDATE folder_resource SET int_max_cores = $1, int_max_gpus = $2 WHERE pk_folder = 'beta'";
     let set = sqlx::query(set).bind(caps.0).bind(caps.1);
     set.execute(&bench.db.pool).await.unwrap();
     bench.flips(&job, open, "beta").await;

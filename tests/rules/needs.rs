@@ -7,11 +7,7 @@ use crate::bench::Bench;
 const GIB: i64 = 1_048_576;
 
 /// A frame that needs more than the host has idle, until the host has it.
-async fn flips_host(
-    needs: impl FnOnce(&mut LayerSpec),
-    close: &'static str,
-    open: &'static str,
-) {
+async fn flips_host(needs: impl FnOnce(&mut LayerSpec), close: &'static str, open: &'static str) {
     let bench = Bench::new(|host| (host.gpus, host.gpu_memory) = (4, 48 * GIB)).await;
     let job = bench.job(|_, layer| needs(layer)).await;
     let host = bench.host.clone();

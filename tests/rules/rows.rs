@@ -44,7 +44,11 @@ async fn one<T>(pool: &PgPool, query: &'static str, id: &str) -> T
 where
     T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
 {
-    sqlx::query_as(query).bind(id).fetch_one(pool).await.unwrap()
+    sqlx::query_as(query)
+        .bind(id)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,11 +100,15 @@ async fn a_booked_frame_says_where_and_since_when_it_runs_and_on_what() {
     let (started,): (bool,) = one(pool, query, &job.layers[0].id).await;
     assert!(started, "the layer has started");
 
-    let query = "SELECT str_state, int_ts_stopped, str_host, pk_alloc, int_cores::bigint, int_mem_reserved,
+    let query =
+        "SELECT str_state, int_ts_stopped, str_host, pk_alloc, int_cores::bigint, int_mem_reserved,
         int_gpus::bigint, int_gpu_mem_reserved FROM frame_history WHERE pk_frame = $1";
     let row: (String, i32, String, String, i64, i64, i64, i64) = one(pool, query, frame).await;
     let (state, open, host, alloc) = (&*row.0, row.1, &*row.2, &*row.3);
-    assert_eq!((state, open, host, alloc), ("RUNNING", 0, "subject", "tried"));
+    assert_eq!(
+        (state, open, host, alloc),
+        ("RUNNING", 0, "subject", "tried")
+    );
     assert_eq!((row.4, row.5, row.6, row.7), wanted);
 
     let query = "SELECT int_cores_reserved::bigint, int_mem_reserved, int_gpus_reserved::bigint, int_gpu_mem_reserved,

@@ -83,7 +83,8 @@ async fn a_job_runs_in_its_own_facility_only() {
     bench.set(elsewhere, "elsewhere").await;
     let close = "UPDATE job SET pk_facility = 'elsewhere' WHERE pk_job = $1";
     bench.set(close, &job.id).await;
-    let open = "UPDATE job SET pk_facility = (SELECT pk_facility FROM facility WHERE str_name = 'yard')
+    let open =
+        "UPDATE job SET pk_facility = (SELECT pk_facility FROM facility WHERE str_name = 'yard')
                 WHERE pk_job = $1";
     let id = job.id.clone();
     bench.flips(&job, open, &id).await;

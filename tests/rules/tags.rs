@@ -58,12 +58,22 @@ async fn a_layer_without_tags_runs_nowhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tag_with_an_inner_blank_is_not_the_tag_without() {
-    flips_layer("bigmem", "big mem", "UPDATE layer SET str_tags = 'bigmem' WHERE pk_job = $1").await;
+    flips_layer(
+        "bigmem",
+        "big mem",
+        "UPDATE layer SET str_tags = 'bigmem' WHERE pk_job = $1",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tag_without_an_inner_blank_is_not_the_tag_with_one() {
-    flips_layer("big mem", "bigmem", "UPDATE layer SET str_tags = 'big mem' WHERE pk_job = $1").await;
+    flips_layer(
+        "big mem",
+        "bigmem",
+        "UPDATE layer SET str_tags = 'big mem' WHERE pk_job = $1",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,16 +29,103 @@ const AWAY: Duration = Duration::from_secs(2);
 /// Over how long a rate is taken.
 const WINDOW: Duration = Duration::from_millis(500);
 
-/// A server of its own, whose commits outlive a crash.
-async fn server() -> (Server, Database, PgPool) {
-    let settings = ServerSettings::from_env().set("synchronous_commit", "on");
-    let server = tokio::task::spawn_blocking(|| Server::start(settings));
-    let server = server.await.unwrap().unwrap();
-    let database = Database::create(&server, "cue_restart").await.unwrap();
-    database.install_schema().await.unwrap();
-    let pool = PgPoolOptions::new().max_connections(8);
-    let pool = pool.connect(database.url()).await.unwrap();
-    (server, database, pool)
+/// A farm on a server of its own, whose commits outlive a crash.
+struct Farm {
+    pool: PgPool,
+    rqd: SimRqd,
+    completer: Completer,
+    database: Database,
+    server: Server,
+}
+
+impl Farm {
+    async fn open() -> Self {
+        let settings = ServerSettings::from_env().set("synchronous_commit", "on");
+        let server = tokio::task::spawn_blocking(|| Server::start(settings));
+        let server = server.await.unwrap().unwrap();
+        let database = Database::create(&server, "cue_restart").await.unwrap();
+        database.install_schema().await.unwrap();
+        let pool = PgPoolOptions::new().max_connections(8);
+        let pool = pool.connect(database.url()).await.unwrap();
+        let farm = Fixture::new(&pool).await.unwrap();
+        for n in 1..=8 {
+            farm.host(&format!("node{n}"), |_| ()).await.unwrap();
+        }
+        for job in 0..JOBS {
+            let name = format!("job{job}");
+            farm.frames(&name, 500, |_| ()).await.unwrap();
+        }
+        let mut rqd = SimRqd::start(SimRqdSettings {
+            completions: NonZeroUsize::MIN.saturating_add(65_535),
+            ..up_to_ms(100)
+        })
+        .unwrap();
+        let ends = rqd.completions().unwrap();
+        let completer = Completer::start(pool.clone(), ends, CompleterSettings::default());
+        Self {
+            pool,
+            rqd,
+            completer,
+            database,
+            server,
+        }
+    }
+
+    /// Takes everything down and audits it.
+    async fn close(self) {
+        let log = LaunchLog::of(&self.rqd);
+        within("the hosts to stop", self.rqd.shutdown()).await;
+        let stats = within("the completer to finish", self.completer.finish()).await;
+        assert_eq!(stats.lost, 0, "every report was applied");
+        let options = AuditOptions {
+            launches: Some(&log),
+            exactly_once: true,
+            ..AuditOptions::default()
+        };
+        let audit = audit_with(&self.pool, &options).await.unwrap();
+        assert!(audit.is_ok(), "{audit}");
+        self.pool.close().await;
+        self.database.remove().await.unwrap();
+        drop(self.server);
+    }
+}
+
+/// The admin server of a scheduler, for its `/readyz`.
+struct Watched {
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    serving: JoinSet<std::io::Result<()>>,
+}
+
+impl Watched {
+    async fn new(scheduler: &Scheduler) -> Self {
+        let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let (address, stop) = (admin.address(), CancellationToken::new());
+        let mut exhibits = Exhibits::new(scheduler.registry.clone());
+        exhibits.probes = scheduler.running.probes.clone();
+        let mut serving = JoinSet::new();
+        serving.spawn(admin.serve(exhibits, stop.clone()));
+        Self {
+            address,
+            stop,
+            serving,
+        }
+    }
+
+    /// What `/readyz` answers.
+    async fn ready(&self) -> String {
+        let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let request = "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.serving.join_all().await;
+    }
 }
 
 /// Has the server lose one of its processes by force. It ends all the others then, and starts over.
@@ -49,114 +136,64 @@ async fn crash(url: &str) {
     assert!(answer.is_err(), "the server lives on");
 }
 
-/// Frames booked a second over one window.
-async fn rate(scheduler: &Scheduler) -> f64 {
+/// Frames booked a second over so many windows.
+async fn rate(scheduler: &Scheduler, windows: u32) -> f64 {
     let booked = || scheduler.sum("scheduler_frames_dispatched_total");
     let (before, began) = (booked(), Instant::now());
-    tokio::time::sleep(WINDOW).await;
+    tokio::time::sleep(WINDOW * windows).await;
     (booked() - before) / began.elapsed().as_secs_f64()
-}
-
-/// What `/readyz` answers.
-async fn ready(address: std::net::SocketAddr) -> String {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_under_full_load_loses_and_doubles_nothing_and_full_speed_is_back_in_five_seconds()
  {
-    let (server, database, pool) = server().await;
-    let farm = Fixture::new(&pool).await.unwrap();
-    for n in 1..=8 {
-        farm.host(&format!("node{n}"), |_| ()).await.unwrap();
-    }
-    for job in 0..JOBS {
-        let name = format!("job{job}");
-        farm.frames(&name, 500, |_| ()).await.unwrap();
-    }
-    let mut rqd = SimRqd::start(SimRqdSettings {
-        completions: NonZeroUsize::MIN.saturating_add(65_535),
-        ..up_to_ms(100)
-    })
-    .unwrap();
-    let ends = rqd.completions().unwrap();
-    let completer = Completer::start(pool.clone(), ends, CompleterSettings::default());
-    let direct = PgConnectOptions::from_str(database.url()).unwrap();
-    let place = format!("{}:{}", direct.get_host(), direct.get_port());
+    let farm = Farm::open().await;
+    let (completer, direct) = (&farm.completer, farm.database.url());
+    let options = PgConnectOptions::from_str(direct).unwrap();
+    let place = format!("{}:{}", options.get_host(), options.get_port());
     let proxy = Proxy::to(place.clone()).await;
-    let url = proxy.url(database.url(), &place);
     let settings = [
         ("CUE_BATCH_FRAMES", "50"),
         ("CUE_FRAMES_PER_LAYER", "25"),
         ("CUE_HOST_REFRESH", "250ms"),
     ];
-    let scheduler = Scheduler::start_at(&url, rqd.address(), &settings).await;
-    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let (address, stop) = (admin.address(), CancellationToken::new());
-    let mut exhibits = Exhibits::new(scheduler.registry.clone());
-    exhibits.probes = scheduler.running.probes.clone();
-    let mut serving = JoinSet::new();
-    serving.spawn(admin.serve(exhibits, stop.clone()));
+    let url = proxy.url(direct, &place);
+    let scheduler = Scheduler::start_at(&url, farm.rqd.address(), &settings).await;
+    let watched = Watched::new(&scheduler).await;
 
     within("a tenth", completer.completed_at_least(FRAMES / 10)).await;
-    let full = rate(&scheduler).await;
-    assert!(ready(address).await.starts_with("HTTP/1.1 200"));
+    let full = rate(&scheduler, 4).await;
+    assert!(watched.ready().await.starts_with("HTTP/1.1 200"));
     proxy.cut();
-    crash(database.url()).await;
+    crash(direct).await;
     let openings = || scheduler.sum("scheduler_db_breaker_openings_total");
     until("the breaker to open", async || openings() >= 1.0).await;
-    let answer = ready(address).await;
+    let answer = watched.ready().await;
     assert!(
         answer.starts_with("HTTP/1.1 503") && answer.contains("\"breaker\""),
         "{answer}"
     );
     tokio::time::sleep(AWAY).await;
     until("the server to be back", async || {
-        PgConnection::connect(database.url()).await.is_ok()
+        PgConnection::connect(direct).await.is_ok()
     })
     .await;
-    assert!(
-        completer.completed() < FRAMES / 2,
-        "it was away in the middle"
-    );
+    assert!(completer.completed() < FRAMES / 2, "it went in the middle");
     proxy.join();
     let returned = Instant::now();
-    while rate(&scheduler).await < full / 2.0 {
+    while rate(&scheduler, 1).await < full / 2.0 {
         let since = returned.elapsed();
         assert!(
             since < Duration::from_secs(5),
-            "not at full speed ({full}/s) after {since:?}"
+            "not {full}/s after {since:?}"
         );
     }
-    let back_after = returned.elapsed();
-    assert!(ready(address).await.starts_with("HTTP/1.1 200"));
-    within(
-        "all frames to complete",
-        completer.completed_at_least(FRAMES),
-    )
-    .await;
-    println!("{full:.0} frames/s before; half of it again {back_after:?} after the return");
+    let back = returned.elapsed();
+    println!("{full:.0} frames/s before; half of it again {back:?} after the return");
+    assert!(watched.ready().await.starts_with("HTTP/1.1 200"));
+    within("all frames", completer.completed_at_least(FRAMES)).await;
 
     scheduler.drain().await;
-    stop.cancel();
-    serving.join_all().await;
-    let log = LaunchLog::of(&rqd);
-    within("the hosts to stop", rqd.shutdown()).await;
-    let stats = within("the completer to finish", completer.finish()).await;
-    assert_eq!(stats.lost, 0, "every report was applied");
-    let options = AuditOptions {
-        launches: Some(&log),
-        exactly_once: true,
-        ..AuditOptions::default()
-    };
-    let audit = audit_with(&pool, &options).await.unwrap();
-    assert!(audit.is_ok(), "{audit}");
-    pool.close().await;
-    database.remove().await.unwrap();
-    drop(server);
+    watched.end().await;
+    farm.close().await;
 }

@@ -48,15 +48,7 @@ pub async fn run(options: &Options) -> anyhow::Result<bool> {
     let scheduler = Scheduler::start(settings).await?;
     let stop = CancellationToken::new();
     let mut serving = JoinSet::new();
-    let pipeline = &scheduler.pipeline;
-    let mut exhibits = Exhibits {
-        dry_run: scheduler.settings.booking.dry_run,
-        ..Exhibits::new(scheduler.registry.clone())
-    };
-    exhibits.sections.push(stages(pipeline.flow.control()));
-    exhibits
-        .sections
-        .extend(sections(pipeline.book.clone(), pipeline.hosts.clone()));
+    let exhibits = exhibits(&scheduler);
     serving.spawn(admin.serve(exhibits, stop.clone()));
     eprintln!(
         "the scheduler is booking; watch it at http://{address}/ (also /metrics and /status) while it runs"
@@ -85,6 +77,19 @@ pub async fn run(options: &Options) -> anyhow::Result<bool> {
         "the scheduler did not end in good order: {report:?}"
     );
     Ok(audit)
+}
+
+/// What the demo's admin server shows.
+fn exhibits(scheduler: &Scheduler) -> Exhibits {
+    let pipeline = &scheduler.pipeline;
+    let mut exhibits = Exhibits {
+        dry_run: scheduler.settings.booking.dry_run,
+        ..Exhibits::new(scheduler.registry.clone())
+    };
+    exhibits.sections.push(stages(pipeline.flow.control()));
+    let more = sections(pipeline.book.clone(), pipeline.hosts.clone());
+    exhibits.sections.extend(more);
+    exhibits
 }
 
 async fn show(

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use cue_domain::{Lease, ProcId};
 use cue_flow::{BoxError, Tick};
 use cue_rqd::RqdClient;
-use cue_store::{Store, StoreError, Unlaunched};
+use cue_store::{Store, StoreError, Trouble, Unlaunched};
 use futures::StreamExt;
 
 use crate::debts::{Debt, Debts};
@@ -137,7 +137,7 @@ impl Tick for Settle {
     async fn tick(&self) -> Result<Duration, BoxError> {
         self.kill_latecomers().await;
         if !self.debts.is_empty() {
-            self.once().await?;
+            go_on_while_away(self.once().await)?;
         }
         Ok(EVERY)
     }
@@ -217,7 +217,22 @@ impl Tick for Reconcile {
     const NAME: &'static str = "reconcile";
 
     async fn tick(&self) -> Result<Duration, BoxError> {
-        self.once().await?;
+        go_on_while_away(self.once().await.map(drop))?;
         Ok(LOOK_EVERY)
+    }
+}
+
+/// While the database is away the loops keep their pace, so that they are there when it is back: the
+/// breaker before it makes asking cheap, and says aloud that it is away.
+fn go_on_while_away(answer: Result<(), StoreError>) -> Result<(), StoreError> {
+    match answer {
+        Err(error) if error.trouble() == Trouble::Unavailable => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "open launches wait for the database"
+            );
+            Ok(())
+        }
+        answer => answer,
     }
 }

@@ -24,8 +24,8 @@ mod rows;
 pub mod statements;
 mod tx;
 mod undo;
-mod why;
 mod unlaunched;
+mod why;
 
 pub use accountant::{Accountant, Arrived};
 pub use accounts::{ACCOUNTING_TABLES, Corrected, CounterKeys};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use prometheus::Registry;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool, Postgres};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres};
 use tracing::Instrument;
 
 use crate::booking::BookingRules;
@@ -82,15 +82,22 @@ impl Store {
             ]);
         // Statements are counted, timed and traced by name; their texts need not be logged.
         let options = options.disable_statement_logging();
+        // The pool would try again until its time is over and then say only that; a connection of
+        // our own says why it cannot be had.
+        let first = tokio::time::timeout(
+            settings.acquire_timeout,
+            PgConnection::connect_with(&options),
+        );
+        let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let close = first.map_err(|source| StoreError::Connect { place, source })?;
+        drop(close.close().await);
         let pool = PgPoolOptions::new()
             .max_connections(settings.pool)
             .acquire_timeout(settings.acquire_timeout)
             // A connection that went bad is noticed by the statement that uses it; asking first
             // would cost every batch a round trip.
             .test_before_acquire(false)
-            .connect_with(options)
-            .await
-            .map_err(|source| StoreError::Connect { place, source })?;
+            .connect_lazy_with(options);
         let no_metrics = |source: prometheus::Error| StoreError::Failed {
             statement: "metrics",
             source: sqlx::Error::Configuration(source.into()),
