@@ -86,8 +86,18 @@ async fn a_frame_that_runs_is_not_touched_though_no_report_has_named_it() {
 
     let second = Scheduler::start(&world, &SHORT).await;
     world.launched(2 * FRAMES).await;
-    let undone = taken_back(&second);
-    assert_eq!(undone, FRAMES as f64, "only what did not run");
+    // The first may have taken some of its own back before it died.
+    assert!(
+        taken_back(&second) <= FRAMES as f64,
+        "only what did not run"
+    );
+    let untouched = "SELECT count(*) FROM frame f JOIN job j ON j.pk_job = f.pk_job
+         WHERE j.str_name LIKE '%runs%' AND f.int_version = 1";
+    assert_eq!(
+        world.count(untouched).await,
+        FRAMES as i64,
+        "what runs is as it was booked"
+    );
     let running = "SELECT count(*) FROM proc WHERE ts_ping <= ts_booked";
     assert_eq!(world.count(running).await, 2 * FRAMES as i64);
     world.finish_all(2 * FRAMES).await;
