@@ -97,6 +97,10 @@ impl StoreError {
     }
 }
 
+/// SQLSTATEs, by their beginnings, with which a server says that it does not serve us now: broken
+/// connections (08), sessions that are not let in (28, 3D), no room (53), going down (57P).
+const AWAY: [&str; 5] = ["08", "28", "3D", "53", "57P"];
+
 pub(crate) fn trouble(error: &Sql) -> Trouble {
     match error {
         Sql::Io(_)
@@ -108,9 +112,7 @@ pub(crate) fn trouble(error: &Sql) -> Trouble {
         Sql::Database(db) => match db.code().as_deref().unwrap_or_default() {
             "40P01" | "40001" => Trouble::Conflict,
             "55P03" | "57014" => Trouble::TimedOut,
-            code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => {
-                Trouble::Unavailable
-            }
+            code if AWAY.iter().any(|class| code.starts_with(class)) => Trouble::Unavailable,
             code if code == "P0001" || code.starts_with("23") => Trouble::Refused,
             _ => Trouble::Fault,
         },
