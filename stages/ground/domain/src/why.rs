@@ -2,8 +2,8 @@
 //! asks, as one sentence for the artist who waits.
 //!
 //! It decides nothing about bookings; it reads the same numbers and uses the same arithmetic
-//! ([`reserve`]). Invariants: there always is an answer, whatever the rows hold; and the answer "it
-//! can run" is given only when a host is found that the arithmetic accepts.
+//! ([`reserve`](crate::fit::reserve)). Invariants: there always is an answer, whatever the rows hold;
+//! and the answer "it can run" is given only when a host is found that the arithmetic accepts.
 
 mod facts;
 mod hosts;
