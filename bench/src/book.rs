@@ -1,4 +1,4 @@
-//! `bench book`: how fast frames are booked, against the floor, in the same run on the same server.
+//! `bench book`: how fast frames are booked, against the floor, in the same run on equal servers.
 //!
 //! Dry run: nothing is launched, so what is measured is everything up to the commit. Floor and
 //! scheduler each get a freshly seeded database that `ANALYZE` has not seen, in turn, several times;

@@ -1,7 +1,8 @@
 //! Who sends the spans: the attributes of this process.
 //!
-//! Invariant: two processes never share a `service.instance.id`, on one machine or on two, so the
-//! replicas of a farm can be told apart in every trace.
+//! Invariant: the `service.instance.id` is the host's name and the process's number, so the replicas
+//! of a farm can be told apart in every trace. Containers need host names of their own for that, for
+//! in each of them the process may have the same number.
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
