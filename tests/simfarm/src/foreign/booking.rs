@@ -97,8 +97,17 @@ pub async fn book_one_frame_like_cuebot(
             tx.commit().await?;
             Ok(Booking::Booked(proc.into()))
         }
-        Ok(false) => Ok(Booking::FrameTaken),
-        Err(error) => verdict(error),
+        // Rolled back here and not by drop, which leaves the rows locked until the pool has had the
+        // connection back: the caller's next attempt would find its own frame taken.
+        Ok(false) => {
+            tx.rollback().await?;
+            Ok(Booking::FrameTaken)
+        }
+        Err(error) => {
+            let refusal = verdict(error)?;
+            tx.rollback().await?;
+            Ok(refusal)
+        }
     }
 }
 
