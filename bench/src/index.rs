@@ -14,6 +14,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use cue_domain::fit::FitRules;
 use cue_domain::host::ThreadMode;
+use cue_domain::messages::HostLease;
 use cue_domain::{
     AllocId, Centicores, FacilityId, Host, HostId, Kib, Layer, LayerId, Resources, Tag,
 };
@@ -50,6 +51,10 @@ pub struct Row {
     pub same: Spread,
     /// The same, each thread in an allocation of its own.
     pub disjoint: Spread,
+    /// A match, microseconds, half of them sooner; all threads in one allocation.
+    pub match_us: Spread,
+    /// A check-in, likewise.
+    pub check_in_us: Spread,
     /// The slowest of a thousand loans while snapshots came without pause, microseconds.
     pub beside_snapshots_p999_us: f64,
     /// Taking in a snapshot in which every host changed, milliseconds, while the threads borrowed.
@@ -77,10 +82,14 @@ fn measure(options: &IndexOptions, hosts: usize, threads: usize) -> anyhow::Resu
     let farm = Farm::new(hosts);
     let mut rates = [Vec::new(), Vec::new()];
     let (mut slowest, mut snapshots) = (Vec::new(), Vec::new());
+    let (mut matches, mut check_ins) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         for (apart, rates) in [false, true].into_iter().zip(&mut rates) {
             rates.push(farm.borrow_all(threads, options.loans, apart)?);
         }
+        let parts = farm.parts(threads, options.loans / 10)?;
+        matches.push(percentile(&parts.0, 0.5).context("no loan was made")?);
+        check_ins.push(percentile(&parts.1, 0.5).context("no loan was made")?);
         let (waits, took) = farm.beside_snapshots(threads, options.loans / 10)?;
         slowest.push(percentile(&waits, 0.999).context("no loan was made")?);
         snapshots.extend(took);
@@ -92,6 +101,8 @@ fn measure(options: &IndexOptions, hosts: usize, threads: usize) -> anyhow::Resu
         threads,
         same,
         disjoint,
+        match_us: Spread::of(&matches),
+        check_in_us: Spread::of(&check_ins),
         beside_snapshots_p999_us: Spread::of(&slowest).median,
         snapshot_ms: Spread::of(&snapshots),
     })
@@ -139,6 +150,30 @@ impl Farm {
             }
             let all = count(loans * threads as u64);
             Ok(all / began.elapsed().as_secs_f64().max(1e-9))
+        })
+    }
+
+    /// How long matches took and how long check-ins, in microseconds, all of one allocation.
+    fn parts(&self, threads: usize, loans: u64) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
+        std::thread::scope(|scope| {
+            let borrowers: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(move || {
+                        let borrower = Borrower::new(self, 0);
+                        (0..loans)
+                            .map(|_| borrower.timed())
+                            .collect::<anyhow::Result<Vec<_>>>()
+                    })
+                })
+                .collect();
+            let (mut matches, mut check_ins) = (Vec::new(), Vec::new());
+            for borrower in borrowers {
+                for (matched, checked_in) in borrower.join().ok().context("a borrower died")?? {
+                    matches.push(matched.as_secs_f64() * 1e6);
+                    check_ins.push(checked_in.as_secs_f64() * 1e6);
+                }
+            }
+            Ok((matches, check_ins))
         })
     }
 
@@ -207,6 +242,23 @@ impl<'a> Borrower<'a> {
 
     /// Borrows a host and checks it in with a core less or more.
     fn once(&self) -> anyhow::Result<()> {
+        let (lease, idle) = self.borrow()?;
+        self.farm.index.check_in(lease, Some(idle));
+        Ok(())
+    }
+
+    /// The same, and how long each half took.
+    fn timed(&self) -> anyhow::Result<(Duration, Duration)> {
+        let began = Instant::now();
+        let (lease, idle) = self.borrow()?;
+        let matched = began.elapsed();
+        let began = Instant::now();
+        self.farm.index.check_in(lease, Some(idle));
+        Ok((matched, began.elapsed()))
+    }
+
+    /// A host, and what is to be idle on it afterwards.
+    fn borrow(&self) -> anyhow::Result<(HostLease, Resources)> {
         let want = Want {
             facility: &self.farm.facility,
             tags: &self.tags,
@@ -223,8 +275,7 @@ impl<'a> Borrower<'a> {
             lease.total.cores.0
         };
         idle.cores = Centicores(cores);
-        self.farm.index.check_in(lease, Some(idle));
-        Ok(())
+        Ok((lease, idle))
     }
 }
 
@@ -282,6 +333,8 @@ pub fn table(rows: &[Row]) -> String {
         "threads",
         "lent and back a second, one allocation",
         "the same, one each",
+        "match, us",
+        "check-in, us",
         "p99.9 beside snapshots, us",
         "snapshot, all changed, ms",
     ];
@@ -291,6 +344,8 @@ pub fn table(rows: &[Row]) -> String {
             row.threads.to_string(),
             format!("{:.0}", row.same),
             format!("{:.0}", row.disjoint),
+            format!("{:.2}", row.match_us),
+            format!("{:.2}", row.check_in_us),
             format!("{:.0}", row.beside_snapshots_p999_us),
             format!("{:.1}", row.snapshot_ms),
         ]

@@ -1,4 +1,5 @@
-//! Staying up: a database that restarts, and a pool that is as small as it may be.
+//! Staying up: a database that restarts, a pool that is as small as it may be, and no work left lying
+//! about.
 //!
 //! Invariant: a test that hurts a server has one of its own.
 
@@ -10,6 +11,7 @@
 
 mod epvm;
 mod restart;
+mod settled;
 mod small_pool;
 mod wasted;
 

@@ -9,13 +9,24 @@
 //!
 //! There is no clock here. Time passes when the owner calls [`HostIndex::sweep`].
 
+mod bucket;
+mod climb;
+mod entry;
+mod farm;
 mod index;
+mod kind;
+mod locks;
 mod search;
 mod settings;
 mod shelves;
-mod state;
+mod sync;
 
+#[cfg(test)]
+mod checks;
+#[cfg(test)]
+mod tests;
+
+pub use farm::{Applied, IndexStats, SnapshotMark};
 pub use index::HostIndex;
 pub use search::Want;
 pub use settings::{Epvm, IndexSettings, Ranking, Saturation};
-pub use state::{Applied, IndexStats, SnapshotMark};

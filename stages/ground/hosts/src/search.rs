@@ -1,18 +1,27 @@
 //! The search: the best host for a layer, and about how many of its frames have room.
 //!
-//! Both look only at ladders the layer can find something on. The best host is the first fit of
-//! each ladder, and the best of those; so its cost is a few tree look-ups and the hosts that were
-//! tried and did not fit.
+//! Both look only at ladders of kinds that can serve the layer. In a bucket, the host with the most
+//! memory is refused only if all are (see [`kind`](crate::kind)), so a layer that fits nowhere costs
+//! a look or two a bucket, whatever the number of hosts. Two rare cases cost more: hosts with a
+//! fraction of a core idle, and hosts whose idle GPU memory is too little, though of the same
+//! magnitude, in a bucket where another has enough of it.
+//!
+//! Invariant: no lock is held but while hosts are taken out of one bucket.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
 
-use cue_domain::fit::{FitRules, check_os, least_cores, reserve};
+use cue_domain::fit::{FitRules, Misfit, least_cores, reserve};
 use cue_domain::score::{Rests, score};
 use cue_domain::{AllocId, Centicores, FacilityId, Host, Layer, Resources, Tag};
 
+use crate::bucket::{Candidate, Floor, Rank};
+use crate::climb::Climb;
+use crate::locks::read;
 use crate::settings::Epvm;
-use crate::shelves::{Class, Floor, Ladder, Rank, Shelves, Slot};
+use crate::shelves::{Ladder, Shelves};
 
 /// What is wanted of the index.
 #[derive(Clone, Copy, Debug)]
@@ -34,70 +43,141 @@ const MOST_LOOKS: usize = 64;
 
 /// A want, the rules, and where to look.
 pub(crate) struct Search<'a> {
-    pub(crate) want: &'a Want<'a>,
-    pub(crate) rules: &'a FitRules,
-    pub(crate) job_rest: Option<Centicores>,
-    pub(crate) shelves: &'a Shelves,
+    want: &'a Want<'a>,
+    rules: &'a FitRules,
+    job_rest: Option<Centicores>,
+    shelves: &'a Shelves,
+    floor: Floor,
+    /// Hosts that were looked at so far, and how many it may be.
+    looks: Cell<usize>,
+    most_looks: usize,
+}
+
+/// A ladder to climb.
+struct Way {
+    /// Which of the subscriptions its hosts count against.
+    subscription: usize,
+    rest: Centicores,
+    ladder: Arc<Ladder>,
 }
 
 impl<'a> Search<'a> {
+    pub(crate) fn new(
+        want: &'a Want<'a>,
+        rules: &'a FitRules,
+        job_rest: Option<Centicores>,
+        shelves: &'a Shelves,
+    ) -> Self {
+        let layer = want.layer;
+        // A host must have at least what the layer asks for idle; one whole core in any case.
+        let cores = Centicores(layer.cores_min.0.saturating_abs()).whole();
+        let memory = layer.memory_min.0.max(0);
+        Self {
+            want,
+            rules,
+            job_rest,
+            shelves,
+            floor: Floor::new(
+                shelves.order(),
+                cores.max(1),
+                memory,
+                layer.gpu_memory_min.0.max(0),
+            ),
+            looks: Cell::new(0),
+            most_looks: usize::MAX,
+        }
+    }
+
     /// The first host in the order of the strategy that the layer fits. A layer that asks for no
     /// GPUs gets a host with idle GPUs only when there is no other.
-    pub(crate) fn best<'h>(&self, host: impl Fn(Slot) -> Option<&'h Host>) -> Option<Slot> {
+    pub(crate) fn best(&self) -> Option<Arc<Candidate>> {
         if self.job_is_at_its_cap() {
             return None;
         }
-        self.groups()
-            .iter()
-            .find_map(|group| self.best_of(group, &host))
-            .map(|rank| rank.slot)
+        let mut groups = self.groups().iter();
+        groups.find_map(|&gpus| self.best_of(gpus))
     }
 
     /// The host with the lowest score of those that fit, and its score; of equals the first in the
     /// order. Hosts with idle GPUs are scored with the others: the score protects them.
-    pub(crate) fn lowest<'h>(
-        &self,
-        host: impl Fn(Slot) -> Option<&'h Host>,
-        epvm: &Epvm,
-    ) -> Option<(Slot, Option<f64>)> {
+    pub(crate) fn lowest(&self, epvm: &Epvm) -> Option<(Arc<Candidate>, f64)> {
         if self.job_is_at_its_cap() {
             return None;
         }
-        let ladders = self.groups().iter().flat_map(|group| self.ladders(group));
-        let mut ladders: Vec<_> = ladders
-            .map(|(_, rest, ladder)| (rest, self.climb(ladder)))
-            .collect();
-        let firsts = ladders.iter_mut().enumerate();
-        let mut next: BinaryHeap<Reverse<(Rank, usize)>> = firsts
-            .filter_map(|(n, (_, climb))| Some(Reverse((climb.next()?, n))))
-            .collect();
-        let mut best: Option<(Slot, f64)> = None;
-        let (mut candidates, mut last) = (0, None);
+        let mut climbs = Vec::new();
+        let mut next = BinaryHeap::new();
+        for way in self.groups().iter().flat_map(|&gpus| self.ways(gpus)) {
+            let mut climb = Climb::new(way.ladder, self.floor);
+            if let Some((first, _)) = self.next_fitting(&mut climb, way.rest, |_| false) {
+                next.push(Reverse((first.rank, climbs.len())));
+                climbs.push((way.rest, climb, first));
+            }
+        }
+        let mut best: Option<(Arc<Candidate>, f64)> = None;
+        let (mut scored, mut last) = (0, None);
         while let Some(Reverse((rank, n))) = next.pop() {
-            let Some((rest, climb)) = ladders.get_mut(n) else {
+            let Some((rest, climb, first)) = climbs.get_mut(n) else {
                 continue;
             };
-            next.extend(climb.next().map(|rank| Reverse((rank, n))));
+            let candidate = Arc::clone(first);
+            if let Some((after, _)) = self.next_fitting(climb, *rest, |_| false) {
+                next.push(Reverse((after.rank, n)));
+                *first = after;
+            }
             // A host stands on the shelf of each of its tags; its places come one after the other.
             if last.replace(rank) == Some(rank) {
                 continue;
             }
-            let fitting = host(rank.slot).filter(|host| self.fit(host, *rest).is_some());
-            let Some(host) = fitting else { continue };
             let rests = Rests {
                 job: self.job_rest,
                 subscription: Some(*rest),
             };
-            let score = score(self.want.layer, host, rests, &epvm.weights);
-            if best.is_none_or(|(_, lowest)| score < lowest) {
-                best = Some((rank.slot, score));
+            let score = score(self.want.layer, &candidate.host, rests, &epvm.weights);
+            if best.as_ref().is_none_or(|(_, lowest)| score < *lowest) {
+                best = Some((candidate, score));
             }
-            candidates += 1;
-            if candidates == epvm.max_candidates.get() {
+            scored += 1;
+            if scored == epvm.max_candidates.get() {
                 break;
             }
         }
-        best.map(|(slot, score)| (slot, Some(score)))
+        best
+    }
+
+    /// An estimate of how many frames have room now, up to `at_most`; 0 only when none has.
+    pub(crate) fn room(mut self, at_most: usize) -> usize {
+        self.most_looks = MOST_LOOKS;
+        let least = least_cores(self.want.layer);
+        let mut rests: HashMap<usize, Centicores> = HashMap::new();
+        let mut counted = HashSet::new();
+        let mut frames = 0_usize;
+        for way in self.groups().iter().flat_map(|&gpus| self.ways(gpus)) {
+            let left = rests.entry(way.subscription).or_insert(way.rest);
+            let mut climb = Climb::new(way.ladder, self.floor);
+            while *left >= least && frames < at_most {
+                let Some((found, reserved)) = self.next_fitting(&mut climb, *left, |_| false)
+                else {
+                    break;
+                };
+                // A host stands on the shelf of each of its tags and is counted once.
+                if counted.insert(found.rank.slot) {
+                    let fitting = frames_on(&found.host, &reserved).min(left.0 / reserved.cores.0);
+                    let taken = fitting.saturating_mul(reserved.cores.0);
+                    left.0 = left.0.saturating_sub(taken);
+                    frames = frames.saturating_add(usize::try_from(fitting).unwrap_or(usize::MAX));
+                }
+            }
+        }
+        if self.looks.get() >= MOST_LOOKS {
+            frames = frames.max(1);
+        }
+        frames.min(at_most)
+    }
+
+    /// How many hosts were looked at.
+    #[cfg(test)]
+    pub(crate) const fn looks(&self) -> usize {
+        self.looks.get()
     }
 
     fn job_is_at_its_cap(&self) -> bool {
@@ -105,127 +185,109 @@ impl<'a> Search<'a> {
         self.job_rest.is_some_and(|rest| rest < least)
     }
 
-    /// An estimate of how many frames have room now, up to `at_most`; 0 only when none has.
-    pub(crate) fn room<'h>(
-        &self,
-        host: impl Fn(Slot) -> Option<&'h Host>,
-        at_most: usize,
-    ) -> usize {
-        let mut rests: HashMap<usize, i64> = HashMap::new();
-        let mut looked_at = HashSet::new();
-        let mut frames = 0_usize;
-        for (subscription, rest, ladder) in
-            self.groups().iter().flat_map(|group| self.ladders(group))
-        {
-            let left = rests.entry(subscription).or_insert(rest.0);
-            for rank in self.climb(ladder) {
-                if Centicores(*left) < least_cores(self.want.layer) {
-                    break;
-                }
-                if frames >= at_most {
-                    return at_most;
-                }
-                if looked_at.len() == MOST_LOOKS {
-                    return frames.max(1);
-                }
-                // A host stands on the shelf of each of its tags and is counted once.
-                if !looked_at.insert(rank.slot) {
-                    continue;
-                }
-                let Some(host) = host(rank.slot) else {
-                    continue;
-                };
-                let Some(reserved) = self.fit(host, Centicores(*left)) else {
-                    continue;
-                };
-                let fitting = frames_on(host, &reserved).min(*left / reserved.cores.0);
-                *left = left.saturating_sub(fitting.saturating_mul(reserved.cores.0));
-                frames = frames.saturating_add(usize::try_from(fitting).unwrap_or(usize::MAX));
-            }
-        }
-        frames.min(at_most)
-    }
-
-    fn best_of<'h>(
-        &self,
-        group: &'static [Class],
-        host: &impl Fn(Slot) -> Option<&'h Host>,
-    ) -> Option<Rank> {
-        let mut best: Option<Rank> = None;
-        for (_, rest, ladder) in self.ladders(group) {
+    fn best_of(&self, gpus: bool) -> Option<Arc<Candidate>> {
+        let mut best: Option<Arc<Candidate>> = None;
+        for way in self.ways(gpus) {
+            let mut climb = Climb::new(way.ladder, self.floor);
             // What would not be better is not tried.
-            let mut better = self
-                .climb(ladder)
-                .take_while(|rank| best.is_none_or(|best| *rank < best));
-            let fits = better
-                .find(|rank| host(rank.slot).is_some_and(|host| self.fit(host, rest).is_some()));
-            best = fits.or(best);
+            let worse = |rank: Rank| best.as_ref().is_some_and(|best| best.rank <= rank);
+            if let Some((found, _)) = self.next_fitting(&mut climb, way.rest, worse) {
+                best = Some(found);
+            }
         }
         best
     }
 
-    /// What a frame would take of the host, when it fits it and the rest of the subscription.
-    fn fit(&self, host: &Host, rest: Centicores) -> Option<Resources> {
-        check_os(host, self.want.os).ok()?;
-        let reserved = reserve(self.want.layer, host, self.rules, self.job_rest).ok()?;
-        (reserved.cores <= rest).then_some(reserved)
-    }
-
-    fn climb(&self, ladder: &'a Ladder) -> impl Iterator<Item = Rank> + use<'a> {
-        let layer = self.want.layer;
-        // A host must have at least what the layer asks for idle; one whole core in any case.
-        let cores = Centicores(layer.cores_min.0.saturating_abs())
-            .whole()
-            .max(1);
-        let floor = Floor {
-            cores,
-            memory: layer.memory_min.0.max(0),
-        };
-        ladder.climb(floor, self.shelves.strategy())
-    }
-
-    /// The ladders of these classes, with the index and the rest of the subscription that their
-    /// hosts count against.
-    fn ladders(
+    /// The next host of the climb that the layer fits, before the climb comes to a rank to `stop`
+    /// at, and what a frame would take of it.
+    fn next_fitting(
         &self,
-        group: &'static [Class],
-    ) -> impl Iterator<Item = (usize, Centicores, &'a Ladder)> {
-        let (want, shelves) = (self.want, self.shelves);
-        let least = least_cores(want.layer);
-        let subscriptions = want
-            .subscriptions
-            .iter()
-            .enumerate()
-            .filter(move |(_, (_, rest))| *rest >= least);
-        subscriptions.flat_map(move |(n, (alloc, rest))| {
-            let found = want
-                .tags
-                .iter()
-                .filter_map(move |tag| shelves.get(want.facility, alloc, tag));
-            found.flat_map(move |shelf| {
-                group
-                    .iter()
-                    .map(move |&class| (n, *rest, shelf.ladder(class)))
-            })
-        })
+        climb: &mut Climb,
+        rest: Centicores,
+        stop: impl Fn(Rank) -> bool,
+    ) -> Option<(Arc<Candidate>, Resources)> {
+        while self.looks.get() < self.most_looks {
+            let candidate = climb.next().filter(|candidate| !stop(candidate.rank))?;
+            match self.fit(&candidate.host, rest) {
+                Look::Fits(reserved) => return Some((candidate, reserved)),
+                Look::MoreMemory if candidate.kind.whole && self.all_are_refused(climb, rest) => {
+                    climb.leave_bucket();
+                }
+                Look::MoreMemory | Look::Other => {}
+            }
+        }
+        None
     }
 
-    /// Where to look, first choice first.
-    fn groups(&self) -> &'static [&'static [Class]] {
-        let layer = self.want.layer;
-        let gpu = layer.gpus_min > 0 || layer.gpu_memory_min.0 > 0;
-        // The minimum of a layer that wants a whole host is 0 or negative (contract, 8.1).
-        let whole_host = layer.cores_min.0 <= 0;
-        match (gpu, whole_host) {
-            (false, false) => &[
-                &[Class::Plain, Class::PlainUntouched],
-                &[Class::Gpu, Class::GpuUntouched],
-            ],
-            (false, true) => &[&[Class::PlainUntouched], &[Class::GpuUntouched]],
-            (true, false) => &[&[Class::Gpu, Class::GpuUntouched]],
-            (true, true) => &[&[Class::GpuUntouched]],
+    /// Whether all hosts are refused that stand in the bucket with one that was.
+    fn all_are_refused(&self, climb: &mut Climb, rest: Centicores) -> bool {
+        // With the most memory first, all that come after the refused one have less.
+        if !self.shelves.order().memory {
+            return true;
+        }
+        let most = climb.last_of_bucket();
+        most.is_some_and(|most| matches!(self.fit(&most.host, rest), Look::MoreMemory))
+    }
+
+    /// What a frame would take of the host, when it fits it and the rest of the subscription.
+    fn fit(&self, host: &Host, rest: Centicores) -> Look {
+        self.looks.set(self.looks.get() + 1);
+        match reserve(self.want.layer, host, self.rules, self.job_rest) {
+            Ok(reserved) if reserved.cores <= rest => Look::Fits(reserved),
+            Err(Misfit::GpuMemory { .. }) => Look::Other,
+            Ok(_) | Err(_) => Look::MoreMemory,
         }
     }
+
+    /// The ladders of kinds that can serve the layer, with or without idle GPUs.
+    fn ways(&self, gpus: bool) -> Vec<Way> {
+        let Want {
+            layer, os, tags, ..
+        } = *self.want;
+        let least = least_cores(layer);
+        let mut ways = Vec::new();
+        let rooms = read(&self.shelves.rooms);
+        let Some(by_alloc) = rooms.get(self.want.facility) else {
+            return ways;
+        };
+        for (subscription, (alloc, rest)) in self.want.subscriptions.iter().enumerate() {
+            let by_tag = by_alloc.get(alloc).filter(|_| *rest >= least);
+            let shelves = by_tag.map(|by_tag| tags.iter().filter_map(|tag| by_tag.get(tag)));
+            for shelf in shelves.into_iter().flatten() {
+                shelf.ladders(
+                    |kind| kind.has_gpus() == gpus && kind.may_serve(layer, os),
+                    |ladder| {
+                        ways.push(Way {
+                            subscription,
+                            rest: *rest,
+                            ladder,
+                        });
+                    },
+                );
+            }
+        }
+        ways
+    }
+
+    /// Where to look, first choice first: whether among hosts with idle GPUs.
+    const fn groups(&self) -> &'static [bool] {
+        let layer = self.want.layer;
+        if layer.gpus_min > 0 || layer.gpu_memory_min.0 > 0 {
+            &[true]
+        } else {
+            &[false, true]
+        }
+    }
+}
+
+/// What a look at a host said.
+enum Look {
+    /// What a frame takes of it.
+    Fits(Resources),
+    /// Only a host with more memory could do.
+    MoreMemory,
+    /// It is refused for something that says nothing about the others.
+    Other,
 }
 
 /// How often the reservation goes into what is idle; at least once, for it fits.

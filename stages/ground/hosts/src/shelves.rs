@@ -1,250 +1,257 @@
-//! The buckets: by facility, allocation and tag, then by whole idle cores, then by idle memory.
+//! The directory of buckets: by facility, allocation and tag to a shelf, on it a ladder for each kind
+//! of host, on the ladder a bucket for each number of whole idle cores.
 //!
-//! Each tag of a host has a shelf, and a shelf has four ladders, so that a layer looks only
-//! where it can find something: hosts with idle GPUs stand apart from those without, and hosts
-//! of which no core is in use stand apart from the others.
+//! All of it is read far more often than it is written: it changes when a tag, a kind or a number
+//! of cores comes up that has no place yet. What has become empty is kept for the next host, and
+//! cleared away with a snapshot once as many buckets were made as there are hosts, so that there
+//! are never many more than hosts have places.
 //!
-//! Invariant: keys are stored so that ascending order is the strategy's order, whichever it is,
-//! and a shelf without hosts is not kept.
+//! Invariant: a shelf is put on only while its lock is held for reading, and cleared only while it
+//! is held for writing, so nothing is put where nobody looks any more.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cue_domain::{AllocId, FacilityId, Host, Tag};
 
+use crate::bucket::{Bucket, Candidate};
+use crate::kind::Kind;
+use crate::locks::{read, write};
 use crate::settings::Saturation;
+use crate::sync::{AtomicUsize, RwLock};
 
-/// The number under which the index knows a host. It is never used again for another.
-pub(crate) type Slot = u64;
-
-/// Where a host stands by the strategy; the smaller is tried first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank {
-    cores: i64,
-    memory: i64,
-    pub(crate) slot: Slot,
-}
-
-/// Which ladder of a shelf a host stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
-    /// No idle GPUs, some cores in use.
-    Plain,
-    /// No idle GPUs, no core in use.
-    PlainUntouched,
-    /// Idle GPUs or GPU memory, some cores in use.
-    Gpu,
-    /// Idle GPUs or GPU memory, no core in use.
-    GpuUntouched,
-}
-
-impl Class {
-    fn of(host: &Host) -> Self {
-        let gpu = host.idle.gpus > 0 || host.idle.gpu_memory.0 > 0;
-        match (gpu, host.idle.cores >= host.total.cores) {
-            (false, false) => Self::Plain,
-            (false, true) => Self::PlainUntouched,
-            (true, false) => Self::Gpu,
-            (true, true) => Self::GpuUntouched,
-        }
-    }
-}
-
-/// The least a host must have idle to be worth a look.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Floor {
-    /// Whole cores.
-    pub(crate) cores: i64,
-    /// KiB.
-    pub(crate) memory: i64,
-}
-
-/// Hosts in the order of the strategy.
+/// The buckets of one kind of host, by the key of their whole idle cores.
 #[derive(Debug, Default)]
-pub(crate) struct Ladder(BTreeMap<i64, BTreeSet<(i64, Slot)>>);
+pub(crate) struct Ladder(RwLock<BTreeMap<i64, Arc<Bucket>>>);
 
 impl Ladder {
-    fn insert(&mut self, rank: Rank) {
-        self.0
-            .entry(rank.cores)
-            .or_default()
-            .insert((rank.memory, rank.slot));
-    }
-
-    fn remove(&mut self, rank: Rank) {
-        if let Some(rung) = self.0.get_mut(&rank.cores) {
-            rung.remove(&(rank.memory, rank.slot));
-            if rung.is_empty() {
-                self.0.remove(&rank.cores);
-            }
+    /// The next bucket with a host in it, and its key.
+    pub(crate) fn next(
+        &self,
+        after: Option<i64>,
+        (first, last): (i64, i64),
+    ) -> Option<(i64, Arc<Bucket>)> {
+        let first = after.map_or(Some(first), |key| key.checked_add(1))?;
+        if first > last {
+            return None;
         }
+        let buckets = read(&self.0);
+        let mut range = buckets.range(first..=last);
+        let found = range.find(|(_, bucket)| !bucket.is_empty());
+        found.map(|(key, bucket)| (*key, Arc::clone(bucket)))
     }
 
-    /// The hosts at or above the floor, best first.
-    pub(crate) fn climb(&self, floor: Floor, strategy: Saturation) -> impl Iterator<Item = Rank> {
-        let (least_cores, most_cores) = at_least(strategy.core, floor.cores);
-        let (least_memory, most_memory) = at_least(strategy.memory, floor.memory);
-        self.0
-            .range(least_cores..=most_cores)
-            .flat_map(move |(&cores, rung)| {
-                rung.range((least_memory, Slot::MIN)..=(most_memory, Slot::MAX))
-                    .map(move |&(memory, slot)| Rank {
-                        cores,
-                        memory,
-                        slot,
-                    })
-            })
+    /// The bucket with this key, and whether it is new.
+    fn bucket(&self, key: i64) -> (Arc<Bucket>, bool) {
+        if let Some(bucket) = read(&self.0).get(&key) {
+            return (Arc::clone(bucket), false);
+        }
+        let mut buckets = write(&self.0);
+        let before = buckets.len();
+        let bucket = Arc::clone(buckets.entry(key).or_default());
+        (bucket, buckets.len() > before)
+    }
+
+    pub(crate) fn has_empties(&self) -> bool {
+        let buckets = read(&self.0);
+        buckets.is_empty() || buckets.values().any(|bucket| bucket.is_empty())
+    }
+
+    /// Whether anything is left.
+    fn clear_away(&self) -> bool {
+        let mut buckets = write(&self.0);
+        buckets.retain(|_, bucket| !bucket.is_empty());
+        !buckets.is_empty()
     }
 }
 
 /// The hosts of one allocation that carry one tag.
 #[derive(Debug, Default)]
-pub(crate) struct Shelf([Ladder; 4]);
+pub(crate) struct Shelf(RwLock<Ladders>);
+
+#[derive(Debug, Default)]
+struct Ladders {
+    /// It is not in the directory any more.
+    closed: bool,
+    by_kind: BTreeMap<Kind, Arc<Ladder>>,
+}
 
 impl Shelf {
-    pub(crate) fn ladder(&self, class: Class) -> &Ladder {
-        &self.0[class as usize]
+    /// Calls `found` with the ladders of the kinds that are `wanted`.
+    pub(crate) fn ladders(
+        &self,
+        wanted: impl Fn(&Kind) -> bool,
+        mut found: impl FnMut(Arc<Ladder>),
+    ) {
+        for (kind, ladder) in &read(&self.0).by_kind {
+            if wanted(kind) {
+                found(Arc::clone(ladder));
+            }
+        }
+    }
+
+    /// The bucket a host was put into, and whether it was made for it. `None` when the shelf is
+    /// closed.
+    fn put(&self, candidate: &Arc<Candidate>) -> Option<(Arc<Bucket>, bool)> {
+        loop {
+            let ladders = read(&self.0);
+            if ladders.closed {
+                return None;
+            }
+            if let Some(ladder) = ladders.by_kind.get(&candidate.kind) {
+                let (bucket, made) = ladder.bucket(candidate.rank.cores);
+                bucket.put(candidate);
+                return Some((bucket, made));
+            }
+            drop(ladders);
+            let mut ladders = write(&self.0);
+            ladders.by_kind.entry(candidate.kind.clone()).or_default();
+        }
+    }
+
+    /// Clears away what is empty, and says whether all of it was.
+    fn clear_away(&self) -> bool {
+        {
+            let ladders = read(&self.0);
+            let nothing_to_do = !ladders.by_kind.is_empty()
+                && !ladders.by_kind.values().any(|ladder| ladder.has_empties());
+            if nothing_to_do {
+                return false;
+            }
+        }
+        let mut ladders = write(&self.0);
+        ladders.by_kind.retain(|_, ladder| ladder.clear_away());
+        ladders.by_kind.is_empty()
+    }
+
+    /// Closes it if nothing is on it, and says whether it did: a shelf is closed once.
+    fn close(&self) -> bool {
+        let mut ladders = write(&self.0);
+        let closes = !ladders.closed && ladders.by_kind.is_empty();
+        ladders.closed |= closes;
+        closes
     }
 }
 
-type ByTag = HashMap<Tag, Shelf>;
+type ByTag = HashMap<Tag, Arc<Shelf>>;
+pub(crate) type Rooms = HashMap<FacilityId, HashMap<AllocId, ByTag>>;
 
 /// All shelves.
 #[derive(Debug)]
 pub(crate) struct Shelves {
-    strategy: Saturation,
-    rooms: HashMap<FacilityId, HashMap<AllocId, ByTag>>,
+    order: Saturation,
+    pub(crate) rooms: RwLock<Rooms>,
+    /// Buckets made since the last time that empty ones were cleared away.
+    made: AtomicUsize,
 }
 
 impl Shelves {
-    pub(crate) fn new(strategy: Saturation) -> Self {
+    pub(crate) fn new(order: Saturation) -> Self {
         Self {
-            strategy,
-            rooms: HashMap::new(),
+            order,
+            rooms: RwLock::new(Rooms::new()),
+            made: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) const fn strategy(&self) -> Saturation {
-        self.strategy
+    pub(crate) const fn order(&self) -> Saturation {
+        self.order
     }
 
-    /// The shelf of a tag in an allocation of a facility, if a host stands there.
-    pub(crate) fn get(&self, facility: &FacilityId, alloc: &AllocId, tag: &Tag) -> Option<&Shelf> {
-        self.rooms.get(facility)?.get(alloc)?.get(tag)
-    }
-
-    /// Puts a host on the shelf of each of its tags.
-    pub(crate) fn put(&mut self, host: &Host, slot: Slot) {
-        let (class, rank) = (Class::of(host), self.rank(host, slot));
-        if host.tags.is_empty() {
-            return;
+    /// Puts a host on the shelf of each of its tags, and notes in `buckets` where it is. `shelves`
+    /// are those of its tags, as far as they are known from the last time.
+    pub(crate) fn put(
+        &self,
+        candidate: &Arc<Candidate>,
+        shelves: &mut Vec<Arc<Shelf>>,
+        buckets: &mut Vec<Arc<Bucket>>,
+    ) {
+        let host = &candidate.host;
+        if shelves.len() != host.tags.len() {
+            shelves.clear();
+            shelves.extend(host.tags.iter().map(|tag| self.shelf(host, tag)));
         }
-        let by_alloc = self.rooms.entry(host.facility.clone()).or_default();
-        let by_tag = by_alloc.entry(host.alloc.clone()).or_default();
-        for tag in host.tags.iter() {
-            by_tag.entry(tag.clone()).or_default().0[class as usize].insert(rank);
-        }
-    }
-
-    /// Takes a host from every shelf it was put on. It must be as it was when it was put there.
-    pub(crate) fn remove(&mut self, host: &Host, slot: Slot) {
-        let (class, rank) = (Class::of(host), self.rank(host, slot));
-        let Some(by_alloc) = self.rooms.get_mut(&host.facility) else {
-            return;
-        };
-        let Some(by_tag) = by_alloc.get_mut(&host.alloc) else {
-            return;
-        };
-        for tag in host.tags.iter() {
-            let Some(shelf) = by_tag.get_mut(tag) else {
-                continue;
+        for (tag, shelf) in host.tags.iter().zip(shelves) {
+            let (bucket, made) = loop {
+                if let Some(done) = shelf.put(candidate) {
+                    break done;
+                }
+                *shelf = self.shelf(host, tag);
             };
-            shelf.0[class as usize].remove(rank);
-            if shelf.0.iter().all(|ladder| ladder.0.is_empty()) {
-                by_tag.remove(tag);
+            buckets.push(bucket);
+            if made {
+                self.made.fetch_add(1, Ordering::Relaxed);
             }
         }
-        if by_tag.is_empty() {
-            by_alloc.remove(&host.alloc);
+    }
+
+    /// Clears away what is empty, if it could be much: by now more buckets were made than there
+    /// are hosts.
+    pub(crate) fn tidy(&self, hosts: usize) {
+        if self.made.load(Ordering::Relaxed) > hosts {
+            self.clear_away();
         }
-        if by_alloc.is_empty() {
-            self.rooms.remove(&host.facility);
+    }
+
+    pub(crate) fn clear_away(&self) {
+        self.made.store(0, Ordering::Relaxed);
+        let all = self.all();
+        let empty = all.into_iter().filter(|(.., shelf)| shelf.clear_away());
+        let empty: Vec<_> = empty.collect();
+        if empty.is_empty() {
+            return;
+        }
+        let mut rooms = write(&self.rooms);
+        for (facility, alloc, tag, shelf) in empty {
+            if shelf.close() {
+                forget(&mut rooms, &facility, &alloc, &tag);
+            }
         }
     }
 
-    fn rank(&self, host: &Host, slot: Slot) -> Rank {
-        Rank {
-            cores: key(self.strategy.core, host.idle.cores.whole()),
-            memory: key(self.strategy.memory, host.idle.memory.0),
-            slot,
+    /// The shelf of a tag of a host.
+    fn shelf(&self, host: &Host, tag: &Tag) -> Arc<Shelf> {
+        let known = |rooms: &Rooms| {
+            let by_alloc = rooms.get(&host.facility)?;
+            by_alloc.get(&host.alloc)?.get(tag).cloned()
+        };
+        if let Some(shelf) = known(&read(&self.rooms)) {
+            return shelf;
         }
+        let mut rooms = write(&self.rooms);
+        let by_alloc = rooms.entry(host.facility.clone()).or_default();
+        let by_tag = by_alloc.entry(host.alloc.clone()).or_default();
+        Arc::clone(by_tag.entry(tag.clone()).or_default())
     }
-}
 
-/// The complement turns the order around and, unlike negation, has no number it fails on.
-const fn key(smallest_first: bool, amount: i64) -> i64 {
-    if smallest_first { amount } else { !amount }
-}
-
-/// The first and the last key of amounts from `amount` up.
-const fn at_least(smallest_first: bool, amount: i64) -> (i64, i64) {
-    if smallest_first {
-        (amount, i64::MAX)
-    } else {
-        (i64::MIN, !amount)
-    }
-}
-
-/// Facility, allocation, tag, class and rank: where a host stands.
-#[cfg(test)]
-pub(crate) type Place = (FacilityId, AllocId, Tag, Class, Rank);
-
-#[cfg(test)]
-impl Shelves {
-    /// Everything that stands anywhere.
-    pub(crate) fn listing(&self) -> Vec<Place> {
+    /// All shelves, so that none is looked at while the directory is locked.
+    pub(crate) fn all(&self) -> Vec<(FacilityId, AllocId, Tag, Arc<Shelf>)> {
         let mut all = Vec::new();
-        for (facility, by_alloc) in &self.rooms {
-            assert!(!by_alloc.is_empty(), "an empty facility is kept");
+        for (facility, by_alloc) in &*read(&self.rooms) {
             for (alloc, by_tag) in by_alloc {
-                assert!(!by_tag.is_empty(), "an empty allocation is kept");
-                for (tag, shelf) in by_tag {
-                    let before = all.len();
-                    for class in [
-                        Class::Plain,
-                        Class::PlainUntouched,
-                        Class::Gpu,
-                        Class::GpuUntouched,
-                    ] {
-                        for (&cores, rung) in &shelf.ladder(class).0 {
-                            assert!(!rung.is_empty(), "an empty rung is kept");
-                            let ranks = rung.iter().map(|&(memory, slot)| Rank {
-                                cores,
-                                memory,
-                                slot,
-                            });
-                            all.extend(ranks.map(|rank| {
-                                (facility.clone(), alloc.clone(), tag.clone(), class, rank)
-                            }));
-                        }
-                    }
-                    assert!(all.len() > before, "an empty shelf is kept");
-                }
+                all.extend(by_tag.iter().map(|(tag, shelf)| {
+                    let shelf = Arc::clone(shelf);
+                    (facility.clone(), alloc.clone(), tag.clone(), shelf)
+                }));
             }
         }
         all
     }
+}
 
-    /// Where a host has to stand.
-    pub(crate) fn places(&self, host: &Host, slot: Slot) -> Vec<Place> {
-        let place = |tag: &Tag| {
-            (
-                host.facility.clone(),
-                host.alloc.clone(),
-                tag.clone(),
-                Class::of(host),
-                self.rank(host, slot),
-            )
-        };
-        host.tags.iter().map(place).collect()
+/// Takes a shelf out of the directory, and the rooms that are empty without it.
+fn forget(rooms: &mut Rooms, facility: &FacilityId, alloc: &AllocId, tag: &Tag) {
+    let Some(by_alloc) = rooms.get_mut(facility) else {
+        return;
+    };
+    if let Some(by_tag) = by_alloc.get_mut(alloc) {
+        by_tag.remove(tag);
+        if by_tag.is_empty() {
+            by_alloc.remove(alloc);
+        }
+    }
+    if by_alloc.is_empty() {
+        rooms.remove(facility);
     }
 }

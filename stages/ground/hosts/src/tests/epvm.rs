@@ -2,13 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use cue_domain::Layer;
+use cue_domain::fit::FitRules;
 use cue_domain::score::{Rests, score};
+use cue_domain::{Centicores, Host, Layer};
 use proptest::prelude::*;
 
-use super::tests::{Wish, idle, layer};
-use super::*;
-use crate::settings::{Epvm, Ranking};
+use super::{Wish, idle, layer};
+use crate::{Epvm, HostIndex, IndexSettings, Ranking};
 
 fn index_of(max_candidates: usize, hosts: Vec<Host>) -> HostIndex {
     let index = HostIndex::new(IndexSettings {
@@ -36,7 +36,7 @@ fn frame() -> Layer {
 fn take(index: &HostIndex, layer: Layer) -> Option<(String, f64)> {
     let wish = Wish::of(layer);
     let taken = index.take_scored(&wish.want(), &FitRules::default(), None);
-    index.0.lock().check();
+    index.farm().check();
     taken.map(|(lease, score)| (lease.name.to_string(), score.unwrap()))
 }
 

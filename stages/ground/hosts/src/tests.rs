@@ -1,10 +1,19 @@
 //! The index by example: who is lent, in which order, and how much room there is.
 
+use cue_domain::fit::FitRules;
 use cue_domain::host::ThreadMode;
-use cue_domain::{AllocId, FacilityId, Kib, Layer, LayerId, Tag};
+use cue_domain::messages::HostLease;
+use cue_domain::{
+    AllocId, Centicores, FacilityId, Host, HostId, Kib, Layer, LayerId, Resources, Tag,
+};
 
-use super::*;
-use crate::settings::Saturation;
+use crate::{HostIndex, IndexSettings, Ranking, Saturation, Want};
+
+mod costs;
+mod epvm;
+mod loans;
+mod random;
+mod threads;
 
 /// An idle host of 32 cores and 64 GiB in facility `f`, allocation `a`, with the tag `general`.
 pub(super) fn host(id: &str) -> Host {
@@ -88,7 +97,7 @@ impl Wish {
 
     pub(super) fn take(&self, index: &HostIndex) -> Option<HostLease> {
         let lease = index.take(&self.want(), &FitRules::default(), None);
-        index.0.lock().check();
+        index.farm().check();
         lease
     }
 }

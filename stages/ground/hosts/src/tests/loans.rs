@@ -1,12 +1,12 @@
 //! Loans by example: how a host comes back, and what is known of it when it does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cue_domain::Tag;
+use cue_domain::{Centicores, Host, HostId, Resources, Tag};
 
-use super::tests::{Wish, cores_left, host, idle, index_of, layer};
-use super::*;
+use super::{Wish, cores_left, host, idle, index_of, layer};
+use crate::{Applied, IndexStats};
 
 #[test]
 fn a_dropped_lease_brings_the_host_back_as_it_was_lent() {
@@ -174,11 +174,10 @@ fn the_numbers_count_hosts_on_loan_too() {
 #[test]
 fn a_poisoned_lock_and_a_lease_that_outlives_its_index_do_no_harm() {
     let index = index_of(vec![host("h"), host("i")]);
-    let poisoned = catch_unwind(AssertUnwindSafe(|| {
-        let _state = index.0.state.lock();
-        panic!("on purpose");
-    }));
-    assert!(poisoned.is_err() && index.0.state.is_poisoned());
+    for entry in index.farm().entries() {
+        let poisoned = catch_unwind(AssertUnwindSafe(|| entry.poison()));
+        assert!(poisoned.is_err());
+    }
     let lease = Wish::of(layer()).take(&index).unwrap();
     drop(index);
     drop(lease);

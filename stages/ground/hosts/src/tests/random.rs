@@ -1,20 +1,19 @@
-//! The index under anything at all: random operations against a search that looks at every host,
-//! and threads that borrow at the same time.
+//! The index under anything at all: random operations against a search that looks at every host.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
-use cue_domain::fit::reserve;
-use cue_domain::{AllocId, Kib, Layer, Tag};
+use cue_domain::fit::{FitRules, reserve};
+use cue_domain::host::ThreadMode;
+use cue_domain::messages::HostLease;
+use cue_domain::{AllocId, Centicores, Host, HostId, Kib, Layer, Resources, Tag};
 use proptest::prelude::*;
 
-use super::tests::{Wish, host, layer};
-use super::*;
-use crate::settings::Saturation;
+use super::{Wish, host, layer};
+use crate::{HostIndex, IndexSettings, Ranking, Saturation, SnapshotMark};
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(super) enum Op {
     /// A mark, so many other operations, then the snapshot.
     Snapshot {
         later: usize,
@@ -49,44 +48,64 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> {
 }
 
 fn resources() -> impl Strategy<Value = Resources> {
-    (prop_oneof![Just(3200), 0..=3200i64], 0..=8i64, 0..=1i64).prop_map(|(cores, gib, gpus)| {
-        Resources {
-            cores: Centicores(cores),
-            memory: Kib::gib(gib),
-            gpus,
-            gpu_memory: Kib(0),
-        }
+    let cores =
+        prop_oneof![2 => Just(3200), 4 => (0..=32i64).prop_map(|n| n * 100), 2 => 0..=3200i64];
+    (cores, 0..=8i64, 0..=2i64, 0..=3i64).prop_map(|(cores, gib, gpus, gpu_gib)| Resources {
+        cores: Centicores(cores),
+        memory: Kib::gib(gib),
+        gpus,
+        // Some that are of one magnitude.
+        gpu_memory: Kib(gpu_gib * 3 * 1024),
     })
 }
 
-fn any_host() -> impl Strategy<Value = Host> {
-    (0..8u8, 0..2u8, tags(), resources(), any::<bool>()).prop_map(
-        |(id, alloc, tags, idle, linux)| Host {
-            alloc: AllocId::from(format!("a{alloc}")),
-            tags: tags.into(),
-            os: if linux {
-                ["linux".into()].into()
-            } else {
-                [].into()
-            },
-            idle,
-            ..host(&format!("h{id}"))
+pub(super) fn any_host() -> impl Strategy<Value = Host> {
+    let mode = prop_oneof![
+        Just(ThreadMode::Auto),
+        Just(ThreadMode::All),
+        Just(ThreadMode::Variable)
+    ];
+    let like = (mode, any::<bool>(), any::<bool>());
+    (0..8u8, 0..2u8, tags(), resources(), like).prop_map(
+        |(id, alloc, tags, idle, (thread_mode, linux, large))| {
+            let mut host = Host {
+                alloc: AllocId::from(format!("a{alloc}")),
+                tags: tags.into(),
+                os: if linux {
+                    ["linux".into()].into()
+                } else {
+                    [].into()
+                },
+                thread_mode,
+                idle,
+                ..host(&format!("h{id}"))
+            };
+            if !large {
+                host.total.cores = Centicores::cores(16);
+            }
+            host
         },
     )
 }
 
 fn any_layer() -> impl Strategy<Value = Layer> {
     let cores = prop_oneof![4 => 1..=1600i64, 1 => Just(0), 1 => Just(-400), 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
-    (cores, 0..=4i64, 0..=1i64, any::<bool>()).prop_map(|(cores, gib, gpus, threadable)| Layer {
-        cores_min: Centicores(cores),
-        memory_min: Kib::gib(gib),
-        gpus_min: gpus,
-        threadable,
-        ..layer()
-    })
+    let gpus = prop_oneof![3 => Just((0, 0)), 1 => (0..=2i64, 0..=9i64)];
+    let most = prop_oneof![2 => Just(None), 1 => (1..=1000i64).prop_map(|n| Some(Centicores(n)))];
+    (cores, 0..=4i64, gpus, most, any::<bool>()).prop_map(
+        |(cores, gib, (gpus, gpu_mib), cores_max, threadable)| Layer {
+            cores_min: Centicores(cores),
+            cores_max,
+            memory_min: Kib::gib(gib),
+            gpus_min: gpus,
+            gpu_memory_min: Kib(gpu_mib * 1024),
+            threadable,
+            ..layer()
+        },
+    )
 }
 
-fn any_op() -> impl Strategy<Value = Op> {
+pub(super) fn any_op() -> impl Strategy<Value = Op> {
     let cores = || 0..=3300i64;
     prop_oneof![
         2 => (0..4usize, proptest::collection::vec(any_host(), 0..10)).prop_map(|(later, hosts)| Op::Snapshot { later, hosts }),
@@ -100,8 +119,8 @@ fn any_op() -> impl Strategy<Value = Op> {
 
 /// The best host by looking at every one that can be lent.
 fn best_of_all(index: &HostIndex, wish: &Wish) -> Option<HostId> {
-    let order = index.0.settings.strategy.order();
-    let standing = index.0.lock().standing();
+    let order = index.farm().shelves.order();
+    let standing = index.farm().standing();
     let fitting = standing.into_iter().filter(|(_, host)| {
         let Ok(taken) = reserve(&wish.layer, host, &FitRules::default(), None) else {
             return false;
@@ -118,7 +137,8 @@ fn best_of_all(index: &HostIndex, wish: &Wish) -> Option<HostId> {
     });
     let best = fitting.min_by_key(|(slot, host)| {
         let (cores, memory) = (host.idle.cores.whole(), host.idle.memory.0);
-        let spoils_gpus = wish.layer.gpus_min == 0 && host.idle.gpus > 0;
+        let asks = wish.layer.gpus_min > 0 || wish.layer.gpu_memory_min > Kib(0);
+        let spoils_gpus = !asks && (host.idle.gpus > 0 || host.idle.gpu_memory > Kib(0));
         (
             spoils_gpus,
             if order.core { cores } else { -cores },
@@ -168,8 +188,8 @@ impl Farm {
             Op::Sweep { seconds } => self.sweep(seconds),
         }
         self.apply_what_is_due();
-        self.index.0.lock().check();
-        for (_, host) in self.index.0.lock().standing() {
+        self.index.farm().check();
+        for (_, host) in self.index.farm().standing() {
             prop_assert!(
                 !self.lent.contains(&host.id),
                 "{} is lent and in a bucket",
@@ -233,7 +253,7 @@ impl Farm {
 
     fn snapshot(&mut self, mark: SnapshotMark, hosts: Vec<Host>) {
         let ids: HashSet<HostId> = hosts.iter().map(|host| host.id.clone()).collect();
-        let newest = self.index.0.lock().newest();
+        let newest = self.index.farm().newest();
         if mark > newest {
             self.last = ids;
         }
@@ -259,104 +279,14 @@ proptest! {
         farm.lost.clear();
         let end = farm.now + Duration::from_secs(1000);
         prop_assert!(farm.index.sweep(end).is_empty(), "every host came home");
-        let state = farm.index.0.lock();
-        state.check();
-        prop_assert_eq!(state.len(), farm.last.len(), "exactly the hosts of the newest snapshot are known");
-        for (_, host) in state.standing() {
+        let inside = farm.index.farm();
+        inside.check();
+        prop_assert_eq!(farm.index.len(), farm.last.len(), "exactly the hosts of the newest snapshot are known");
+        inside.shelves.clear_away();
+        inside.shelves.check_that_nothing_is_empty();
+        inside.check();
+        for (_, host) in inside.standing() {
             prop_assert!(farm.last.contains(&host.id));
         }
     }
-}
-
-/// So many that a snapshot takes the lock several times.
-const HOSTS: usize = 300;
-
-/// Who holds which host, counted beside the index.
-struct Register(HashMap<HostId, AtomicUsize>);
-
-impl Register {
-    fn enter(&self, lease: &HostLease) {
-        let before = self.0[&lease.id].fetch_add(1, Ordering::SeqCst);
-        assert_eq!(before, 0, "{} is held twice", lease.id);
-    }
-
-    fn leave(&self, lease: &HostLease) {
-        self.0[&lease.id].fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-fn snapshot() -> Vec<Host> {
-    (0..HOSTS).map(|n| host(&format!("h{n}"))).collect()
-}
-
-/// Borrows and returns hosts in every way there is; how many were had.
-fn borrow(index: &HostIndex, register: &Register, seed: usize) -> usize {
-    let wish = Wish::of(layer());
-    let mut held: Vec<HostLease> = Vec::new();
-    let mut had = 0;
-    for n in seed..seed + 3000 {
-        if let Some(lease) = index.take(&wish.want(), &FitRules::default(), None) {
-            register.enter(&lease);
-            held.push(lease);
-            had += 1;
-        }
-        if held.len() > n % 9 {
-            let lease = held.swap_remove(0);
-            register.leave(&lease);
-            let cores = Centicores::cores(1 + n as i64 % 32);
-            match n % 3 {
-                0 => drop(lease),
-                1 => index.check_in(lease, None),
-                _ => index.check_in(
-                    lease,
-                    Some(Resources {
-                        cores,
-                        ..host("x").idle
-                    }),
-                ),
-            }
-        }
-    }
-    for lease in held {
-        register.leave(&lease);
-    }
-    had
-}
-
-#[test]
-fn threads_never_hold_one_host_at_the_same_time_and_all_come_home() {
-    let index = HostIndex::new(IndexSettings::default());
-    index.apply(index.mark(), snapshot());
-    let register = Register(
-        snapshot()
-            .into_iter()
-            .map(|host| (host.id, AtomicUsize::new(0)))
-            .collect(),
-    );
-    let had: usize = std::thread::scope(|scope| {
-        let (index, register) = (&index, &register);
-        let borrowers: Vec<_> = (0..4)
-            .map(|seed| scope.spawn(move || borrow(index, register, seed)))
-            .collect();
-        for _ in 0..2 {
-            // Two at once, so that one overtakes the other on its way.
-            scope.spawn(move || {
-                for _ in 0..60 {
-                    index.apply(index.mark(), snapshot());
-                }
-            });
-        }
-        borrowers
-            .into_iter()
-            .map(|borrower| borrower.join().unwrap())
-            .sum()
-    });
-    let state = index.0.lock();
-    state.check();
-    assert_eq!(
-        state.standing().len(),
-        HOSTS,
-        "every host is back on its shelf"
-    );
-    assert!(had >= HOSTS, "hosts were borrowed at all: {had}");
 }
