@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::check;
 use crate::config::{Effective, Environment, Flag, Loaded, listing, load, reference};
 use crate::lifecycle::Exit;
 
@@ -31,6 +32,15 @@ pub enum Command {
         #[arg(long)]
         reference: bool,
         /// The settings to print.
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Look whether the database is fit for the scheduler, and change nothing.
+    Check {
+        /// How it is told.
+        #[command(flatten)]
+        form: check::Form,
+        /// The settings.
         #[command(flatten)]
         overrides: Overrides,
     },

@@ -5,6 +5,7 @@
 //! global but what the logging and tracing libraries keep (see [`telemetry`]).
 
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod lifecycle;

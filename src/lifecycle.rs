@@ -27,6 +27,8 @@ pub enum Exit {
     StageDied,
     /// It was told to stop, and some work had not ended after the grace.
     Laggards,
+    /// `check` has found something that must be put right first.
+    Unfit,
     /// It was told to stop a second time, and did so at once.
     Aborted,
 }
@@ -42,6 +44,7 @@ impl Exit {
             Self::DatabaseGone => 69,
             Self::StageDied => 70,
             Self::Laggards => 75,
+            Self::Unfit => 78,
             Self::Aborted => 130,
         }
     }
@@ -207,6 +210,7 @@ mod tests {
             (Exit::DatabaseGone, 69),
             (Exit::StageDied, 70),
             (Exit::Laggards, 75),
+            (Exit::Unfit, 78),
             (Exit::Aborted, 130),
         ];
         for (exit, code) in exits {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use cue_scheduler::cli::{self, Command, Overrides};
 use cue_scheduler::config::Loaded;
 use cue_scheduler::lifecycle::Exit;
-use cue_scheduler::{service, start, top, why};
+use cue_scheduler::{check, service, start, top, why};
 
 /// How long threads that cannot be stopped may hold up the end of the process.
 const RUNTIME_GRACE: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             )
             .unwrap_or(Exit::FailedStart)
         }
+        Ok(Command::Check { form, overrides }) => inspect(form, &overrides, &environment),
         Ok(Command::Top { once, whom }) => look(&whom.address(&environment), once),
         Ok(Command::Why {
             what,
@@ -54,6 +55,25 @@ fn run(overrides: &Overrides, environment: &BTreeMap<String, String>) -> Exit {
         }
     };
     in_runtime(service::run(&settings, start::start))
+}
+
+fn inspect(
+    form: check::Form,
+    overrides: &Overrides,
+    environment: &BTreeMap<String, String>,
+) -> Exit {
+    let settings = match overrides.load(environment).settings {
+        Ok(settings) => settings,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return Exit::BadSettings;
+        }
+    };
+    in_runtime(async {
+        check::run(&settings, form, &mut std::io::stdout())
+            .await
+            .unwrap_or(Exit::FailedStart)
+    })
 }
 
 fn look(address: &str, once: bool) -> Exit {

@@ -1,0 +1,271 @@
+//! The farm in the database: whether its schema and our rights fit, and whether there is anything to book.
+//!
+//! Invariant: what is said about the accounts is what can be seen in them. Nothing in the database
+//! tells which Cuebot writes there.
+
+use cue_store::{MissingRights, ShowFacts, Store};
+
+use super::Finding;
+use crate::config::{Accounting, Settings};
+
+/// How many stale counters are counted at most.
+const MOST_STALE: usize = 1_000;
+
+/// How many names are listed at most.
+const NAMES: usize = 5;
+
+/// Schema and rights.
+pub(super) async fn fitness(store: &Store, role: &str) -> Vec<Finding> {
+    let mut found = statements(store).await;
+    match store.check_triggers().await {
+        Ok(missing) => found.extend(missing.iter().map(|trigger| {
+            Finding::fail(
+                "schema",
+                format!("trigger {trigger} is missing or switched off, so numbers of waiting frames stay as they are"),
+                "create it with Cuebot's migrations, or switch it on",
+            )
+        })),
+        Err(error) => found.push(Finding::unanswered("schema", &error)),
+    }
+    match store.check_rights().await {
+        Ok((tables, missing)) if missing.is_empty() => found.push(Finding::ok(
+            "rights",
+            format!(
+                "{role} may do on {tables} tables what the scheduler and the triggers do there"
+            ),
+        )),
+        Ok((_, missing)) => found.extend(missing.iter().map(|rights| lacking(rights, role))),
+        Err(error) => found.push(Finding::unanswered("rights", &error)),
+    }
+    found
+}
+
+async fn statements(store: &Store) -> Vec<Finding> {
+    match store.check_statements().await {
+        Ok((all, unfit)) if unfit.is_empty() => vec![Finding::ok(
+            "statements",
+            format!("all {all} statements fit the schema"),
+        )],
+        Ok((_, unfit)) => unfit
+            .iter()
+            .map(|unfit| {
+                Finding::fail(
+                    "statements",
+                    format!("{} does not fit the schema: {}", unfit.statement, unfit.message),
+                    "the schema must be that of a Cuebot that knows show.b_scheduler_managed and layer.ts_start_after: bring it up to date, and let search_path find it",
+                )
+            })
+            .collect(),
+        Err(error) => vec![Finding::unanswered("statements", &error)],
+    }
+}
+
+fn lacking(missing: &MissingRights, role: &str) -> Finding {
+    let MissingRights { table, rights } = missing;
+    let rights = rights.join(", ");
+    Finding::fail(
+        "rights",
+        format!("{role} lacks {rights} on {table}"),
+        format!("GRANT {rights} ON {table} TO {role};"),
+    )
+}
+
+/// What there is to book, where, and whether the accounts are right.
+pub(super) async fn contents(store: &Store, settings: &Settings) -> Vec<Finding> {
+    let facility = settings.feed.facility.as_deref();
+    let mut found = vec![match store.known_facilities().await {
+        Ok(known) => facilities(facility, &known),
+        Err(error) => Finding::unanswered("facility", &error),
+    }];
+    let managed = match store.check_shows().await {
+        Ok(shows) => {
+            found.extend(handed_over(&shows));
+            shows.iter().any(|show| show.managed)
+        }
+        Err(error) => {
+            found.push(Finding::unanswered("shows", &error));
+            false
+        }
+    };
+    let stale_after = settings.matching.host_stale_after;
+    found.push(match store.host_snapshot(facility, stale_after).await {
+        Ok(hosts) if hosts.is_empty() => Finding::warn(
+            "hosts",
+            "no host is up, open and heard of lately",
+            "see that Cuebot receives host reports, and that CUE_HOST_STALE_AFTER is longer than the time between two",
+        ),
+        Ok(hosts) => Finding::ok(
+            "hosts",
+            format!("{} are up, open and heard of lately", hosts.len()),
+        ),
+        Err(error) => Finding::unanswered("hosts", &error),
+    });
+    found.push(accounts(store, settings, managed).await);
+    found
+}
+
+fn facilities(wanted: Option<&str>, known: &[String]) -> Finding {
+    let names = known.join(", ");
+    match wanted {
+        Some(wanted) if known.iter().any(|name| name == wanted) => {
+            Finding::ok("facility", format!("{wanted} exists"))
+        }
+        Some(wanted) => Finding::fail(
+            "facility",
+            format!("{wanted} does not exist"),
+            format!("set CUE_FACILITY to one of {names}, or to none for all of them"),
+        ),
+        None => Finding::ok("facility", format!("all of them: {names}")),
+    }
+}
+
+fn handed_over(shows: &[ShowFacts]) -> Vec<Finding> {
+    let managed: Vec<&ShowFacts> = shows.iter().filter(|show| show.managed).collect();
+    if managed.is_empty() {
+        return vec![Finding::warn(
+            "shows",
+            format!(
+                "none of {} active shows is handed over, nothing will be booked",
+                shows.len()
+            ),
+            "hand one over with: cueadmin -scheduler-managed SHOW ON",
+        )];
+    }
+    let mut found = vec![Finding::ok(
+        "shows",
+        format!(
+            "{} of {} active shows are handed over: {}",
+            managed.len(),
+            shows.len(),
+            some(managed.iter().map(|show| show.name.as_str()))
+        ),
+    )];
+    let frozen: Vec<&str> = managed
+        .iter()
+        .filter(|show| show.subscriptions == 0)
+        .map(|show| show.name.as_str())
+        .collect();
+    if !frozen.is_empty() {
+        found.push(Finding::warn(
+            "shows",
+            format!(
+                "{} no subscription with a burst of a core or more, and nothing is booked for a show without one: {}",
+                if frozen.len() == 1 { "one has" } else { "some have" },
+                some(frozen.iter().copied())
+            ),
+            "give it a subscription in an allocation",
+        ));
+    }
+    found
+}
+
+/// The first names, and how many more there are.
+fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let mut text = names.take(NAMES).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// Who keeps the accounts cannot be read anywhere; whether somebody does can be seen in them.
+async fn accounts(store: &Store, settings: &Settings, managed: bool) -> Finding {
+    let deferred = settings.booking.accounting == Accounting::Deferred;
+    let asked = async {
+        Ok((
+            store.stale_counters(MOST_STALE).await?.len(),
+            store.check_accountant().await?,
+        ))
+    };
+    match asked.await {
+        Ok((stale, kept)) => judge(deferred, managed, stale, kept),
+        Err(error) => Finding::unanswered("accounting", &error),
+    }
+}
+
+fn judge(deferred: bool, managed: bool, stale: usize, kept: bool) -> Finding {
+    let stale_ones =
+        format!("{stale} counters of shows handed over are not what their procs add up to");
+    match (deferred, managed) {
+        (false, _) if kept => Finding::fail(
+            "accounting",
+            "CUE_ACCOUNTING is current here, and another replica runs with deferred",
+            "set the same on all replicas",
+        ),
+        (_, false) => Finding::ok(
+            "accounting",
+            "no show is handed over, so the accounts do not tell yet whether CUE_ACCOUNTING is right: it is current for Cuebot since September 2026, deferred for those before",
+        ),
+        (true, true) => Finding::ok(
+            "accounting",
+            format!("deferred: {stale_ones}, and the elected replica sets them right"),
+        ),
+        (false, true) if stale == 0 => Finding::ok(
+            "accounting",
+            "current: every counter of the shows handed over is what its procs add up to",
+        ),
+        (false, true) => Finding::warn(
+            "accounting",
+            format!("current: {stale_ones}"),
+            "a Cuebot before September 2026 does not lower them and needs CUE_ACCOUNTING=deferred, which also sets them right",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    fn show(name: &str, managed: bool, subscriptions: i64) -> ShowFacts {
+        ShowFacts {
+            name: name.to_owned(),
+            managed,
+            subscriptions,
+        }
+    }
+
+    #[test]
+    fn shows_that_would_get_nothing_are_told() {
+        let told = |shows: &[ShowFacts]| {
+            let found = handed_over(shows);
+            found
+                .iter()
+                .map(|finding| finding.verdict)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[]), [Verdict::Warn]);
+        assert_eq!(told(&[show("a", false, 1)]), [Verdict::Warn]);
+        assert_eq!(
+            told(&[show("a", true, 1), show("b", false, 0)]),
+            [Verdict::Ok]
+        );
+        assert_eq!(told(&[show("a", true, 0)]), [Verdict::Ok, Verdict::Warn]);
+        let many: Vec<ShowFacts> = (0..7).map(|n| show(&format!("s{n}"), true, 1)).collect();
+        assert!(
+            handed_over(&many)[0]
+                .says
+                .ends_with("s0, s1, s2, s3, s4 and 2 more")
+        );
+    }
+
+    #[test]
+    fn a_facility_that_is_not_there_is_refused_with_those_that_are() {
+        let known = ["east".to_owned(), "west".to_owned()];
+        assert_eq!(facilities(None, &known).verdict, Verdict::Ok);
+        assert_eq!(facilities(Some("west"), &known).verdict, Verdict::Ok);
+        let finding = facilities(Some("north"), &known);
+        assert_eq!(finding.verdict, Verdict::Fail);
+        assert!(finding.advice.unwrap().contains("east, west"));
+    }
+
+    #[test]
+    fn accounts_that_drift_speak_against_the_setting() {
+        assert_eq!(judge(false, true, 0, false).verdict, Verdict::Ok);
+        assert_eq!(judge(false, true, 3, false).verdict, Verdict::Warn);
+        assert_eq!(judge(true, true, 3, true).verdict, Verdict::Ok);
+        assert_eq!(judge(false, false, 0, false).verdict, Verdict::Ok);
+        assert_eq!(judge(false, true, 0, true).verdict, Verdict::Fail);
+    }
+}
