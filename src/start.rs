@@ -58,7 +58,7 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         breaker_probe(store.clone()),
         feed_probe(flow.stop_token()),
     ];
-    let sections = sections(book, hosts);
+    let sections = sections(book, hosts, store.clone(), flow.stop_token());
     let finish = async move {
         // Whatever the drain left open is given a last chance: what does not run waits again.
         match tokio::time::timeout(LAST_SETTLING, settle.once()).await {
@@ -109,10 +109,26 @@ fn feed_probe(stop: cue_flow::StopToken) -> Probe {
     })
 }
 
-/// What there is to see of a pipeline besides its stages: the clusters and the hosts.
+/// What there is to see of a pipeline besides its stages: the clusters, the hosts, and what keeps it
+/// from working as it should.
 #[must_use]
-pub fn sections(book: TurnBook, hosts: HostIndex) -> Vec<Section> {
-    vec![clusters(book), farm(hosts)]
+pub fn sections(
+    book: TurnBook,
+    hosts: HostIndex,
+    store: Store,
+    stop: cue_flow::StopToken,
+) -> Vec<Section> {
+    vec![clusters(book), farm(hosts), condition(store, stop)]
+}
+
+fn condition(store: Store, stop: cue_flow::StopToken) -> Section {
+    Section::new("condition", move || {
+        let retry = store.outage().map(|outage| outage.retry_in.as_millis());
+        json!({
+            "draining": stop.is_cancelled(),
+            "database_retry_ms": retry.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+        })
+    })
 }
 
 fn clusters(book: TurnBook) -> Section {

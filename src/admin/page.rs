@@ -8,9 +8,11 @@ use axum::response::{IntoResponse, Response};
 
 const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: [&str; 3] = [
+const SCRIPT: [&str; 5] = [
     include_str!("page/draw.js"),
     include_str!("page/change.js"),
+    include_str!("page/clusters.js"),
+    include_str!("page/why.js"),
     include_str!("page/live.js"),
 ];
 

@@ -49,6 +49,17 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// What is wrong in a few words, for a line that is narrow.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            Self::Unreachable { address, .. } => format!("{address} cannot be reached"),
+            Self::Broke { address, .. } => format!("the connection to {address} broke"),
+            Self::Strange { address, .. } => format!("{address} is no cue-scheduler"),
+        }
+    }
+}
+
 /// An answer to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

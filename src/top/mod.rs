@@ -5,13 +5,16 @@
 //! numbers stay with a mark, and it is dialled again.
 
 mod client;
+mod clusters;
 mod state;
 mod view;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 use std::io::Write as _;
+use std::pin::pin;
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
@@ -20,8 +23,10 @@ use ratatui::crossterm::event::{self, Event, KeyEvent};
 use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::live::Sample;
 use client::Samples;
 pub use client::{Answer, ClientError, get};
 use state::State;
@@ -31,6 +36,9 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// How long to wait before the service is dialled again.
 const REDIAL: Duration = Duration::from_secs(1);
+
+/// A sample comes every second; after this long without one the service counts as gone.
+const SILENT_AFTER: Duration = Duration::from_secs(4);
 
 /// The width of the plain text.
 const PLAIN_WIDTH: u16 = 100;
@@ -88,8 +96,12 @@ async fn run(
     state: &mut State,
     keys: &mut mpsc::Receiver<Option<KeyEvent>>,
 ) -> std::io::Result<()> {
-    let mut samples = Some(samples);
+    let mut coming = pin!(next(address, Some(samples)));
+    let mut seen = Instant::now();
+    let mut clock = tokio::time::interval(Duration::from_secs(1));
     loop {
+        let size = terminal.size()?;
+        state.fit(view::room(state, size.width, size.height));
         terminal.draw(|frame| view::draw(state, frame.area(), frame.buffer_mut()))?;
         tokio::select! {
             key = keys.recv() => match key {
@@ -97,32 +109,45 @@ async fn run(
                 Some(_) => {}
                 None => return Ok(()),
             },
-            sample = next(address, &mut samples) => match sample {
-                Ok(sample) => state.show(sample),
-                Err(error) => state.trouble = Some(crate::service::chain(&error)),
-            },
+            (samples, sample) = &mut coming => {
+                coming.set(next(address, samples));
+                match sample {
+                    Ok(sample) => {
+                        seen = Instant::now();
+                        state.show(sample);
+                    }
+                    Err(error) => state.lose(error.brief(), seen.elapsed()),
+                }
+            }
+            _ = clock.tick() => {
+                if seen.elapsed() > SILENT_AFTER {
+                    state.miss(address, seen.elapsed());
+                }
+            }
         }
     }
 }
 
-/// The next sample; after trouble, from a new connection. Dropping it in between loses nothing but
-/// that sample: what is left of its line is no sample and is skipped.
+/// The next sample; after trouble, from a new connection. The connection is handed back for the
+/// sample after that.
 async fn next(
     address: &str,
-    samples: &mut Option<Samples>,
-) -> Result<crate::admin::live::Sample, ClientError> {
-    let open = match samples {
+    samples: Option<Samples>,
+) -> (Option<Samples>, Result<Sample, ClientError>) {
+    let mut open = match samples {
         Some(open) => open,
         None => {
             tokio::time::sleep(REDIAL).await;
-            samples.insert(Samples::open(address).await?)
+            match Samples::open(address).await {
+                Ok(open) => open,
+                Err(error) => return (None, Err(error)),
+            }
         }
     };
-    let sample = open.next().await;
-    if sample.is_err() {
-        *samples = None;
+    match open.next().await {
+        Ok(sample) => (Some(open), Ok(sample)),
+        Err(error) => (None, Err(error)),
     }
-    sample
 }
 
 /// Tells of keys, and of a new size as no key, until stopped or until nobody listens.
@@ -145,7 +170,7 @@ fn read_keys(tell: &mpsc::Sender<Option<KeyEvent>>, stop: &CancellationToken) {
 
 /// The whole view as text, without colours and without blanks at the ends of lines.
 fn plain(state: &State) -> String {
-    let area = Rect::new(0, 0, PLAIN_WIDTH, view::height(&state.sample));
+    let area = Rect::new(0, 0, PLAIN_WIDTH, view::height(state, PLAIN_WIDTH));
     let mut buffer = Buffer::empty(area);
     view::draw(state, area, &mut buffer);
     text(&buffer, area.height - 1)

@@ -6,8 +6,8 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 use crate::admin::live::{
-    ClusterLine, Clusters, Count, HostsLine, LastTurn, Queue, Sample, StageLine, Standing, Times,
-    Verdict,
+    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, Queue, Sample, StageLine,
+    Standing, Times, Verdict,
 };
 use crate::admin::{Admin, Exhibits};
 
@@ -59,6 +59,11 @@ fn sample(clusters: usize) -> Sample {
             ..LastTurn::default()
         }),
     });
+    let asleep = (0..34).map(|n| ClusterLine {
+        name: format!("yard/show00/hostname:h{n:02}"),
+        turn: "asleep".to_owned(),
+        ..ClusterLine::default()
+    });
     Sample {
         version: "0.1.0".to_owned(),
         replica: "host-17".to_owned(),
@@ -66,14 +71,17 @@ fn sample(clusters: usize) -> Sample {
         dry_run: true,
         verdict: Verdict {
             bottleneck: Some("dispatch".to_owned()),
-            sentence: "dispatch is the bottleneck: its queue is 100 % full and 100 % of its 4 \
-                       workers are busy, so every stage before it waits."
-                .to_owned(),
+            sentence:
+                "dispatch is the bottleneck: its queue is 100 % full, 100 % of its 4 workers \
+                       are busy, and the stages before it wait. Half its passes take over 4.5 s."
+                    .to_owned(),
         },
         stages: names.map(|name| stage(name, standing(name))).into(),
         clusters: Clusters {
-            total: 64,
+            total: clusters + 34,
+            awake: clusters,
             shown: shown.collect(),
+            asleep: asleep.collect(),
         },
         hosts: Some(HostsLine {
             known: 600,
@@ -114,9 +122,10 @@ fn everything_that_matters_is_on_a_small_screen() {
     let lines = screen(&state(30), 80, 24);
     let all = lines.join("\n");
     for wanted in [
-        "cue-scheduler 0.1.0  host-17  up 1m 1s  DRY RUN",
+        "cue-scheduler 0.1.0  host-17  up 1m 1s     ",
+        "    DRY RUN",
         "dispatch is the bottleneck",
-        "every stage before it waits.",
+        "Half its passes take over 4.5 s.",
         "dispatch     BOTTLENECK",
         "12,345",
         "10000/10000",
@@ -124,9 +133,9 @@ fn everything_that_matters_is_on_a_small_screen() {
         "idle 1,234 of 23,232 cores  hosts 600, 3 with a batch",
         "refused: limit 1,230  launches: none",
         "yard/show00/alloc:general",
-        "in 1.5 s",
+        "in 1 s",
         "q quit",
-        "of 64",
+        "not shown: 24 with work, 34 that sleep",
     ] {
         assert!(all.contains(wanted), "{wanted} is missing in\n{all}");
     }
@@ -160,6 +169,8 @@ fn keys_scroll_within_the_clusters_sort_them_and_quit() {
     let first = |state: &State| state.sample.clusters.shown[0].name.clone();
     state.sample.clusters.shown[2].last.as_mut().unwrap().booked = 7000;
     state.press(key(KeyCode::Char('s')));
+    assert_eq!(first(&state), "yard/show00/alloc:general");
+    state.press(key(KeyCode::Char('s')));
     assert_eq!(first(&state), "yard/show02/alloc:general");
     state.show(sample(1));
     assert_eq!(state.scrolled, 0, "fewer clusters than before");
@@ -168,22 +179,84 @@ fn keys_scroll_within_the_clusters_sort_them_and_quit() {
 }
 
 #[test]
-fn trouble_is_told_and_the_last_numbers_stay() {
+fn the_end_of_the_list_fills_the_screen() {
+    let mut state = state(30);
+    state.fit(view::room(&state, 80, 24));
+    state.press(key(KeyCode::End));
+    let lines = screen(&state, 80, 24);
+    let shown = |line: &&String| line.starts_with("yard/");
+    assert_eq!(lines.iter().filter(shown).count(), 30 - state.scrolled);
+    assert!(lines[21].starts_with("yard/show29"), "{lines:#?}");
+}
+
+#[test]
+fn clusters_that_sleep_are_folded_and_come_last_when_they_are_not() {
     let mut state = state(2);
-    state.trouble = Some("the connection broke".to_owned());
-    let all = screen(&state, 80, 24).join("\n");
-    assert!(
-        all.contains("DISCONNECTED") && all.contains("the connection broke"),
-        "{all}"
+    let folded = screen(&state, 80, 24).join("\n");
+    assert!(!folded.contains("hostname:h00"), "{folded}");
+    assert!(folded.contains("not shown: 34 that sleep"), "{folded}");
+    state.press(key(KeyCode::Char('a')));
+    let lines = screen(&state, 80, 24);
+    let at = |name: &str| lines.iter().position(|line| line.contains(name)).unwrap();
+    assert!(at("yard/show01/alloc") < at("yard/show00/hostname:h00"));
+    let shown = lines.iter().filter(|line| line.contains("asleep")).count();
+    let rest = format!("not shown: {} that sleep", 34 - shown);
+    assert!(shown > 0 && lines.contains(&rest), "{rest}\n{lines:#?}");
+    state.press(key(KeyCode::End));
+    assert!(screen(&state, 80, 24).join("\n").contains("hostname:h33"));
+    state.press(key(KeyCode::Char('a')));
+    assert_eq!(state.scrolled, 1, "back at the last that is listed");
+}
+
+#[test]
+fn trouble_is_told_in_one_line_with_its_age_and_the_last_numbers_stay() {
+    let mut state = state(2);
+    let error = ClientError::Unreachable {
+        address: "127.0.0.1:9090".to_owned(),
+        source: std::io::ErrorKind::ConnectionRefused.into(),
+    };
+    state.lose(error.brief(), Duration::from_secs(25));
+    state.miss("127.0.0.1:9090", Duration::from_secs(26));
+    let lines = screen(&state, 80, 24);
+    assert!(lines[0].ends_with("DRY RUN  DISCONNECTED"), "{lines:#?}");
+    assert_eq!(
+        lines[23],
+        "127.0.0.1:9090 cannot be reached; last seen 26 s ago, trying again  q quit"
     );
-    assert!(all.contains("yard/show01"), "{all}");
+    assert!(lines.iter().any(|line| line.contains("yard/show01")));
+    state.show(sample(2));
+    assert!(!screen(&state, 80, 24)[0].contains("DISCONNECTED"));
+    state.miss("127.0.0.1:9090", Duration::from_secs(5));
+    let foot = &screen(&state, 80, 24)[23];
+    assert!(foot.starts_with("127.0.0.1:9090 does not answer; last seen 5 s ago"));
+}
+
+#[test]
+fn a_long_name_gives_way_to_what_is_wrong() {
+    let mut sample = sample(1);
+    sample.replica = "a-render-manager-with-a-long-name.example".to_owned();
+    sample.condition = Condition {
+        draining: true,
+        database_retry_ms: Some(400),
+    };
+    let mut state = State::default();
+    state.show(sample);
+    let title = &screen(&state, 80, 24)[0];
+    assert!(
+        title.starts_with("cue-scheduler 0.1.0  a-render"),
+        "{title}"
+    );
+    assert!(
+        title.ends_with("…  DRY RUN  DRAINING  DATABASE AWAY"),
+        "{title}"
+    );
 }
 
 #[test]
 fn the_plain_text_shows_every_cluster_and_no_keys() {
     let text = plain(&state(30));
     assert!(
-        text.contains("yard/show29") && !text.contains("q quit"),
+        text.contains("yard/show29") && !text.contains("q quit") && text.contains("34 that sleep"),
         "{text}"
     );
 }

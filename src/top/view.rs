@@ -1,38 +1,55 @@
 //! Draws the terminal view into a buffer: on the screen, into plain text, or for a test.
 //!
 //! Invariant: it never draws outside its area and fits 80 columns and 24 rows; what does not fit is
-//! the tail of the clusters. A stage that is the bottleneck is named in words, not by colour alone.
+//! the tail of the clusters, and a line says how many. What is wrong (a bottleneck, a database that is
+//! away, a service that is gone) is named in words, not by colour alone.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _, Wrap};
+use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _};
 
+use super::clusters::{draw_clusters, draw_rest};
 use super::state::State;
-use crate::admin::live::{ClusterLine, Count, Sample, StageLine, Standing};
+use super::words::{head, wrap};
+use crate::admin::live::{Count, Sample, StageLine, Standing};
 use crate::words::{cores, count, rate, time};
 
-/// Rows above the clusters: title, verdict, figures, head and stages, loops, refusals, head.
-const FIXED: u16 = 1 + 2 + 2 + 7 + 1 + 1 + 2;
+/// Rows besides verdict and clusters: title, figures, head and stages, loops, refusals, a blank, the
+/// clusters' head, what is not shown, the keys.
+const FIXED: u16 = 1 + 2 + 7 + 1 + 1 + 1 + 1 + 1 + 1;
 
-/// How many rows it takes to show everything.
-pub(super) fn height(sample: &Sample) -> u16 {
-    let clusters = u16::try_from(sample.clusters.shown.len()).unwrap_or(u16::MAX);
-    FIXED.saturating_add(clusters).saturating_add(1)
+/// Rows of the verdict: two, so that nothing jumps, and a third if a long one needs it.
+const VERDICT: std::ops::RangeInclusive<u16> = 2..=3;
+
+/// How many rows it takes to show everything that is listed.
+pub(super) fn height(state: &State, width: u16) -> u16 {
+    let clusters = u16::try_from(state.listed().count()).unwrap_or(u16::MAX);
+    let verdict = rows_of(&verdict(&state.sample, width));
+    FIXED.saturating_add(verdict).saturating_add(clusters)
+}
+
+/// How many clusters there is room for.
+pub(super) fn room(state: &State, width: u16, height: u16) -> usize {
+    let verdict = rows_of(&verdict(&state.sample, width));
+    usize::from(height.saturating_sub(FIXED.saturating_add(verdict)))
 }
 
 /// Draws all of it.
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let sample = &state.sample;
+    let sentence = verdict(sample, area.width);
     let rows = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(2),
+        Constraint::Length(rows_of(&sentence)),
         Constraint::Length(2),
         Constraint::Length(7),
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Min(1),
+        Constraint::Length(1),
         Constraint::Length(1),
     ]);
     let [
@@ -44,52 +61,83 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         counts,
         _,
         clusters,
+        rest,
         foot,
     ] = rows.areas(area);
-    let sample = &state.sample;
-    draw_title(state).render(title, buffer);
-    draw_verdict(sample).render(verdict, buffer);
+    draw_title(state, title, buffer);
+    draw_verdict(state, sentence).render(verdict, buffer);
     draw_figures(sample).render(figures, buffer);
     draw_stages(sample).render(stages, buffer);
-    draw_loops(sample).render(loops, buffer);
-    draw_counts(sample).render(counts, buffer);
+    draw_loops(sample, loops.width).render(loops, buffer);
+    draw_counts(sample, counts.width).render(counts, buffer);
     draw_clusters(state, clusters.width).render(clusters, buffer);
-    draw_foot(state).render(foot, buffer);
+    draw_rest(state, clusters.height.saturating_sub(1), rest.width).render(rest, buffer);
+    draw_foot(state, foot.width).render(foot, buffer);
+}
+
+fn verdict(sample: &Sample, width: u16) -> Vec<String> {
+    let most = usize::from(*VERDICT.end());
+    wrap(&sample.verdict.sentence, usize::from(width), most)
+}
+
+fn rows_of(lines: &[String]) -> u16 {
+    let lines = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    lines.clamp(*VERDICT.start(), *VERDICT.end())
 }
 
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
-const DIM: Style = Style::new().fg(Color::DarkGray);
+pub(super) const DIM: Style = Style::new().fg(Color::DarkGray);
 
-fn draw_title(state: &State) -> Line<'_> {
+/// Who it is on the left, and on the right what is out of the ordinary, which is never cut.
+fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
     let sample = &state.sample;
-    let up = std::time::Duration::from_secs(sample.uptime_seconds);
-    let mut parts = vec![
-        Span::styled("cue-scheduler ", BOLD),
-        Span::raw(format!(
-            "{}  {}  up {}  ",
-            sample.version,
-            sample.replica,
-            humantime::format_duration(up)
-        )),
+    let marks = [
+        (sample.dry_run, "DRY RUN", Color::Yellow),
+        (sample.condition.draining, "DRAINING", Color::Yellow),
+        (
+            sample.condition.database_retry_ms.is_some(),
+            "DATABASE AWAY",
+            Color::Red,
+        ),
+        (state.trouble.is_some(), "DISCONNECTED", Color::Red),
     ];
-    if sample.dry_run {
-        parts.push(Span::styled("DRY RUN  ", BOLD.fg(Color::Yellow)));
-    }
-    if state.trouble.is_some() {
-        parts.push(Span::styled("DISCONNECTED", BOLD.fg(Color::Red)));
-    }
-    Line::from(parts)
+    let marks: Vec<Span<'_>> = marks
+        .into_iter()
+        .filter(|(on, ..)| *on)
+        .map(|(_, word, colour)| Span::styled(format!("  {word}"), BOLD.fg(colour)))
+        .collect();
+    let marks = Line::from(marks);
+    let taken = u16::try_from(marks.width()).unwrap_or(u16::MAX);
+    let [who, wrong] =
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(taken)]).areas(area);
+    let up = std::time::Duration::from_secs(sample.uptime_seconds);
+    let about = format!(
+        "{}  {}  up {}",
+        sample.version,
+        sample.replica,
+        humantime::format_duration(up)
+    );
+    let name = "cue-scheduler ";
+    let room = usize::from(who.width).saturating_sub(name.len());
+    Line::from(vec![
+        Span::styled(name, BOLD),
+        Span::raw(head(&about, room)),
+    ])
+    .render(who, buffer);
+    marks.render(wrong, buffer);
 }
 
-fn draw_verdict(sample: &Sample) -> Paragraph<'_> {
-    let style = if sample.verdict.bottleneck.is_some() {
+fn draw_verdict(state: &State, lines: Vec<String>) -> Paragraph<'static> {
+    let sample = &state.sample;
+    let style = if state.trouble.is_some() {
+        DIM
+    } else if sample.verdict.bottleneck.is_some() || sample.condition.database_retry_ms.is_some() {
         BOLD.fg(Color::Red)
     } else {
         Style::new().fg(Color::Cyan)
     };
-    Paragraph::new(sample.verdict.sentence.as_str())
-        .style(style)
-        .wrap(Wrap { trim: true })
+    let lines: Vec<Line<'_>> = lines.into_iter().map(Line::from).collect();
+    Paragraph::new(lines).style(style)
 }
 
 fn draw_figures(sample: &Sample) -> Paragraph<'_> {
@@ -164,7 +212,7 @@ const fn standing_style(standing: Standing) -> Style {
     }
 }
 
-fn draw_loops(sample: &Sample) -> Line<'_> {
+fn draw_loops(sample: &Sample, width: u16) -> Line<'static> {
     let loops = sample.stages.iter().filter(|stage| stage.kind == "tick");
     let texts: Vec<String> = loops
         .map(|one| {
@@ -177,10 +225,11 @@ fn draw_loops(sample: &Sample) -> Line<'_> {
             format!("{} {}{trouble}", one.name, timed(one.run_ms.p50))
         })
         .collect();
-    Line::styled(format!("loops: {}", texts.join(", ")), DIM)
+    let line = format!("loops: {}", texts.join(", "));
+    Line::styled(head(&line, usize::from(width)), DIM)
 }
 
-fn draw_counts(sample: &Sample) -> Line<'_> {
+fn draw_counts(sample: &Sample, width: u16) -> Line<'static> {
     let list = |counts: &[Count]| {
         let mut most: Vec<&Count> = counts.iter().filter(|one| one.total > 0).collect();
         most.sort_by_key(|one| std::cmp::Reverse(one.total));
@@ -195,64 +244,34 @@ fn draw_counts(sample: &Sample) -> Line<'_> {
             texts.join(", ")
         }
     };
-    Line::from(format!(
+    let line = format!(
         "refused: {}  launches: {}",
         list(&sample.refused),
         list(&sample.launches)
-    ))
+    );
+    Line::from(head(&line, usize::from(width)))
 }
 
-fn draw_clusters(state: &State, width: u16) -> Table<'_> {
-    let head = [
-        "cluster", "turn", "last", "jobs", "placed", "booked", "refused",
-    ];
-    let shown = state.sample.clusters.shown.iter().skip(state.scrolled);
-    let widths = [9, 11, 5, 7, 7, 7];
-    let name = width.saturating_sub(widths.iter().sum::<u16>() + 6).max(8);
-    let rows = shown.map(move |cluster| {
-        let last = cluster.last.clone().unwrap_or_default();
-        let numbers = [last.jobs, last.placed, last.booked, last.refused];
-        let cells = [
-            Cell::from(short(&cluster.name, usize::from(name))),
-            right(turn(cluster)),
-            Cell::from(last.reason.replace('_', " ")),
-        ];
-        Row::new(
-            cells
-                .into_iter()
-                .chain(numbers.map(|number| right(count(number)))),
-        )
-    });
-    let widths = std::iter::once(name).chain(widths).map(Constraint::Length);
-    Table::new(rows, widths)
-        .column_spacing(1)
-        .header(header(&head, 3))
-}
-
-fn turn(cluster: &ClusterLine) -> String {
-    match cluster.due_in_ms {
-        Some(ms) => format!("in {:.1} s", ms as f64 / 1000.0),
-        None => cluster.turn.clone(),
+fn draw_foot(state: &State, width: u16) -> Line<'static> {
+    if let Some(trouble) = &state.trouble {
+        let line = format!(
+            "{}; last seen {} s ago, trying again  q quit",
+            trouble.words,
+            count(trouble.silent.as_secs())
+        );
+        let line = head(&line, usize::from(width));
+        return Line::styled(line, Style::new().fg(Color::Red));
     }
-}
-
-fn draw_foot(state: &State) -> Line<'_> {
-    let clusters = &state.sample.clusters;
-    let words = match &state.trouble {
-        Some(trouble) => return Line::styled(trouble.as_str(), Style::new().fg(Color::Red)),
-        None => format!(
-            "q quit  ↑↓/jk scroll  s sort (by {})  clusters {}-{} of {}",
-            state.order.as_str(),
-            (state.scrolled + 1).min(clusters.shown.len()),
-            clusters.shown.len(),
-            clusters.total
-        ),
-    };
-    Line::styled(words, DIM)
+    let fold = if state.unfolded { "hide" } else { "show" };
+    let line = format!(
+        "q quit  ↑↓/jk scroll  s sort (by {})  a {fold} those that sleep",
+        state.order.as_str()
+    );
+    Line::styled(head(&line, usize::from(width)), DIM)
 }
 
 /// A head whose columns from `left` on are right-aligned, as their numbers are.
-fn header<'a>(names: &[&'a str], left: usize) -> Row<'a> {
+pub(super) fn header<'a>(names: &[&'a str], left: usize) -> Row<'a> {
     let cells = names.iter().enumerate().map(|(n, name)| {
         let line = Line::from(*name);
         if n < left && *name != "turn" || *name == "last" {
@@ -264,22 +283,11 @@ fn header<'a>(names: &[&'a str], left: usize) -> Row<'a> {
     Row::new(cells).style(DIM)
 }
 
-fn right<'a>(text: String) -> Cell<'a> {
+/// A cell whose text stands on the right.
+pub(super) fn right<'a>(text: String) -> Cell<'a> {
     Cell::from(Line::from(text).right_aligned())
 }
 
 fn timed(ms: Option<f64>) -> String {
     ms.map_or_else(|| "-".to_owned(), time)
-}
-
-/// A text that is no longer than `most`, cut in the middle, where cluster names differ least.
-fn short(text: &str, most: usize) -> String {
-    let length = text.chars().count();
-    if length <= most || most < 4 {
-        return text.chars().take(most).collect();
-    }
-    let tail = (most - 1) / 3;
-    let head: String = text.chars().take(most - 1 - tail).collect();
-    let tail: String = text.chars().skip(length - tail).collect();
-    format!("{head}…{tail}")
 }

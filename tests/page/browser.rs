@@ -110,6 +110,15 @@ impl Page {
         self.call("Emulation.setDeviceMetricsOverride", &size).await;
     }
 
+    /// Presses Enter in what has the focus.
+    pub async fn enter(&mut self) {
+        for kind in ["keyDown", "keyUp"] {
+            let key = json!({ "type": kind, "key": "Enter", "code": "Enter", "text": "\r",
+                              "windowsVirtualKeyCode": 13 });
+            self.call("Input.dispatchKeyEvent", &key).await;
+        }
+    }
+
     /// Runs an expression and waits for what it promises.
     pub async fn run(&mut self, expression: &str) -> Value {
         let wanted =

@@ -10,17 +10,14 @@
 )]
 
 mod browser;
+mod service;
+mod states;
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use browser::Page;
-use cue_simfarm::postgres::TestDb;
-use cue_simfarm::seed::Fixture;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::task::JoinSet;
+use service::Service;
 
 /// Waits for something, for a minute at most.
 pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
@@ -31,57 +28,8 @@ pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     }
 }
 
-/// The program on a farm of ten hosts.
-struct Service {
-    address: String,
-    child: Child,
-    _log: JoinSet<()>,
-    _db: TestDb,
-}
-
-async fn service(more: &[(&str, &str)]) -> Service {
-    let db = TestDb::fresh().await;
-    let farm = Fixture::new(&db.pool).await.unwrap();
-    for host in 0..10 {
-        farm.host(&format!("host{host}"), |_| {}).await.unwrap();
-    }
-    farm.frames("shot", 40, |_| {}).await.unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"))
-        .arg("run")
-        .env_clear()
-        .env("CUE_DATABASE_URL", &db.url)
-        .env("CUE_ADMIN_ADDR", "127.0.0.1:0")
-        .env("CUE_DRY_RUN", "true")
-        .env("CUE_LOG_FORMAT", "json")
-        .envs(more.iter().copied())
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = within("the admin server to listen", async {
-        loop {
-            let line = lines.next_line().await.unwrap();
-            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            if let Some(address) = line["addr"].as_str() {
-                return address.to_owned();
-            }
-        }
-    })
-    .await;
-    let mut log = JoinSet::new();
-    log.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Service {
-        address,
-        child,
-        _log: log,
-        _db: db,
-    }
-}
-
 /// A page of a browser, or none and a loud message.
-async fn page() -> Option<Page> {
+pub async fn page() -> Option<Page> {
     let page = Page::open().await;
     if page.is_none() {
         eprintln!("\n*** SKIPPED: no Chromium was found, so the live page was NOT tested ***\n");
@@ -89,12 +37,13 @@ async fn page() -> Option<Page> {
     page
 }
 
-const LIVE: &str = "document.getElementById('link')?.dataset.state === 'live'";
+/// The page has fresh numbers.
+pub const LIVE: &str = "document.getElementById('link')?.dataset.state === 'live'";
 
 #[tokio::test]
 async fn the_page_shows_the_six_stages_with_numbers_that_are_live() {
     let Some(mut page) = page().await else { return };
-    let service = service(&[]).await;
+    let service = Service::start(&[]).await;
     page.go(&format!("http://{}/", service.address)).await;
     page.until(LIVE).await;
     let names = "[...document.querySelectorAll('#flow .stage h3')].map((one) => one.textContent)";
@@ -150,7 +99,7 @@ async fn the_page_shows_the_six_stages_with_numbers_that_are_live() {
 #[tokio::test]
 async fn nothing_sticks_out_of_a_phone_and_no_row_moves_as_numbers_change() {
     let Some(mut page) = page().await else { return };
-    let service = service(&[]).await;
+    let service = Service::start(&[]).await;
     page.resize(375, 800).await;
     page.go(&format!("http://{}/", service.address)).await;
     page.until(LIVE).await;
@@ -174,7 +123,7 @@ async fn nothing_sticks_out_of_a_phone_and_no_row_moves_as_numbers_change() {
 #[tokio::test]
 async fn workers_are_changed_from_the_page_with_the_token_only() {
     let Some(mut page) = page().await else { return };
-    let service = service(&[("CUE_ADMIN_TOKEN", "s3cret")]).await;
+    let service = Service::start(&[("CUE_ADMIN_TOKEN", "s3cret")]).await;
     page.go(&format!("http://{}/", service.address)).await;
     page.until(LIVE).await;
     page.run("document.querySelector('[data-name=dispatch] .resize').click()")
@@ -199,19 +148,4 @@ async fn workers_are_changed_from_the_page_with_the_token_only() {
         "document.querySelector('[data-name=dispatch] .busy').textContent.endsWith(' of 6')",
     )
     .await;
-}
-
-#[tokio::test]
-async fn a_service_that_ends_shows_as_disconnected() {
-    let Some(mut page) = page().await else { return };
-    let mut service = service(&[]).await;
-    page.go(&format!("http://{}/", service.address)).await;
-    page.until(LIVE).await;
-    service.child.kill().await.unwrap();
-    page.until("document.getElementById('link').dataset.state === 'disconnected'")
-        .await;
-    assert_eq!(
-        page.run("document.body.classList.contains('stale')").await,
-        true
-    );
 }

@@ -5,10 +5,12 @@ mod options;
 mod report;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use cue_scheduler::admin::{Admin, Exhibits, stages};
 use cue_scheduler::start::sections;
+use cue_scheduler::why::Oracle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -84,10 +86,20 @@ fn exhibits(scheduler: &Scheduler) -> Exhibits {
     let pipeline = &scheduler.pipeline;
     let mut exhibits = Exhibits {
         dry_run: scheduler.settings.booking.dry_run,
+        oracle: Some(Oracle::new(
+            pipeline.store.clone(),
+            &scheduler.settings,
+            Some(Arc::clone(&pipeline.resting_layers)),
+        )),
         ..Exhibits::new(scheduler.registry.clone())
     };
     exhibits.sections.push(stages(pipeline.flow.control()));
-    let more = sections(pipeline.book.clone(), pipeline.hosts.clone());
+    let more = sections(
+        pipeline.book.clone(),
+        pipeline.hosts.clone(),
+        pipeline.store.clone(),
+        pipeline.flow.stop_token(),
+    );
     exhibits.sections.extend(more);
     exhibits
 }

@@ -3,6 +3,7 @@
 //! Invariant: the sampler is a part of the server's own future. It keeps a bounded window of
 //! readings, and a viewer only ever gets the newest sample: who is slow skips some.
 
+mod clusters;
 mod reading;
 mod sample;
 mod sampler;
@@ -23,8 +24,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use sample::{
-    ClusterLine, Clusters, Count, HostsLine, LastTurn, Queue, Sample, StageItems, StageLine,
-    Standing, Times,
+    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, Queue, Sample, StageItems,
+    StageLine, Standing, Times,
 };
 pub(super) use sampler::Sampler;
 pub use verdict::Verdict;

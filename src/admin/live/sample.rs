@@ -18,13 +18,15 @@ pub struct Sample {
     pub uptime_seconds: u64,
     /// Whether frames are booked without being launched.
     pub dry_run: bool,
+    /// What keeps it from working as it should.
+    pub condition: Condition,
     /// Whether workers and log filter can be changed, with the token.
     pub changeable: bool,
     /// What holds the pipeline up, in a sentence.
     pub verdict: Verdict,
     /// Every part of the pipeline, in the order of the flow, then the side loops.
     pub stages: Vec<StageLine>,
-    /// The clusters with the most going on.
+    /// The clusters, those with something going on first.
     pub clusters: Clusters,
     /// The hosts, where there is an index of them.
     pub hosts: Option<HostsLine>,
@@ -36,6 +38,16 @@ pub struct Sample {
     pub frames: Count,
     /// Statements sent to the database.
     pub statements: Count,
+}
+
+/// What keeps the service from working as it should; nothing, as a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    /// It has been told to stop, and finishes what has begun.
+    pub draining: bool,
+    /// The database does not answer, and is asked again in so many milliseconds.
+    pub database_retry_ms: Option<u64>,
 }
 
 /// A counter and how fast it grows.
@@ -132,8 +144,20 @@ pub struct Times {
 pub struct Clusters {
     /// How many there are.
     pub total: usize,
-    /// Those with the most going on, by name.
+    /// How many have work, or had some lately. The others sleep.
+    pub awake: usize,
+    /// Of those that are awake the ones with the most going on, in the order of their next turns.
     pub shown: Vec<ClusterLine>,
+    /// Of those that sleep the first ones, by name.
+    pub asleep: Vec<ClusterLine>,
+}
+
+impl Clusters {
+    /// How many sleep.
+    #[must_use]
+    pub const fn sleeping(&self) -> usize {
+        self.total.saturating_sub(self.awake)
+    }
 }
 
 /// A cluster.
@@ -148,6 +172,19 @@ pub struct ClusterLine {
     pub due_in_ms: Option<u64>,
     /// What its last turn came to.
     pub last: Option<LastTurn>,
+}
+
+impl ClusterLine {
+    /// Where it stands in the order of the next turns: whole seconds until then. A cluster that is
+    /// busy runs and waits by turns many times a second; to keep its place it counts as due at once.
+    #[must_use]
+    pub fn next_turn(&self) -> u64 {
+        match (&*self.turn, self.due_in_ms) {
+            ("running", _) => 0,
+            ("waiting", due) => due.unwrap_or_default() / 1000,
+            _ => u64::MAX,
+        }
+    }
 }
 
 /// What a turn came to.

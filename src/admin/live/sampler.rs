@@ -1,28 +1,23 @@
 //! Makes a sample from the sections of the status and the counters.
 //!
 //! Invariant: it only reads what is kept anyway. What it remembers is bounded: a few readings, and
-//! one number for each cluster that exists now.
+//! a line for each cluster that exists now.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::clusters::Attention;
 use super::reading::{FRAMES, LAUNCHES, QUEUE_WAIT, REFUSED, RUN, Reading, STATEMENTS};
-use super::sample::{ClusterLine, Clusters, Count, HostsLine, Sample, StageLine, Times};
+use super::sample::{Count, HostsLine, Sample, StageLine, Times};
 use super::verdict::judge;
 use crate::admin::routes::Shown;
 
 /// Rates and quantiles are of this many seconds.
 const WINDOW: usize = 5;
-
-/// Clusters that are shown at most.
-const MOST_CLUSTERS: usize = 40;
-
-/// What is left of a cluster's activity after a second.
-const FADING: f64 = 0.9;
 
 /// The stages in the order in which work passes through them.
 const FLOW: [&str; 6] = [
@@ -38,7 +33,7 @@ const FLOW: [&str; 6] = [
 pub(in crate::admin) struct Sampler {
     shown: Arc<Shown>,
     past: VecDeque<Past>,
-    activity: HashMap<String, f64>,
+    attention: Attention,
 }
 
 struct Past {
@@ -51,7 +46,7 @@ impl Sampler {
         Self {
             shown,
             past: VecDeque::new(),
-            activity: HashMap::new(),
+            attention: Attention::default(),
         }
     }
 
@@ -74,15 +69,17 @@ impl Sampler {
         }
         let hosts: Option<HostsLine> = self.section("hosts");
         let frames = self.sum(FRAMES);
-        let verdict = judge(&mut stages, hosts.as_ref(), frames.per_second);
+        let condition = self.section("condition").unwrap_or_default();
+        let verdict = judge(&mut stages, hosts.as_ref(), condition, frames.per_second);
         let clusters = self.section("clusters").unwrap_or_default();
-        let clusters = self.most_active(clusters);
+        let clusters = self.attention.pick(clusters, now);
         let exhibits = &self.shown.exhibits;
         Sample {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             replica: exhibits.replica.clone(),
             uptime_seconds: now.saturating_duration_since(self.shown.started).as_secs(),
             dry_run: exhibits.dry_run,
+            condition,
             changeable: exhibits.levers.are_on(),
             verdict,
             stages,
@@ -154,42 +151,6 @@ impl Sampler {
                 ),
             })
             .collect()
-    }
-
-    /// Picks the clusters with the most going on lately, and puts them in the order of their names
-    /// so that rows do not jump.
-    fn most_active(&mut self, mut clusters: Vec<ClusterLine>) -> Clusters {
-        let total = clusters.len();
-        let before = std::mem::take(&mut self.activity);
-        for cluster in &clusters {
-            let booked = cluster.last.as_ref().map_or(0, |last| last.booked);
-            let now = if booked > 0 {
-                2.0
-            } else if cluster.turn == "running" {
-                1.0
-            } else {
-                0.0
-            };
-            let earlier = before.get(&cluster.name).copied().unwrap_or_default();
-            self.activity
-                .insert(cluster.name.clone(), earlier * FADING + now);
-        }
-        let activity = |cluster: &ClusterLine| {
-            self.activity
-                .get(&cluster.name)
-                .copied()
-                .unwrap_or_default()
-        };
-        clusters.sort_by(|left, right| {
-            let by_activity = activity(right).total_cmp(&activity(left));
-            by_activity.then_with(|| left.name.cmp(&right.name))
-        });
-        clusters.truncate(MOST_CLUSTERS);
-        clusters.sort_by(|left, right| left.name.cmp(&right.name));
-        Clusters {
-            total,
-            shown: clusters,
-        }
     }
 }
 

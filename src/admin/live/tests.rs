@@ -36,7 +36,7 @@ fn the_last_stage_that_is_backed_up_is_the_bottleneck_and_those_before_it_are_he
         stage("host_match", (0, 1), (0, 1)),
     ];
     stages[2].run_ms.p50 = Some(1500.0);
-    let verdict = judge(&mut stages, None, 1.0);
+    let verdict = judge(&mut stages, None, Condition::default(), 1.0);
     use Standing::{Bottleneck, HeldUp, Idle, Working};
     assert_eq!(standings(&stages), [Working, HeldUp, Bottleneck, Idle]);
     assert_eq!(verdict.bottleneck.as_deref(), Some("layer_lock"));
@@ -48,7 +48,7 @@ fn the_last_stage_that_is_backed_up_is_the_bottleneck_and_those_before_it_are_he
 #[test]
 fn a_full_queue_before_idle_workers_is_no_bottleneck() {
     let mut stages = [stage("dispatch", (2, 2), (1, 4))];
-    let verdict = judge(&mut stages, None, 5.0);
+    let verdict = judge(&mut stages, None, Condition::default(), 5.0);
     assert_eq!(verdict.bottleneck, None);
     let wanted = "No stage holds the others up. The busiest is dispatch, at 25 % of its workers.";
     assert_eq!(verdict.sentence, wanted);
@@ -62,13 +62,28 @@ fn a_full_farm_and_a_farm_without_work_are_told_as_such() {
         idle_centicores: 10_000,
         total_centicores: 123_456_700,
     };
-    let full = judge(&mut [], Some(&hosts), 1.0).sentence;
+    let full = judge(&mut [], Some(&hosts), Condition::default(), 1.0).sentence;
     assert!(
         full.starts_with("The farm is full: 100 of 1,234,567 cores"),
         "{full}"
     );
-    let idle = judge(&mut [], None, 0.0).sentence;
+    let idle = judge(&mut [], None, Condition::default(), 0.0).sentence;
     assert!(idle.starts_with("Nothing is being booked"), "{idle}");
+}
+
+#[test]
+fn a_database_that_is_away_is_to_blame_and_no_stage_that_waits_for_it() {
+    let mut stages = [stage("job_fetch", (4, 4), (2, 2))];
+    let mut condition = Condition {
+        draining: true,
+        database_retry_ms: Some(500),
+    };
+    let away = judge(&mut stages, None, condition, 0.0);
+    let wanted = "Nothing can be booked: the database does not answer.";
+    assert_eq!((away.bottleneck, &*away.sentence), (None, wanted));
+    condition.database_retry_ms = None;
+    let draining = judge(&mut [], None, condition, 0.0).sentence;
+    assert!(draining.starts_with("No new turn begins"), "{draining}");
 }
 
 struct World {
@@ -169,34 +184,42 @@ fn quantiles_forget_what_is_older_than_the_window() {
 }
 
 #[test]
-fn of_many_clusters_those_that_booked_lately_are_shown_in_the_order_of_their_names() {
+fn of_many_clusters_with_work_those_that_booked_are_shown_and_all_are_counted() {
     let clusters = Section::new("clusters", || {
-        (0..100)
+        (0..200)
             .map(|n| {
+                let turn = if n < 100 { "waiting" } else { "asleep" };
                 let booked = if n >= 90 { 7 } else { 0 };
-                json!({ "name": format!("c{n:02}"), "turn": "waiting", "due_in_ms": 5,
-                        "last": { "reason": "booked", "booked": booked } })
+                let last = json!({ "reason": "booked", "booked": booked });
+                let last = if n < 100 { last } else { Value::Null };
+                json!({ "name": format!("c{n:03}"), "turn": turn, "due_in_ms": 5, "last": last })
             })
             .collect::<Vec<Value>>()
             .into()
     });
-    let sample = world(vec![clusters]).after(0);
-    assert_eq!(
-        (sample.clusters.total, sample.clusters.shown.len()),
-        (100, 40)
-    );
-    let names: Vec<&str> = sample
-        .clusters
-        .shown
-        .iter()
-        .map(|line| &*line.name)
-        .collect();
+    let clusters = world(vec![clusters]).after(0).clusters;
+    let numbers = (clusters.total, clusters.awake, clusters.shown.len());
+    assert_eq!(numbers, (200, 100, 40));
+    let names: Vec<&str> = clusters.shown.iter().map(|line| &*line.name).collect();
     assert!(names.is_sorted());
+    assert_eq!((names[29], names[30], names[39]), ("c029", "c090", "c099"));
     assert_eq!(
-        names[30..],
-        [
-            "c90", "c91", "c92", "c93", "c94", "c95", "c96", "c97", "c98", "c99"
-        ]
+        (clusters.asleep.len(), &*clusters.asleep[0].name),
+        (40, "c100")
+    );
+}
+
+#[test]
+fn what_is_wrong_comes_from_its_section_and_nothing_is_wrong_without() {
+    assert_eq!(world(vec![]).after(0).condition, Condition::default());
+    let section = Section::new(
+        "condition",
+        || json!({ "draining": true, "database_retry_ms": 250 }),
+    );
+    let condition = world(vec![section]).after(0).condition;
+    assert_eq!(
+        (condition.draining, condition.database_retry_ms),
+        (true, Some(250))
     );
 }
 

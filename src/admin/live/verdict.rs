@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sample::{HostsLine, StageLine, Standing};
+use super::sample::{Condition, HostsLine, StageLine, Standing};
 use crate::words::{cores, time};
 
 /// What holds the pipeline up.
@@ -28,11 +28,24 @@ const BUSY: f64 = 0.85;
 const FARM_FULL: f64 = 0.02;
 
 /// Marks how each stage stands, and says what that means. The stages are in the order of the flow.
-pub(super) fn judge(stages: &mut [StageLine], hosts: Option<&HostsLine>, booked: f64) -> Verdict {
+///
+/// While the database is away every stage that needs it is busy waiting for it, and none of them is
+/// to blame.
+pub(super) fn judge(
+    stages: &mut [StageLine],
+    hosts: Option<&HostsLine>,
+    condition: Condition,
+    booked: f64,
+) -> Verdict {
+    let away = condition.database_retry_ms.is_some();
     let backed_up = |stage: &StageLine| {
         stage.queue.capacity > 0 && stage.queue_share >= FULL && stage.busy_share >= BUSY
     };
-    let bottleneck = stages.iter().rposition(backed_up);
+    let bottleneck = if away {
+        None
+    } else {
+        stages.iter().rposition(backed_up)
+    };
     for (n, stage) in stages.iter_mut().enumerate() {
         stage.standing = match bottleneck {
             Some(last) if n == last => Standing::Bottleneck,
@@ -44,7 +57,7 @@ pub(super) fn judge(stages: &mut [StageLine], hosts: Option<&HostsLine>, booked:
     let Some(stage) = bottleneck.map(|n| &stages[n]) else {
         return Verdict {
             bottleneck: None,
-            sentence: unhindered(stages, hosts, booked),
+            sentence: unhindered(stages, hosts, condition, booked),
         };
     };
     let pass = stage.run_ms.p50.map_or_else(String::new, |ms| {
@@ -69,7 +82,18 @@ pub(super) fn judge(stages: &mut [StageLine], hosts: Option<&HostsLine>, booked:
     }
 }
 
-fn unhindered(stages: &[StageLine], hosts: Option<&HostsLine>, booked: f64) -> String {
+fn unhindered(
+    stages: &[StageLine],
+    hosts: Option<&HostsLine>,
+    condition: Condition,
+    booked: f64,
+) -> String {
+    if condition.database_retry_ms.is_some() {
+        return "Nothing can be booked: the database does not answer.".to_owned();
+    }
+    if condition.draining {
+        return "No new turn begins, because the service has been told to stop.".to_owned();
+    }
     if let Some(hosts) = hosts.filter(|hosts| full(hosts)) {
         return format!(
             "The farm is full: {} of {} cores are idle. No stage holds the others up.",

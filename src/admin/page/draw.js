@@ -7,6 +7,8 @@ const text = (node, value) => { if (node.textContent !== value) node.textContent
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
+const brief = (value) => (value < 100000 ? whole : short).format(value);
 const rate = (value) => (value < 99.95 ? tenth : whole).format(value);
 
 function duration(ms) {
@@ -56,7 +58,7 @@ function drawStage(stage, n) {
   text(find(".busy"), `${stage.busy} of ${stage.workers}`);
   text(find(".run50"), duration(stage.run_ms.p50));
   text(find(".run99"), duration(stage.run_ms.p99));
-  text(find(".skipped"), whole.format(stage.items.skip));
+  text(find(".skipped"), brief(stage.items.skip));
   count(find(".retried"), stage.items.retry);
   count(find(".failed"), stage.items.fatal + stage.items.panic);
   crew(find(".crew"), stage.busy, stage.workers);
@@ -67,7 +69,7 @@ function drawStage(stage, n) {
 }
 
 function count(node, value) {
-  text(node, whole.format(value));
+  text(node, brief(value));
   node.classList.toggle("some", value > 0);
 }
 
@@ -115,8 +117,7 @@ function drawLoops(loops) {
 }
 
 // Rows are kept by their key; a row is made, moved or removed only when the set of keys changes.
-function rows(table, entries, cells) {
-  const body = table.tBodies[0];
+function rows(body, entries, cells) {
   const have = new Map([...body.rows].map((row) => [row.dataset.key, row]));
   entries.forEach(([key, values], n) => {
     let row = have.get(key);
@@ -130,22 +131,6 @@ function rows(table, entries, cells) {
     values.forEach((value, m) => text(row.cells[m], value));
   });
   for (const row of have.values()) row.remove();
-  return body;
-}
-
-function drawClusters(clusters) {
-  const { total, shown } = clusters;
-  const some = shown.length < total ? `the ${shown.length} most active of ${whole.format(total)}` : whole.format(total);
-  text(byId("clusters-count"), some);
-  const entries = shown.map((cluster) => {
-    const turn = cluster.due_in_ms === null ? cluster.turn : `in ${(cluster.due_in_ms / 1000).toFixed(1)} s`;
-    const last = cluster.last;
-    const number = (name) => (last ? whole.format(last[name]) : "–");
-    const words = last ? last.reason.replace("_", " ") : "–";
-    return [cluster.name, [cluster.name, turn, words, number("jobs"), number("layers"), number("placed"), number("booked"), number("refused")]];
-  });
-  const body = rows(byId("clusters"), entries, ["", "number", "word", "number", "number wide", "number wide", "number", "number"]);
-  shown.forEach((cluster, n) => { body.rows[n].cells[2].dataset.reason = cluster.last?.reason ?? ""; });
 }
 
 const caps = {
@@ -157,7 +142,7 @@ const caps = {
 function drawCounts(id, counts, words) {
   const entries = counts.filter((entry) => entry.total > 0).map((entry) => [entry.name, [words[entry.name] ?? entry.name.replaceAll("_", " "), rate(entry.per_second), whole.format(entry.total)]]);
   if (!entries.length) entries.push(["none", ["none so far", "", ""]]);
-  rows(byId(id), entries, ["", "number", "number"]);
+  rows(byId(id).tBodies[0], entries, ["", "number", "number"]);
 }
 
 function drawFigures(sample) {
@@ -179,20 +164,33 @@ function drawFigures(sample) {
   text(byId("leased"), whole.format(hosts.leased));
 }
 
-let announced = null;
+// Changes that matter are said once to those who listen to the page; numbers are not.
+function announce(words) {
+  text(byId("announce"), words);
+}
+
+let announced = "";
+
+function drawCondition(sample) {
+  const { draining, database_retry_ms: retry } = sample.condition;
+  byId("dry-run").hidden = !sample.dry_run;
+  byId("draining").hidden = !draining;
+  byId("breaker").hidden = retry === null;
+  text(byId("breaker-retry"), retry ? `It is asked again in ${Math.ceil(retry / 1000)}\u00a0s.` : "It is being asked again.");
+  const stage = sample.verdict.bottleneck;
+  const jam = stage ? `${stage} is now the bottleneck` : "no stage is a bottleneck";
+  const words = retry !== null ? "the database does not answer" : draining ? "the service is stopping" : jam;
+  if (announced !== words) announce(words);
+  announced = words;
+}
 
 function draw(sample) {
   text(byId("replica"), sample.replica);
   text(byId("version"), sample.version);
   text(byId("uptime"), uptime(sample.uptime_seconds));
-  byId("dry-run").hidden = !sample.dry_run;
-  const verdict = byId("verdict");
-  text(verdict, sample.verdict.sentence);
-  verdict.dataset.kind = sample.verdict.bottleneck ? "bottleneck" : "none";
-  if (announced !== sample.verdict.bottleneck) {
-    announced = sample.verdict.bottleneck;
-    text(byId("announce"), announced ? `${announced} is now the bottleneck` : "no stage is a bottleneck");
-  }
+  text(byId("verdict"), sample.verdict.sentence);
+  byId("verdict").dataset.kind = sample.verdict.bottleneck ? "bottleneck" : "none";
+  drawCondition(sample);
   drawFigures(sample);
   const loops = sample.stages.filter((stage) => stage.kind === "tick");
   sample.stages.filter((stage) => stage.kind !== "tick").forEach(drawStage);

@@ -1,34 +1,47 @@
-// Listens for samples. The browser asks again by itself when the connection breaks; where it gives
-// up (the server answered, but not with events), a new attempt is made here.
+// Listens for samples, and says so when none come. The browser dials again by itself when the
+// connection breaks; where it gives up, or waits on a connection that is dead, a new one is made here.
 
+const silentAfter = 4000;
 let source = null;
 let lastSeen = 0;
+let lastTry = 0;
 
-function state(name, words) {
-  byId("link").dataset.state = name;
-  text(byId("link"), words);
-  document.body.classList.toggle("stale", name === "disconnected");
+function link(state) {
+  if (byId("link").dataset.state === state) return;
+  announce(state === "live" ? "connected to the service" : "the connection to the service is lost");
+  byId("link").dataset.state = state;
+  text(byId("link"), state);
+  document.body.classList.toggle("stale", state === "disconnected");
+  byId("gone").hidden = state === "live";
+}
+
+function lost() {
+  link("disconnected");
+  const at = new Date(lastSeen).toLocaleTimeString([], { hour12: false });
+  const first = "No numbers have come from the service yet.";
+  const seconds = Math.round((Date.now() - lastSeen) / 1000);
+  text(byId("gone-words"), lastSeen ? `The numbers are of ${at}, when the service was last seen.` : first);
+  text(byId("gone-ago"), lastSeen ? `That was ${seconds < 100 ? `${seconds}\u00a0s` : uptime(seconds)} ago.` : "");
 }
 
 function listen() {
   source?.close();
+  lastTry = Date.now();
   source = new EventSource("events");
   source.onmessage = (event) => {
     lastSeen = Date.now();
     draw(JSON.parse(event.data));
-    state("live", "live");
+    link("live");
   };
-  source.onerror = () => {
-    state("disconnected", "disconnected");
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
-  };
+  source.onerror = lost;
 }
 
 setInterval(() => {
-  if (lastSeen && Date.now() - lastSeen > 4000) {
-    const seconds = Math.round((Date.now() - lastSeen) / 1000);
-    state("disconnected", `disconnected for ${seconds} s`);
-  }
+  if (Date.now() - Math.max(lastSeen, lastTry) > silentAfter) lost();
+  else if (byId("link").dataset.state === "disconnected") lost();
+  const rest = source.readyState === EventSource.CLOSED ? 3000 : 10000;
+  if (Date.now() - Math.max(lastSeen, lastTry) > rest) listen();
 }, 1000);
 
+byId("retry").addEventListener("click", listen);
 listen();
