@@ -1,6 +1,6 @@
 //! The numbers about traces, for the metrics page.
 //!
-//! Invariant: every trace that is not exported is counted under the reason.
+//! Invariant: every trace and every span that is not exported is counted under the reason.
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
@@ -21,8 +21,8 @@ impl Counts {
             ),
             spans: vector(
                 "scheduler_spans_exported_total",
-                "Spans given to the exporter by what came of it: ok, failed.",
-                ("result", &["ok", "failed"]),
+                "Spans to be exported by what came of it: ok, failed, left_out.",
+                ("result", &["ok", "failed", "left_out"]),
             ),
         }
     }
@@ -39,6 +39,11 @@ impl Counts {
     pub(super) fn spans(&self, ok: bool) -> IntCounter {
         self.spans
             .with_label_values(&[if ok { "ok" } else { "failed" }])
+    }
+
+    /// Spans for which there was no room in the queue.
+    pub(super) fn left_out(&self) -> IntCounter {
+        self.spans.with_label_values(&["left_out"])
     }
 }
 

@@ -1,4 +1,4 @@
-//! The way of a span: sampler, tail filter, bounded queue, exporter.
+//! The way of a span: sampler, tail filter, entrance of the queue, bounded queue, exporter.
 //!
 //! Invariant: what the settings say is passed to the library in full. It reads the environment for
 //! what it is not told, and then there would be two truths.
@@ -10,6 +10,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::counts::Counts;
+use super::queue::{Entrance, Places};
 use super::resource::resource;
 use super::sampler::Head;
 use super::tail::{Keep, Limits, TailFilter};
@@ -17,10 +18,10 @@ use super::watched::Watched;
 use crate::config::Telemetry;
 
 /// How many ended spans may wait for the exporter; those that do not fit are left out.
-const QUEUE: usize = 16_384;
+pub(super) const QUEUE: usize = 16_384;
 
 /// How many spans are sent at a time.
-const BATCH: usize = 1024;
+pub(super) const BATCH: usize = 1024;
 
 /// How long a span waits for others to be sent with.
 const DELAY: Duration = Duration::from_secs(1);
@@ -35,14 +36,17 @@ pub(super) fn provider<E: SpanExporter + 'static>(
         .with_max_export_batch_size(BATCH)
         .with_scheduled_delay(DELAY)
         .build();
-    let queue = BatchSpanProcessor::builder(Watched::new(exporter, counts.clone()))
+    let places = Places::new(QUEUE);
+    let watched = Watched::new(exporter, places.clone(), counts.clone());
+    let queue = BatchSpanProcessor::builder(watched)
         .with_batch_config(batches)
         .build();
+    let entrance = Entrance::new(queue, places, counts.clone());
     let keep = Keep {
         slow: telemetry.keep_slow,
         failed: telemetry.keep_failed,
     };
-    let tail = TailFilter::new(queue, keep, Limits::default(), counts.clone());
+    let tail = TailFilter::new(entrance, keep, Limits::default(), counts.clone());
     SdkTracerProvider::builder()
         .with_sampler(Head::new(telemetry))
         .with_resource(resource(telemetry))

@@ -12,6 +12,7 @@ mod counts;
 mod export;
 mod logs;
 mod otlp;
+mod queue;
 mod resource;
 mod sampler;
 mod tail;

@@ -8,13 +8,16 @@
 //!    when it is too large to wait, for it may be one to keep. When there are too many traces, the
 //!    oldest is dropped and counted.
 //! 2. A trace is let through whole or not at all: a late span of a dropped trace is dropped too.
-//! 3. Spans that belong to no turn pass.
+//! 3. Spans that belong to no turn pass, but for the statements by which the service looks around: an
+//!    idle farm would be half a million traces of one span a day. One that failed or was slow passes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::trace::{Span as _, SpanContext, SpanId, Status, TraceContextExt as _, TraceId};
+use opentelemetry::trace::{
+    Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceId,
+};
 use opentelemetry::{Context, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -85,8 +88,12 @@ impl<P> TailFilter<P> {
 
 impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
-        let parent = context.span().span_context().clone();
-        let is_root = !parent.is_valid() || parent.is_remote();
+        let is_root = {
+            let parent = context.span();
+            let parent = parent.span_context();
+            !parent.is_valid() || parent.is_remote()
+        };
+        // The data are a copy, and too dear for every span; roots are few.
         if is_root && span.exported_data().is_some_and(|data| data.name == ROOT) {
             let (trace, chosen) = (
                 span.span_context().trace_id(),
@@ -104,7 +111,7 @@ impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
         if let Some(outcome) = fate.outcome {
             self.counts.traces(outcome).inc();
         }
-        for span in fate.pass {
+        for span in fate.waited.into_iter().chain(fate.span) {
             self.next.on_end(sampled(span));
         }
     }
@@ -129,7 +136,11 @@ impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
 /// What becomes of a span that ended, and of those that waited with it.
 #[derive(Debug, Default)]
 struct Fate {
-    pass: Vec<SpanData>,
+    /// Those that waited and need not any longer, in the order in which they ended.
+    waited: Vec<SpanData>,
+    /// The span itself, if it passes at once. Most do, and need no list.
+    span: Option<SpanData>,
+    /// What became of the trace, if this is known now.
     outcome: Option<&'static str>,
 }
 
@@ -202,26 +213,31 @@ impl Held {
         if is_root && span.name == ROOT {
             return self.end_root(id, span);
         }
-        let pass = match self.traces.get_mut(&id) {
-            Some(trace @ Trace::Waiting(_)) => trace.wait(span, self.limits),
-            None if self.gone.contains(&id) => Vec::new(),
-            Some(Trace::Kept) | None => vec![span],
-        };
-        Fate {
-            pass,
-            outcome: None,
+        if is_root
+            && span.span_kind == SpanKind::Client
+            && !has_failed(&span)
+            && !self.was_slow(&span)
+        {
+            return Fate::default();
         }
+        let mut fate = Fate::default();
+        match self.traces.get_mut(&id) {
+            Some(trace @ Trace::Waiting(_)) => fate.waited = trace.wait(span, self.limits),
+            None if self.gone.contains(&id) => {}
+            Some(Trace::Kept) | None => fate.span = Some(span),
+        }
+        fate
     }
 
     fn end_root(&mut self, id: TraceId, root: SpanData) -> Fate {
         self.order.retain(|other| *other != id);
-        let mut pass = match self.traces.remove(&id) {
+        let waited = match self.traces.remove(&id) {
             Some(Trace::Waiting(waiting)) => {
                 if let Some(outcome) = self.unwanted(&waiting, &root) {
                     self.bury(id);
                     return Fate {
-                        pass: Vec::new(),
                         outcome: Some(outcome),
+                        ..Fate::default()
                     };
                 }
                 waiting.spans
@@ -229,9 +245,9 @@ impl Held {
             None if self.gone.contains(&id) => return Fate::default(),
             Some(Trace::Kept) | None => Vec::new(),
         };
-        pass.push(root);
         Fate {
-            pass,
+            waited,
+            span: Some(root),
             outcome: Some("kept"),
         }
     }
@@ -242,14 +258,14 @@ impl Held {
         if found_no_work(root) && !failed {
             return Some("no_work");
         }
-        let took = root.end_time.duration_since(root.start_time).ok();
-        let is_slow = self
-            .keep
-            .slow
-            .zip(took)
-            .is_some_and(|(slow, took)| took >= slow);
-        let is_kept = waiting.chosen || is_slow || (self.keep.failed && failed);
+        let is_kept = waiting.chosen || self.was_slow(root) || (self.keep.failed && failed);
         (!is_kept).then_some("not_sampled")
+    }
+
+    fn was_slow(&self, span: &SpanData) -> bool {
+        let took = span.end_time.duration_since(span.start_time).ok();
+        let slow = self.keep.slow.zip(took);
+        slow.is_some_and(|(slow, took)| took >= slow)
     }
 
     fn bury(&mut self, trace: TraceId) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::super::sampler::Head;
@@ -151,6 +151,20 @@ fn spans_of_no_turn_pass_at_once() {
     let bench = Bench::new(SMALL);
     bench.child(&Context::new(), "refresh");
     assert_eq!(bench.exported(), ["refresh"]);
+}
+
+#[test]
+fn statements_of_no_turn_leave_nothing_unless_they_fail() {
+    let bench = Bench::new(SMALL);
+    let statement = |name: &'static str| {
+        let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
+        bench.tracer.build_with_context(builder, &Context::new())
+    };
+    statement("active_tags").end();
+    let mut failed = statement("host_snapshot");
+    failed.set_status(Status::error("it went away"));
+    failed.end();
+    assert_eq!(bench.exported(), ["host_snapshot"]);
 }
 
 #[test]

@@ -200,8 +200,68 @@ async fn a_collector_that_never_answers_holds_up_neither_the_work_nor_the_end() 
             turn("booked");
         }
     });
+    // The exporter may have taken a batch out of the queue.
+    let left_out = guard.counts.left_out().get();
+    let least = (30_000 - export::QUEUE - export::BATCH) as u64;
+    assert!((least..=least + export::BATCH as u64).contains(&left_out));
     let finished = guard.finish_within(Duration::from_millis(50));
     assert!(tokio::time::timeout(FLUSH_LIMIT, finished).await.is_ok());
+}
+
+/// A collector that answers once it is let.
+#[derive(Debug)]
+struct Gated(tokio::sync::watch::Receiver<bool>);
+
+impl SpanExporter for Gated {
+    async fn export(&self, _batch: Vec<SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
+        let mut open = self.0.clone();
+        let _ = open.wait_for(|open| *open).await;
+        Ok(())
+    }
+}
+
+#[test]
+fn every_span_is_exported_or_counted_as_left_out() {
+    let (gate, open) = tokio::sync::watch::channel(false);
+    let plain = logging("off", Format::Human);
+    let (subscriber, guard) =
+        subscriber(&telemetry(), &plain, Some(Gated(open)), Lines::default()).unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..10_000 {
+            turn("booked");
+        }
+        gate.send_replace(true);
+        guard.flush();
+        turn("booked");
+    });
+    guard.flush();
+    let (exported, left_out) = (
+        guard.counts.spans(true).get(),
+        guard.counts.left_out().get(),
+    );
+    assert!(left_out > 0, "more spans than the queue holds");
+    assert_eq!(exported + left_out, 30_003, "{left_out} were left out");
+}
+
+#[tokio::test]
+async fn spans_that_are_left_out_are_told_of_when_it_begins() {
+    let (lines, counts) = (Lines::default(), Counts::new());
+    let watched = watched::Watched::new(
+        InMemorySpanExporter::default(),
+        queue::Places::new(1),
+        counts.clone(),
+    );
+    let log = tracing_subscriber::fmt()
+        .with_writer(lines.clone())
+        .finish();
+    let _log = tracing::subscriber::set_default(log);
+    for left_out in [0, 1, 2, 0, 3] {
+        counts.left_out().inc_by(left_out);
+        watched.export(Vec::new()).await.unwrap();
+    }
+    let text = lines.text();
+    let told: Vec<&str> = text.matches("traces have gaps").collect();
+    assert_eq!(told.len(), 2, "{text}");
 }
 
 #[tokio::test]

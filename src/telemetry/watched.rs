@@ -1,8 +1,9 @@
-//! An exporter that is watched: its failures are counted, and told once when they begin and end.
+//! An exporter that is watched: its failures are counted, and told once when they begin and end. So is
+//! a queue in front of it that has no room.
 //!
 //! Invariant: a failure goes no further than a counter and a log line.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
@@ -10,21 +11,29 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::counts::Counts;
+use super::queue::Places;
 
 /// Passes spans to another exporter and watches what comes of it.
 #[derive(Debug)]
 pub(super) struct Watched<E> {
     inner: E,
+    places: Places,
     counts: Counts,
     failing: AtomicBool,
+    overrun: AtomicBool,
+    /// How many spans had been left out when this was last looked at.
+    left_out: AtomicU64,
 }
 
 impl<E> Watched<E> {
-    pub(super) fn new(inner: E, counts: Counts) -> Self {
+    pub(super) fn new(inner: E, places: Places, counts: Counts) -> Self {
         Self {
             inner,
+            places,
             counts,
             failing: AtomicBool::new(false),
+            overrun: AtomicBool::new(false),
+            left_out: AtomicU64::new(0),
         }
     }
 
@@ -41,12 +50,29 @@ impl<E> Watched<E> {
             Ok(()) if failed_before => tracing::info!("spans are exported again"),
             _ => {}
         }
+        self.note_left_out();
+    }
+
+    /// Tells here of spans that were left out, and not where they are: that is in the midst of the work.
+    fn note_left_out(&self) {
+        let left_out = self.counts.left_out().get();
+        if left_out > self.left_out.swap(left_out, Ordering::Relaxed) {
+            if !self.overrun.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    left_out,
+                    "spans end faster than the collector takes them, traces have gaps"
+                );
+            }
+        } else if self.places.all_free() {
+            self.overrun.store(false, Ordering::Relaxed);
+        }
     }
 }
 
 impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
+        self.places.give_back(spans);
         let result = self.inner.export(batch).await;
         self.note(spans, &result);
         result
