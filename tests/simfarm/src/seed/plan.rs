@@ -6,6 +6,8 @@
 //!
 //! Invariant: the same spec and seed give the same plan, ids included.
 
+use std::collections::HashMap;
+
 use super::draw::Draw;
 use super::plan_work::{centicores, jobs, narrow};
 use super::rows::{FolderRow, GIB, HostSpec, LimitRow, Sites, SubscriptionRow};
@@ -27,7 +29,8 @@ impl FarmPlan {
         let mut draw = Draw::from_seed(seed);
         let sites = sites(spec, &mut draw);
         let hosts = hosts(spec, &sites, &mut draw);
-        let jobs = jobs(spec, &sites, &mut draw);
+        let mut jobs = jobs(spec, &sites, &mut draw);
+        can_run(&mut jobs, &hosts, &sites);
         Self { sites, hosts, jobs }
     }
 
@@ -50,6 +53,33 @@ impl FarmPlan {
             facility: self.sites.facility,
             shows: self.sites.shows,
             allocations: self.sites.allocations,
+        }
+    }
+}
+
+/// A small farm may have drawn a tag that no host has, or GPUs where no host has any: such a layer
+/// asks for an allocation, or for no GPU, and nothing waits for ever.
+fn can_run(jobs: &mut [JobRow], hosts: &[HostSpec], sites: &Sites) {
+    let mut gpus: HashMap<&str, (i64, i64)> = HashMap::new();
+    for host in hosts {
+        for (tag, _) in &host.tags {
+            let most = gpus.entry(tag).or_default();
+            *most = (*most).max((host.gpus, host.gpu_memory));
+        }
+    }
+    let layers = jobs.iter_mut().flat_map(|job| &mut job.layers);
+    for layer in layers {
+        let mut found = layer.tags.split('|').filter_map(|tag| gpus.get(tag.trim()));
+        let mut most = found.clone().max().copied();
+        if found.next().is_none()
+            && let Some(allocation) = sites.allocations.first()
+        {
+            layer.tags.clone_from(&allocation.name);
+            most = gpus.get(allocation.name.as_str()).copied();
+        }
+        let (most_gpus, most_memory) = most.unwrap_or_default();
+        if layer.gpus_min > most_gpus || layer.gpu_mem_min > most_memory {
+            (layer.gpus_min, layer.gpu_mem_min) = (0, 0);
         }
     }
 }
