@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection, Row};
 /// Frames in one transaction.
 pub const BATCH: usize = 100;
 
-const FLOOR: &str = include_str!("../sql/floor.sql");
+pub(crate) const FLOOR: &str = include_str!("../sql/floor.sql");
 
 /// Books every waiting frame. Returns how many, and how long it took.
 ///

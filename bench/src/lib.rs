@@ -8,12 +8,18 @@ pub mod floor;
 pub mod ground;
 pub mod grow;
 pub mod index;
+pub mod indexes;
 pub mod scheduler;
 pub mod stages;
 pub mod stats;
 pub mod steady;
+pub mod traces;
 pub mod wake;
 pub mod yard;
+
+/// What is logged unless `CUE_LOG` asks for something else: warnings. Slow statements are none: seeding
+/// has them, and the figures tell of the others.
+const QUIET: &str = "warn,sqlx::query=error";
 
 /// Logs like [`logging`], and exports traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` points. Finish what
 /// it returns, so that the last spans are exported.
@@ -31,14 +37,13 @@ pub fn telemetry() -> anyhow::Result<cue_scheduler::telemetry::TelemetryGuard> {
     Ok(guard)
 }
 
-/// Logs warnings to standard error, or what `CUE_LOG` asks for. Slow statements are none: seeding
-/// has them, and the figures tell of the others.
+/// Logs warnings to standard error, or what `CUE_LOG` asks for.
 pub fn logging() {
     #[expect(
         clippy::disallowed_methods,
         reason = "a program of its own, and this is where it reads its environment"
     )]
-    let filter = std::env::var("CUE_LOG").unwrap_or_else(|_| "warn,sqlx::query=error".to_owned());
+    let filter = std::env::var("CUE_LOG").unwrap_or_else(|_| QUIET.to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

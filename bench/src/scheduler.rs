@@ -81,7 +81,7 @@ impl Scheduler {
     /// # Errors
     /// Nothing has been booked for a minute.
     pub async fn booked_at_least(&self, frames: u64) -> anyhow::Result<()> {
-        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
         let mut last = (0.0, Instant::now());
         loop {
             ticks.tick().await;

@@ -55,7 +55,7 @@ topic! {
     /// How much is locked and booked in one transaction.
     Lock in "lock" {
         /// How many layers one transaction locks at most.
-        batch_layers: NonZeroUsize = Some("32"), "CUE_BATCH_LAYERS", count(1000);
+        batch_layers: NonZeroUsize = Some("64"), "CUE_BATCH_LAYERS", count(1000);
         /// How many frames one transaction locks at most.
         batch_frames: NonZeroUsize = Some("400"), "CUE_BATCH_FRAMES", count(10_000);
         /// How many frames of one layer a transaction locks at most.

@@ -34,7 +34,7 @@ const SIMFARM: &str = "cue-simfarm";
 const RESERVED: [(&str, &[&str]); 4] = [
     ("cue-rqd", &["cue-dispatch", "cue-scheduler", "cue-bench"]),
     ("sqlx", &["cue-store", SIMFARM, "cue-bench"]),
-    ("tonic", &["cue-proto", "cue-rqd", SIMFARM]),
+    ("tonic", &["cue-proto", "cue-rqd", SIMFARM, "cue-bench"]),
     ("axum", &["cue-scheduler"]),
 ];
 

@@ -23,14 +23,15 @@ const STAGES: [&str; 5] = [
 ];
 
 /// The statements of a turn that books, and the span each stands under.
-const STATEMENTS: [(&str, &str); 8] = [
+const STATEMENTS: [(&str, &str); 9] = [
     ("pending_layers", "job_fetch"),
     ("lock_layers", "layer_lock"),
     ("lock_frames", "layer_lock"),
     ("lock_stats", "book"),
-    ("lock_hosts", "book"),
+    ("lock_targets", "book"),
+    ("start_frames", "book"),
     ("lock_counters", "book"),
-    ("book_frames", "book"),
+    ("charge_counters", "book"),
     ("launch_layers", "book"),
 ];
 

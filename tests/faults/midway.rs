@@ -14,6 +14,8 @@ const FRAMES: usize = 4;
 
 const JOB_STAT: &str = "SELECT 1 FROM job_stat WHERE pk_job = $1 FOR UPDATE";
 
+const SUBSCRIPTION: &str = "SELECT 1 FROM subscription WHERE pk_subscription = $1 FOR UPDATE";
+
 /// A booking that stands still.
 struct Midway {
     world: World,
@@ -165,5 +167,38 @@ async fn a_host_that_moves_to_another_allocation_midway_is_not_booked() {
     let back = moved(midway.farm.allocation.id.clone());
     let (world, _, scheduler) = midway.host_is_refused().await;
     back.execute(&world.db.pool).await.unwrap();
+    everything_runs(world, scheduler).await;
+}
+
+/// The subscription has room when the booking looks, and none when it has its lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_that_fills_up_midway_is_not_passed_by_frames_already_written() {
+    let (db, farm) = yard(1).await;
+    farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let mut foreign = holding(&world.db.pool, SUBSCRIPTION, &farm.subscription).await;
+    sqlx::query("UPDATE subscription SET int_burst = 200 WHERE pk_subscription = $1")
+        .bind(&*farm.subscription)
+        .execute(&mut *foreign)
+        .await
+        .unwrap();
+    let scheduler = Scheduler::start(&world, &[]).await;
+    waiting_sessions(&world.db.pool, 1).await;
+    foreign.commit().await.unwrap();
+
+    world.launched(2).await;
+    until("the rest to be refused", async || {
+        refused(&scheduler, "subscription") >= (FRAMES - 2) as f64
+    })
+    .await;
+    assert_eq!(scheduler.sum("scheduler_bookings_outrun_total"), 1.0);
+    assert_eq!(world.frames("RUNNING").await, 2, "the burst is two cores");
+    assert_eq!(refused(&scheduler, "database"), 0.0, "no trigger refused");
+    assert_eq!(errors(&scheduler), 0.0);
+
+    sqlx::query("UPDATE subscription SET int_burst = 1000")
+        .execute(&world.db.pool)
+        .await
+        .unwrap();
     everything_runs(world, scheduler).await;
 }

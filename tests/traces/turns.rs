@@ -20,14 +20,15 @@ pub const STAGES: [&str; 5] = [
 ];
 
 /// The round trips of the transaction that books, each with the span it is made in.
-const BOOKING: [(&str, &str); 9] = [
+const BOOKING: [(&str, &str); 10] = [
     ("begin", "layer_lock"),
     ("lock_layers", "layer_lock"),
     ("lock_frames", "layer_lock"),
     ("lock_stats", "book"),
-    ("lock_hosts", "book"),
+    ("lock_targets", "book"),
+    ("start_frames", "book"),
     ("lock_counters", "book"),
-    ("book_frames", "book"),
+    ("charge_counters", "book"),
     ("launch_layers", "book"),
     ("commit", "book"),
 ];
@@ -120,7 +121,7 @@ fn assert_booking(trace: &Trace, database: &str) {
         assert!(!span.attribute("server.address").is_empty());
         assert!(span.number("server.port") > 0);
     }
-    for name in ["lock_frames", "book_frames"] {
+    for name in ["lock_frames", "start_frames"] {
         assert_eq!(trace.only(name).number("db.response.returned_rows"), 3);
     }
     assert_eq!(trace.only("book").attribute("frames_booked"), "3");
@@ -230,7 +231,7 @@ async fn a_launch_that_fails_says_why_and_is_taken_back_in_the_same_trace() {
     assert!(undo.start >= launch.end, "taken back once it is certain");
     assert_ne!(
         undo.attribute("transaction"),
-        trace.only("book_frames").attribute("transaction")
+        trace.only("start_frames").attribute("transaction")
     );
     assert_eq!(trace.named("commit").len(), 2, "{trace}");
     yard.close(program).await;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cue_bench::{book, fill, grow, index, stages, steady, wake};
+use cue_bench::{book, fill, grow, index, indexes, stages, steady, traces, wake};
 use serde::Serialize;
 
 /// Benchmarks of the scheduler on databases of their own.
@@ -30,15 +30,26 @@ enum What {
     Stages(stages::StagesOptions),
     /// The host index alone, with several threads
     Index(index::IndexOptions),
+    /// The indexes that `cue-scheduler check --indexes` offers, without and with them
+    Indexes(indexes::IndexesOptions),
+    /// Book with full tracing off and on in turn: what it costs
+    Traces(traces::TracesOptions),
     /// Book a part of a seeded database (what `grow` calls)
     #[command(hide = true)]
     GrowChild(grow::ChildOptions),
+    /// Book a seeded database with or without traces (what `traces` calls)
+    #[command(hide = true)]
+    TracesChild(traces::ChildOptions),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    cue_bench::logging();
-    let done = match Cli::parse().what {
+    let what = Cli::parse().what;
+    // That one sets up its log with its traces.
+    if !matches!(what, What::TracesChild(_)) {
+        cue_bench::logging();
+    }
+    let done = match what {
         What::Book(options) => say(book::run(&options).await, |rows| book::table(rows)),
         What::Fill(options) => say(fill::run(&options).await, fill::table),
         What::Steady(options) => say(steady::run(&options).await, |rows| steady::table(rows)),
@@ -46,6 +57,9 @@ async fn main() -> ExitCode {
         What::Grow(options) => say(grow::run(&options).await, |rows| grow::table(rows)),
         What::Stages(options) => say(stages::run(&options).await, stages::table),
         What::Index(options) => say(index::run(&options), |rows| index::table(rows)),
+        What::Indexes(options) => say(indexes::run(&options).await, indexes::table),
+        What::Traces(options) => say(traces::run(&options).await, traces::table),
+        What::TracesChild(options) => say(traces::book(&options).await, |_| String::new()),
         What::GrowChild(options) => say(grow::book(&options).await, |_| String::new()),
     };
     match done {

@@ -1,17 +1,23 @@
 //! Booking a plan: lock, admit, write, commit.
 //!
+//! While every cap has room for the whole plan, frames are started before the counters are locked:
+//! all bookings of a show want the same few counters, and so hold them for two short statements
+//! instead of the write. Under the lock admission is asked again, about the same frames; should a
+//! cap have filled up since, nothing of the plan is kept, and it is booked again with the counters
+//! locked first. Either way nothing is committed that admission did not pass under the lock.
+//!
 //! A deadlock or a serialization failure costs the transaction, not the plan: it is tried again, a
 //! bounded number of times, with the frames that are still there. Any other error gives everything
 //! back, with one exception: when it cannot be found out whether a commit took place, its frames
 //! become debts.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use cue_domain::admission::{Refusal, admit};
+use cue_domain::admission::{Ledger, Refusal, admit};
 use cue_domain::messages::{HostLease, LockedLayer, Placement};
-use cue_domain::{FrameId, ProcId};
+use cue_domain::{FrameId, HostId, ProcId, Resources};
 use cue_store::{BookRow, Booked, LaunchFacts, OpenBooking, StoreError, Trouble};
 use tracing::Instrument;
 
@@ -19,6 +25,7 @@ use crate::batch::{Batch, BatchFrame, launch_layer};
 use crate::debts::Debts;
 use crate::launch::describe;
 use crate::metrics::DispatchMetrics;
+use crate::notes::{note_bookings, note_refusals};
 
 /// How often a plan is tried.
 const TRIES: u32 = 4;
@@ -120,11 +127,16 @@ async fn try_book(
     plan: Plan<'_>,
 ) -> Result<Option<Batch>, StoreError> {
     let mut tries = 1;
+    let mut order = Order::WriteFirst;
     loop {
-        match write(&mut held, &rows, plan).await {
-            Ok(written) => {
+        match write(&mut held, &rows, plan, order).await {
+            Ok(Some(written)) => {
                 tracing::Span::current().record("tries", tries);
                 return commit(held, written, plan).await;
+            }
+            Ok(None) => {
+                plan.metrics.outrun.inc();
+                order = Order::LockFirst;
             }
             Err(error) if error.trouble() == Trouble::Conflict && tries < TRIES => {
                 plan.metrics.conflicts.inc();
@@ -133,15 +145,22 @@ async fn try_book(
                     tries,
                     "a booking met a conflict and is tried again"
                 );
-                let all: Vec<BookRow> = rows.iter().map(|planned| planned.row.clone()).collect();
-                let (again, frames) = held.again(&all).await?;
-                held = again;
-                rows.retain(|planned| frames.contains(&planned.row.frame));
-                tries += 1;
             }
             Err(error) => return Err(error),
         }
+        let all: Vec<BookRow> = rows.iter().map(|planned| planned.row.clone()).collect();
+        let (again, frames) = held.again(&all).await?;
+        held = again;
+        rows.retain(|planned| frames.contains(&planned.row.frame));
+        tries += 1;
     }
+}
+
+/// Which comes first: the frames, or the lock on the counters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    WriteFirst,
+    LockFirst,
 }
 
 /// What a booking transaction has written and not yet committed.
@@ -152,15 +171,69 @@ struct Written {
     facts: HashMap<cue_domain::LayerId, LaunchFacts>,
 }
 
-/// Locks what the plan touches, and writes what every cap admits.
+/// Locks what the plan touches, and writes what every cap admits. `None` when a cap filled up
+/// after frames were started on the strength of it: the transaction is to be given up.
 async fn write(
     held: &mut OpenBooking,
     rows: &[PlannedRow],
     plan: Plan<'_>,
-) -> Result<Written, StoreError> {
+    order: Order,
+) -> Result<Option<Written>, StoreError> {
     let all: Vec<BookRow> = rows.iter().map(|planned| planned.row.clone()).collect();
-    let ledger = held.ledger(&all).await?;
-    let requests: Vec<_> = all.iter().map(BookRow::request).collect();
+    let seen = held.look(&all).await?;
+    let hosts = seen.hosts.clone();
+    let mut judged = judge(rows, seen);
+    let lock_first = order == Order::LockFirst || held.is_limited(&all) || judged.is_capped();
+    let booked = if lock_first {
+        judged = judge(rows, held.counters(&all, hosts).await?);
+        match judged.rows() {
+            admitted if admitted.is_empty() => Booked::default(),
+            admitted => held.book(&admitted).await?,
+        }
+    } else {
+        match start_then_charge(held, &judged.rows(), hosts).await? {
+            Some(booked) => booked,
+            None => return Ok(None),
+        }
+    };
+    let mut facts = HashMap::new();
+    if plan.launching && !booked.frames.is_empty() {
+        let layers: BTreeSet<&str> = judged
+            .admitted
+            .iter()
+            .map(|p| p.row.layer.as_str())
+            .collect();
+        let layers = layers.into_iter().map(str::to_owned).collect();
+        facts = held.launch_facts(layers).await?;
+    }
+    Ok(Some(Written {
+        admitted: judged.admitted,
+        refusals: judged.refusals,
+        booked,
+        facts,
+    }))
+}
+
+/// What admission made of a plan.
+struct Judged {
+    admitted: Vec<PlannedRow>,
+    refusals: Vec<(usize, Refusal)>,
+}
+
+impl Judged {
+    fn is_capped(&self) -> bool {
+        let mut refusals = self.refusals.iter();
+        refusals.any(|(_, refusal)| !refusal.is_of_the_host())
+    }
+
+    fn rows(&self) -> Vec<BookRow> {
+        let row = |planned: &PlannedRow| planned.row.clone();
+        self.admitted.iter().map(row).collect()
+    }
+}
+
+fn judge(rows: &[PlannedRow], ledger: Ledger) -> Judged {
+    let requests: Vec<_> = rows.iter().map(|planned| planned.row.request()).collect();
     let (mut admitted, mut refusals) = (Vec::with_capacity(rows.len()), Vec::new());
     for (planned, answer) in rows.iter().zip(admit(&requests, ledger)) {
         match answer {
@@ -168,22 +241,36 @@ async fn write(
             Err(refusal) => refusals.push((planned.placement, refusal)),
         }
     }
-    let rows: Vec<BookRow> = admitted.iter().map(|planned| planned.row.clone()).collect();
-    let (mut booked, mut facts) = (Booked::default(), HashMap::new());
-    if !rows.is_empty() {
-        booked = held.book(&rows).await?;
+    Judged { admitted, refusals }
+}
+
+/// Starts the rows, then locks the counters, and charges them if every cap still has room for all
+/// that was started; `None` if one has not.
+async fn start_then_charge(
+    held: &mut OpenBooking,
+    rows: &[BookRow],
+    hosts: HashMap<HostId, Resources>,
+) -> Result<Option<Booked>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Some(Booked::default()));
     }
-    if plan.launching && !booked.frames.is_empty() {
-        let layers: BTreeSet<&str> = rows.iter().map(|row| row.layer.as_str()).collect();
-        let layers = layers.into_iter().map(str::to_owned).collect();
-        facts = held.launch_facts(layers).await?;
+    let booked = held.start(rows).await?;
+    let started: HashSet<&FrameId> = booked.frames.iter().map(|frame| &frame.frame).collect();
+    let rows: Vec<BookRow> = rows
+        .iter()
+        .filter(|row| started.contains(&row.frame))
+        .cloned()
+        .collect();
+    if rows.is_empty() {
+        return Ok(Some(booked));
     }
-    Ok(Written {
-        admitted,
-        refusals,
-        booked,
-        facts,
-    })
+    let ledger = held.counters(&rows, hosts).await?;
+    let requests: Vec<_> = rows.iter().map(BookRow::request).collect();
+    if admit(&requests, ledger).iter().any(Result::is_err) {
+        return Ok(None);
+    }
+    held.charge(rows.iter()).await?;
+    Ok(Some(booked))
 }
 
 async fn commit(
@@ -235,72 +322,4 @@ async fn commit(
         layers: layers.collect(),
         launch_by,
     }))
-}
-
-/// Counts what was refused: by cap, by turn, and the first of them in the trace.
-fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
-    let span = tracing::Span::current();
-    span.record("frames_refused", refusals.len());
-    if let Some((_, refusal)) = refusals.first() {
-        span.record("first_refusal", tracing::field::display(refusal));
-    }
-    for (placement, refusal) in refusals {
-        plan.metrics
-            .refused
-            .with_label_values(&[refusal.cap()])
-            .inc();
-        if let Some(table) = accounting_table(refusal) {
-            plan.metrics.over_cap.with_label_values(&[table]).inc();
-        }
-        let layer = plan
-            .placements
-            .get(*placement)
-            .and_then(|place| plan.layers.get(place.layer));
-        if let Some(layer) = layer {
-            layer.ticket.refused(1);
-        }
-    }
-}
-
-/// The table whose cap refused, in the words that farms already chart; `None` for other reasons.
-const fn accounting_table(refusal: &Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::SubscriptionBurst { .. } => Some("subscription"),
-        Refusal::FolderCores { .. } => Some("folder"),
-        Refusal::FolderGpus { .. } => Some("folder_gpus"),
-        Refusal::JobCores { .. } => Some("job"),
-        Refusal::JobGpus { .. } => Some("job_gpus"),
-        _ => None,
-    }
-}
-
-/// Counts what was booked: by show, by turn, and how long the frames had waited.
-fn note_bookings(booked: &HashMap<FrameId, i32>, plan: Plan<'_>) {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    for placement in plan
-        .placements
-        .iter()
-        .filter(|place| booked.contains_key(&place.frame.id))
-    {
-        let Some(layer) = plan.layers.get(placement.layer) else {
-            continue;
-        };
-        layer.ticket.booked(1);
-        plan.metrics
-            .dispatched
-            .with_label_values(&[&layer.cluster.show_name])
-            .inc();
-        if let Some(since) = placement.frame.waiting_since_ms {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "milliseconds of waiting fit a double for 285,000 years"
-            )]
-            plan.metrics
-                .time_to_book
-                .observe(now_ms.saturating_sub(since).max(0) as f64 / 1000.0);
-        }
-    }
 }

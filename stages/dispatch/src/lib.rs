@@ -11,6 +11,7 @@ mod book;
 mod debts;
 mod launch;
 mod metrics;
+mod notes;
 mod resolve;
 mod settle;
 

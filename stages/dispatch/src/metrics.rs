@@ -45,6 +45,7 @@ pub struct DispatchMetrics {
     pub(crate) refused: IntCounterVec,
     pub(crate) over_cap: IntCounterVec,
     pub(crate) conflicts: IntCounter,
+    pub(crate) outrun: IntCounter,
     pub(crate) timeouts: IntCounter,
     pub(crate) stolen: IntCounter,
     pub(crate) launches: IntCounterVec,
@@ -95,6 +96,10 @@ impl DispatchMetrics {
             conflicts: made.counter(
                 "scheduler_booking_conflicts_total",
                 "Deadlocks and serialization failures met by bookings, each tried again",
+            )?,
+            outrun: made.counter(
+                "scheduler_bookings_outrun_total",
+                "Batches written again because a cap filled up before its counter was locked",
             )?,
             timeouts: made.counter(
                 "scheduler_booking_timeouts_total",

@@ -25,7 +25,7 @@ const RELEASES: &str = "acct_release";
 
 /// The key of the advisory lock: the letters `cue_acct` as one number. In `pg_locks` it shows as
 /// classid 1668638047 and objid 1633903476.
-const OFFICE: i64 = i64::from_be_bytes(*b"cue_acct");
+pub(crate) const OFFICE: i64 = i64::from_be_bytes(*b"cue_acct");
 
 /// How long the server may take to answer here.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -205,7 +205,7 @@ mod tests {
     async fn a_refused_statement_is_an_answer() {
         let breaker = breaker();
         let refused = StoreError::Failed {
-            statement: "book_frames",
+            statement: "start_frames",
             source: sqlx::Error::RowNotFound,
         };
         let unreached = away();

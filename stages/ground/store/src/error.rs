@@ -38,7 +38,7 @@ pub enum StoreError {
         source: Sql,
     },
     /// The breaker is open: the database did not answer a moment ago, and was not asked now.
-    #[error("the database does not answer; it is asked again in {} ms", retry_in.as_millis())]
+    #[error("the database does not answer; it is asked again in {:.1} s", retry_in.as_secs_f64())]
     Outage {
         /// When somebody asks again.
         retry_in: std::time::Duration,
@@ -98,8 +98,8 @@ impl StoreError {
 }
 
 /// SQLSTATEs, by their beginnings, with which a server says that it does not serve us now: broken
-/// connections (08), sessions that are not let in (28, 3D), no room (53), going down (57P).
-const AWAY: [&str; 5] = ["08", "28", "3D", "53", "57P"];
+/// connections (08), sessions that are not let in (28, 3D, 55000), no room (53), going down (57P).
+const AWAY: [&str; 6] = ["08", "28", "3D", "53", "55000", "57P"];
 
 pub(crate) fn trouble(error: &Sql) -> Trouble {
     match error {

@@ -18,14 +18,17 @@ mod hosts;
 mod jobs;
 mod launch;
 mod layers;
+mod ledger;
 mod meters;
 mod pool;
 mod rows;
+mod schema_check;
 pub mod statements;
 mod tx;
 mod undo;
 mod unlaunched;
 mod why;
+mod writing;
 
 pub use accountant::{Accountant, Arrived};
 pub use accounts::{ACCOUNTING_TABLES, Corrected, CounterKeys};
@@ -38,5 +41,8 @@ pub use jobs::{PendingJob, PendingLayers};
 pub use launch::LaunchFacts;
 pub use layers::{LockedRow, WantedLayer};
 pub use pool::{Store, StoreSettings};
+pub use schema_check::{
+    Connections, INDEXES, IndexState, MissingRights, OfferedIndex, ServerFacts, ShowFacts, Unfit,
+};
 pub use undo::{Undone, Unlaunched};
 pub use unlaunched::Forgotten;

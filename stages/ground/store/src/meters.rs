@@ -127,6 +127,11 @@ impl Meters {
         span.record("otel.status_description", field::display(error));
     }
 
+    /// Which server it is, as `host:port`.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.place.host, self.place.port)
+    }
+
     pub(crate) fn numbers(&self) -> &Numbers {
         &self.numbers
     }

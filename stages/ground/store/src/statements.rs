@@ -39,15 +39,17 @@ statements! {
     /// Locks the rows the frame triggers update.
     LOCK_STATS = "lock_stats";
     /// Locks hosts, passing over those that are held.
-    LOCK_HOSTS = "lock_hosts";
+    LOCK_TARGETS = "lock_targets";
     /// Locks hosts, waiting.
     WAIT_HOSTS = "wait_hosts";
     /// Locks the counters that caps are about.
     LOCK_COUNTERS = "lock_counters";
     /// Counts what runs under limits.
     LIMIT_USE = "limit_use";
-    /// Books.
-    BOOK_FRAMES = "book_frames";
+    /// Starts frames.
+    START_FRAMES = "start_frames";
+    /// Charges the counters for them.
+    CHARGE_COUNTERS = "charge_counters";
     /// What RQD must be told.
     LAUNCH_LAYERS = "launch_layers";
     /// The hosts that may be booked.
@@ -80,6 +82,20 @@ statements! {
     RECOUNT = "recount";
     /// Puts back caps that made way for a counter.
     RESTORE_CAPS = "restore_caps";
+    /// Which server this is.
+    CHECK_SERVER = "check_server";
+    /// Settings of the server.
+    CHECK_SETTINGS = "check_settings";
+    /// Rights that are missing.
+    CHECK_RIGHTS = "check_rights";
+    /// Triggers that are missing.
+    CHECK_TRIGGERS = "check_triggers";
+    /// The active shows.
+    CHECK_SHOWS = "check_shows";
+    /// Whether somebody keeps the accounts.
+    CHECK_ACCOUNTANT = "check_accountant";
+    /// The indexes of some tables.
+    CHECK_INDEXES = "check_indexes";
 }
 
 #[cfg(test)]

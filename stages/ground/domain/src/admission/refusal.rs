@@ -128,6 +128,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it is about the host or the request alone, and no counter of a cap had a part in it.
+    #[must_use]
+    pub const fn is_of_the_host(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAReservation { .. } | Self::HostTaken { .. } | Self::HostFull { .. }
+        )
+    }
+
     /// The name of the cap, to label metrics with.
     #[must_use]
     pub const fn cap(&self) -> &'static str {

@@ -81,3 +81,38 @@ async fn the_ledger_has_every_cap_and_what_counts_against_it() {
         2
     );
 }
+
+/// Whether somebody else can lock the subscriptions right now.
+const FREE_SUBSCRIPTIONS: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM subscription FOR UPDATE SKIP LOCKED) free";
+
+#[tokio::test]
+async fn a_look_reads_the_caps_and_leaves_their_counters_to_others() {
+    let yard = Yard::new().await;
+    let host = yard.host("node").await;
+    let job = yard.job("a", 2).await;
+    let (mut held, locked) = open(&yard.store, &want(&job, 2)).await;
+    let rows = yard.rows(&job, &locked, &host);
+    let seen = held.look(&rows).await.unwrap();
+    assert_eq!(yard.count(FREE_SUBSCRIPTIONS).await, 1);
+    assert_eq!(seen.hosts.len(), 1);
+
+    let booked = held.start(&rows).await.unwrap();
+    assert_eq!(booked.frames.len(), 2);
+    assert_eq!(yard.count(FREE_SUBSCRIPTIONS).await, 1);
+
+    let locked = held.counters(&rows, seen.hosts.clone()).await.unwrap();
+    assert_eq!(yard.count(FREE_SUBSCRIPTIONS).await, 0);
+    let caps = |ledger: &cue_domain::admission::Ledger| {
+        (
+            ledger.hosts.clone(),
+            ledger.subscriptions.clone(),
+            ledger.jobs.clone(),
+            ledger.folders.clone(),
+        )
+    };
+    assert_eq!(caps(&locked), caps(&seen), "nothing is charged yet");
+    held.charge(rows.iter()).await.unwrap();
+    held.commit(&rows).await.unwrap();
+    yard.assert_sound().await;
+}

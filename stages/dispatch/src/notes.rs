@@ -1,0 +1,77 @@
+//! What a booking counts: refusals by cap, frames by show, and what each turn is told.
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cue_domain::FrameId;
+use cue_domain::admission::Refusal;
+
+use crate::book::Plan;
+
+/// Counts what was refused: by cap, by turn, and the first of them in the trace.
+pub(crate) fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
+    let span = tracing::Span::current();
+    span.record("frames_refused", refusals.len());
+    if let Some((_, refusal)) = refusals.first() {
+        span.record("first_refusal", tracing::field::display(refusal));
+    }
+    for (placement, refusal) in refusals {
+        plan.metrics
+            .refused
+            .with_label_values(&[refusal.cap()])
+            .inc();
+        if let Some(table) = accounting_table(refusal) {
+            plan.metrics.over_cap.with_label_values(&[table]).inc();
+        }
+        let layer = plan
+            .placements
+            .get(*placement)
+            .and_then(|place| plan.layers.get(place.layer));
+        if let Some(layer) = layer {
+            layer.ticket.refused(1);
+        }
+    }
+}
+
+/// The table whose cap refused, in the words that farms already chart; `None` for other reasons.
+const fn accounting_table(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::SubscriptionBurst { .. } => Some("subscription"),
+        Refusal::FolderCores { .. } => Some("folder"),
+        Refusal::FolderGpus { .. } => Some("folder_gpus"),
+        Refusal::JobCores { .. } => Some("job"),
+        Refusal::JobGpus { .. } => Some("job_gpus"),
+        _ => None,
+    }
+}
+
+/// Counts what was booked: by show, by turn, and how long the frames had waited.
+pub(crate) fn note_bookings(booked: &HashMap<FrameId, i32>, plan: Plan<'_>) {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    for placement in plan
+        .placements
+        .iter()
+        .filter(|place| booked.contains_key(&place.frame.id))
+    {
+        let Some(layer) = plan.layers.get(placement.layer) else {
+            continue;
+        };
+        layer.ticket.booked(1);
+        plan.metrics
+            .dispatched
+            .with_label_values(&[&layer.cluster.show_name])
+            .inc();
+        if let Some(since) = placement.frame.waiting_since_ms {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "milliseconds of waiting fit a double for 285,000 years"
+            )]
+            plan.metrics
+                .time_to_book
+                .observe(now_ms.saturating_sub(since).max(0) as f64 / 1000.0);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+-- start_frames: starts every frame of a plan that is still as it was read, gives it a proc and takes
+-- from the hosts, all of it computed from the frames that did start. Returns them, each with what is
+-- left on its host. The counters of the caps are charged by charge_counters, later and under their own locks.
+-- $1 frames, $2 their versions, $3 layers, $4 jobs, $5 shows, $6 hosts, $7 host names, $8 procs,
+-- $9 centicores, $10 KiB, $11 GPUs, $12 KiB of GPU memory, all of one length;
+-- $13 KiB of memory a fresh proc is said to use;
+-- $14 whether host_stat is to follow, for farms without RQD reports.
+WITH plan AS MATERIALIZED (
+    SELECT *
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+         AS p(pk_frame, int_version, pk_layer, pk_job, pk_show, pk_host, host_name, pk_proc, cores, mem, gpus, gpu_mem)
+),
+started AS (
+    UPDATE frame f
+    SET str_state = 'RUNNING', str_host = p.host_name, int_cores = p.cores::int, int_mem_reserved = p.mem,
+        int_gpus = p.gpus::int, int_gpu_mem_reserved = p.gpu_mem,
+        ts_started = current_timestamp, ts_updated = current_timestamp, ts_stopped = NULL,
+        int_version = coalesce(f.int_version, 0) + 1,
+        -- A restart is charged unless the last run ended for a reason that was not the frame's.
+        int_retries = f.int_retries + CASE WHEN f.int_exit_status IN (-1, 286, 256, 299, 301, 302, 399) THEN 0 ELSE 1 END
+    FROM plan p
+    JOIN layer l ON l.pk_layer = p.pk_layer
+    JOIN job j ON j.pk_job = p.pk_job AND j.str_state = 'PENDING' AND j.b_paused = false
+    WHERE f.pk_frame = p.pk_frame AND f.str_state = 'WAITING' AND coalesce(f.int_version, 0) = p.int_version
+      AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)
+    RETURNING f.pk_frame, f.int_version
+),
+booked AS MATERIALIZED (
+    SELECT p.*, s.int_version AS new_version FROM plan p JOIN started s ON s.pk_frame = p.pk_frame
+),
+procs AS (
+    INSERT INTO proc (pk_proc, pk_host, pk_job, pk_show, pk_layer, pk_frame, int_cores_reserved,
+                      int_mem_reserved, int_mem_pre_reserved, int_mem_used,
+                      int_gpus_reserved, int_gpu_mem_reserved, int_gpu_mem_pre_reserved, int_gpu_mem_used, b_local)
+    SELECT pk_proc, pk_host, pk_job, pk_show, pk_layer, pk_frame, cores, mem, mem, $13::bigint, gpus::int, gpu_mem, gpu_mem, 0, false
+    FROM booked
+),
+hosts AS (
+    UPDATE host h
+    SET int_cores_idle = h.int_cores_idle - b.cores, int_mem_idle = h.int_mem_idle - b.mem,
+        int_gpus_idle = h.int_gpus_idle - b.gpus, int_gpu_mem_idle = h.int_gpu_mem_idle - b.gpu_mem
+    FROM (SELECT pk_host, sum(cores)::bigint AS cores, sum(mem)::bigint AS mem, sum(gpus)::bigint AS gpus,
+                 sum(gpu_mem)::bigint AS gpu_mem FROM booked GROUP BY pk_host) b
+    WHERE h.pk_host = b.pk_host
+    RETURNING h.pk_host, h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle
+),
+host_stats AS (
+    UPDATE host_stat hs
+    SET int_mem_free = hs.int_mem_free - b.mem, int_gpu_mem_free = hs.int_gpu_mem_free - b.gpu_mem
+    FROM (SELECT pk_host, sum(mem)::bigint AS mem, sum(gpu_mem)::bigint AS gpu_mem FROM booked GROUP BY pk_host) b
+    WHERE $14::boolean AND hs.pk_host = b.pk_host
+)
+SELECT b.pk_frame, b.new_version, b.pk_host, h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle
+FROM booked b
+JOIN hosts h ON h.pk_host = b.pk_host
