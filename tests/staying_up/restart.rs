@@ -154,6 +154,7 @@ async fn a_restart_under_full_load_loses_and_doubles_nothing_and_full_speed_is_b
     let proxy = Proxy::to(place.clone()).await;
     let settings = [
         ("CUE_BATCH_FRAMES", "50"),
+        ("CUE_BATCH_LAYERS", "32"),
         ("CUE_FRAMES_PER_LAYER", "25"),
         ("CUE_HOST_REFRESH", "250ms"),
     ];

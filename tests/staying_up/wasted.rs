@@ -42,6 +42,7 @@ async fn fewer_than_one_in_twenty_hosts_is_tried_in_vain() {
     let world = World::open(db, endless()).await;
     let settings = [
         ("CUE_BATCH_FRAMES", "50"),
+        ("CUE_BATCH_LAYERS", "32"),
         ("CUE_FRAMES_PER_LAYER", "20"),
         ("CUE_DRY_RUN", "true"),
     ];
