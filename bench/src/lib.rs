@@ -1,6 +1,7 @@
 //! The demo and the benchmarks: a farm in a box, and the scheduler run on it.
 
 pub mod book;
+mod child;
 pub mod dbtime;
 pub mod demo;
 pub mod fill;

@@ -1,5 +1,6 @@
 //! Whole farms with the whole pipeline: it books, Cuebot's stand-in releases, the accountant counts.
 
+use cue_simfarm::waiting::{until, within};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use cue_simfarm::seed::{FarmSpec, Fixture, HostClass, Span, seed};
 use prometheus::Registry;
 use sqlx::{PgPool, Row};
 
-use crate::world::{settings, store, until, value, within};
+use crate::world::{settings, store, value};
 
 /// A farm at work, with a scheduler and a Cuebot that sends messages instead of subtracting.
 struct World {

@@ -1,10 +1,11 @@
 //! The accountant by itself: messages, the election, and what is none of its business.
 
+use cue_simfarm::waiting::{until, within};
 use std::time::Duration;
 
 use sqlx::Row;
 
-use crate::world::{NEVER, Replica, Yard, until, within};
+use crate::world::{NEVER, Replica, Yard};
 
 /// The office in `pg_locks`, with who holds it.
 const HOLDER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted \

@@ -98,7 +98,7 @@ async fn a_cap_that_an_operator_edits_before_the_count_is_locked_survives() {
         .await
         .unwrap();
     let waiting = async {
-        crate::world::until("the count to wait for the row", async || {
+        cue_simfarm::waiting::until("the count to wait for the row", async || {
             let locks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
             yard.number(locks).await > 0
         })
@@ -162,7 +162,7 @@ async fn a_count_waits_for_a_booking_under_way_and_sees_all_of_it() {
         sqlx::query(statement).execute(&mut *booker).await.unwrap();
     }
     let waiting = async {
-        crate::world::until("the count to wait for the booking", async || {
+        cue_simfarm::waiting::until("the count to wait for the booking", async || {
             let locks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
             yard.number(locks).await > 0
         })

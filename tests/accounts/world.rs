@@ -3,6 +3,7 @@
 //! Invariant: what ends here is released as Cuebot does it in managed shows; no counter is ever
 //! subtracted from by the test.
 
+use cue_simfarm::waiting::until;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,9 +19,6 @@ use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{Fixture, Launched};
 use cue_store::{BookingRules, BreakerSettings, Store, StoreSettings};
 use prometheus::Registry;
-
-/// What a test waits at most for a signal.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An interval of recomputing that never comes in a test: what is set right then is set right
 /// because of a message, or of an election.
@@ -195,22 +193,4 @@ pub fn settings(database: &str, rqd: SocketAddr, more: &[(&str, &str)]) -> Setti
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     config::load(None, &environment, &[]).settings.unwrap()
-}
-
-/// Waits for a signal, and says what was waited for when it does not come.
-pub async fn within<T>(what: &str, signal: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, signal).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
-    }
-}
-
-/// Waits until something that has no signal of its own is so.
-pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    within(what, async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
 }

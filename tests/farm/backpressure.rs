@@ -5,8 +5,9 @@
 
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{FarmSpec, HostClass, HostTags, JobShape, LayerShape, Span, seed};
+use cue_simfarm::waiting::until;
 
-use crate::world::{Scheduler, World, until, up_to_ms};
+use crate::world::{Scheduler, World, up_to_ms};
 
 const SHOWS: usize = 24;
 

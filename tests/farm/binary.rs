@@ -2,16 +2,16 @@
 //!
 //! Invariant: a program that outlives its test is killed with it.
 
-use std::process::{Output, Stdio};
+use cue_simfarm::waiting::within;
+use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinSet;
 
-use crate::world::within;
-
-fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
+/// The program with these words and nothing in its environment but this.
+pub fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"));
     command
         .args(words)
@@ -20,13 +20,6 @@ fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
-}
-
-/// Runs the program to its end.
-pub async fn run(words: &[&str], environment: &[(&str, &str)]) -> Output {
-    within("the program to end", command(words, environment).output())
-        .await
-        .unwrap()
 }
 
 /// The program while it runs.
@@ -64,7 +57,7 @@ impl Service {
         }
     }
 
-    /// Asks the admin server; returns the status code and the body.
+    /// Asks the admin server: returns the status code and the body.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let ask = async {
             let mut stream = TcpStream::connect(&self.address).await.unwrap();

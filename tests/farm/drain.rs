@@ -1,11 +1,12 @@
 //! Stopping in the middle: what is booked is launched, and the next one goes on.
 
+use cue_simfarm::waiting::until;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cue_simfarm::rqd::SimRqdSettings;
 
-use crate::world::{Scheduler, World, endless, until, up_to_ms, yard};
+use crate::world::{Scheduler, World, endless, up_to_ms, yard};
 
 /// Small batches and few launches at once, so that a stop always finds the farm half done.
 const SLOWLY: [(&str, &str); 4] = [

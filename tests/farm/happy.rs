@@ -1,5 +1,6 @@
 //! A farm of everything a farm has, without a fault: it drains.
 
+use cue_simfarm::waiting::until;
 use std::time::Duration;
 
 use cue_simfarm::completion::HostReporter;
@@ -8,7 +9,7 @@ use cue_simfarm::seed::{
     FarmSpec, HostClass, HostTags, JobShape, LayerShape, LimitSpec, Span, seed,
 };
 
-use crate::world::{Scheduler, World, endless, until, up_to_ms, yard};
+use crate::world::{Scheduler, World, endless, up_to_ms, yard};
 
 /// Spells every id of a farm in upper case.
 const UPPER_CASE: &str = include_str!("../../stages/ground/store/tests/database/upper_case.sql");

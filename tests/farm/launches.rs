@@ -2,8 +2,9 @@
 //! asked for first, and whatever happens, every frame runs once.
 
 use cue_simfarm::rqd::Fault;
+use cue_simfarm::waiting::until;
 
-use crate::world::{Scheduler, World, endless, until, yard};
+use crate::world::{Scheduler, World, endless, yard};
 
 const FRAMES: usize = 12;
 
@@ -28,7 +29,7 @@ async fn recovers(world: World, scheduler: Scheduler) {
 
 async fn asked(world: &World, n: usize) {
     let what = format!("{n} launches to be asked for");
-    crate::world::within(&what, world.rqd.asked(n)).await;
+    cue_simfarm::waiting::within(&what, world.rqd.asked(n)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

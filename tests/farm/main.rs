@@ -14,6 +14,7 @@ mod backpressure;
 mod binary;
 mod caps;
 mod drain;
+mod ended;
 mod happy;
 mod launches;
 mod life;

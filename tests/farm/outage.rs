@@ -1,11 +1,12 @@
 //! The database goes away in the middle and comes back: nothing is lost and nothing runs twice.
 
+use cue_simfarm::waiting::{until, within};
 use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
 use crate::proxy::{Loss, Proxy};
-use crate::world::{Scheduler, World, until, up_to_ms, within, yard};
+use crate::world::{Scheduler, World, up_to_ms, yard};
 
 const FRAMES: u64 = 240;
 

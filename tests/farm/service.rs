@@ -1,7 +1,9 @@
 //! The real program as a service: it books and launches, can be looked at, and ends at SIGTERM.
 
 use crate::binary::Service;
-use crate::world::{World, endless, until, yard};
+use crate::ended::ended;
+use crate::world::{World, endless, yard};
+use cue_simfarm::waiting::until;
 
 const FRAMES: usize = 8;
 
@@ -53,7 +55,7 @@ async fn the_program_ends_by_itself_when_it_is_told_to_end_when_idle() {
     farm.frames("a", 3, |_| ()).await.unwrap();
     let world = World::open(db, crate::world::up_to_ms(5)).await;
     let rqd = world.rqd.address().to_string();
-    let ended = crate::binary::run(
+    let ended = ended(
         &["run", "--exit-when-idle", "3"],
         &[
             ("CUE_DATABASE_URL", &world.db.url),

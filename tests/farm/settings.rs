@@ -1,6 +1,6 @@
 //! Starting the real program with something wrong: it says what, and the exit code tells which kind.
 
-use crate::binary;
+use crate::ended::ended;
 use crate::world::yard;
 
 /// A port of loopback where nobody listens: it was free a moment ago.
@@ -18,7 +18,7 @@ async fn all_faults_of_the_settings_are_named_at_once() {
         ("CUE_FRAMES_PER_LAYER", "500"),
         ("CUE_NO_SUCH_SETTING", "1"),
     ];
-    let ended = binary::run(&["run"], &bad).await;
+    let ended = ended(&["run"], &bad).await;
     assert_eq!(ended.status.code(), Some(64));
     let said = String::from_utf8(ended.stderr).unwrap();
     // Those five, and that there is no database.
@@ -46,7 +46,7 @@ async fn a_database_that_cannot_be_reached_at_the_start_is_named_with_what_to_do
         ("CUE_ADMIN_ADDR", "off"),
         ("CUE_DATABASE_ACQUIRE_TIMEOUT", "500ms"),
     ];
-    let ended = binary::run(&["run"], &environment).await;
+    let ended = ended(&["run"], &environment).await;
     assert_eq!(ended.status.code(), Some(1));
     let said = String::from_utf8(ended.stderr).unwrap();
     let what = format!("cannot connect to the database at {place}/farm");
@@ -62,7 +62,7 @@ async fn an_unknown_facility_is_refused_with_the_known_ones() {
         ("CUE_DATABASE_URL", db.url.as_str()),
         ("CUE_ADMIN_ADDR", "off"),
     ];
-    let ended = binary::run(&["run", "--facility", "nowhere"], &environment).await;
+    let ended = ended(&["run", "--facility", "nowhere"], &environment).await;
     assert_eq!(ended.status.code(), Some(1));
     let said = String::from_utf8(ended.stderr).unwrap();
     let what = "facility `nowhere` does not exist; the database has yard";
@@ -72,7 +72,7 @@ async fn an_unknown_facility_is_refused_with_the_known_ones() {
 #[tokio::test]
 async fn settings_can_be_printed_without_a_database() {
     let environment = [("CUE_DATABASE_URL", "postgres://cue:secret@farm-db/farm")];
-    let ended = binary::run(&["config"], &environment).await;
+    let ended = ended(&["config"], &environment).await;
     assert_eq!(ended.status.code(), Some(0));
     let said = String::from_utf8(ended.stdout).unwrap();
     assert!(said.contains("rqd.port = 8444"), "{said}");

@@ -3,13 +3,14 @@
 //! Spans begin on threads of their own too, so the subscriber is the one of the whole process. Other
 //! tests of this binary are recorded as well; a trace is told by the frames that were launched in it.
 
+use cue_simfarm::waiting::until;
 use std::collections::{BTreeMap, HashSet};
 
 use cue_scheduler::telemetry;
 use cue_simfarm::rqd::LaunchRecord;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 
-use crate::world::{Scheduler, World, endless, settings, until, yard};
+use crate::world::{Scheduler, World, endless, settings, yard};
 
 const FRAMES: usize = 3;
 

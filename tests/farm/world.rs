@@ -3,6 +3,7 @@
 //! Invariant: a [`World`] is closed by [`World::close`], which audits it, and a [`Scheduler`] by
 //! [`Scheduler::drain`], which refuses laggards and dead stages.
 
+use cue_simfarm::waiting::{PATIENCE, until, within};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -20,9 +21,6 @@ use cue_simfarm::seed::Fixture;
 use prometheus::Registry;
 use sqlx::{PgPool, Row};
 
-/// What a test waits at most for a signal.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Frames that run until the test ends them.
 pub fn endless() -> SimRqdSettings {
     SimRqdSettings::default()
@@ -34,24 +32,6 @@ pub fn up_to_ms(most: u64) -> SimRqdSettings {
         duration: FrameDuration::Uniform(Duration::ZERO, Duration::from_millis(most)),
         ..SimRqdSettings::default()
     }
-}
-
-/// Waits for a signal, and says what was waited for when it does not come.
-pub async fn within<T>(what: &str, signal: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, signal).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
-    }
-}
-
-/// Waits until something that has no signal of its own is so.
-pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    within(what, async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
 }
 
 /// A fresh database with the smallest farm, and so many hosts of 32 cores, `node1` and on.

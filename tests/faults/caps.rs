@@ -5,9 +5,10 @@ use cue_domain::Centicores;
 use cue_domain::ids::{AllocId, ShowId};
 use cue_simfarm::foreign;
 use cue_simfarm::seed::Fixture;
+use cue_simfarm::waiting::until;
 
 use crate::ends::{assert_calm, errors, refused};
-use crate::world::{Scheduler, World, endless, until, yard};
+use crate::world::{Scheduler, World, endless, yard};
 
 const FRAMES: usize = 8;
 

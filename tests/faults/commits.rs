@@ -3,7 +3,8 @@
 
 use crate::cable::{Break, Cable};
 use crate::ends::value;
-use crate::world::{Scheduler, World, until, up_to_ms, within, yard};
+use crate::world::{Scheduler, World, up_to_ms, yard};
+use cue_simfarm::waiting::{until, within};
 
 const FRAMES: u64 = 40;
 

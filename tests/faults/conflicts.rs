@@ -2,10 +2,11 @@
 //! serialization failures, and rules of the schema. The booking is tried again where that may help, a
 //! bounded number of times, and every frame is booked once.
 
+use cue_simfarm::waiting::within;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 use crate::ends::{assert_calm, errors, holding, refused, waiting_sessions};
-use crate::world::{Scheduler, World, endless, within, yard};
+use crate::world::{Scheduler, World, endless, yard};
 
 const FRAMES: usize = 6;
 

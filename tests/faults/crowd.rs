@@ -1,6 +1,7 @@
 //! Eight bookers of four schedulers on shared jobs, folders, shows, limits and hosts, with Cuebot and
 //! operators among them: at every moment the audit holds, and in the end every frame has run once.
 
+use cue_simfarm::waiting::within;
 use std::time::{Duration, Instant};
 
 use cue_simfarm::completion::HostReporter;
@@ -10,7 +11,7 @@ use sqlx::PgPool;
 use crate::ends::{assert_calm, close_after_reruns, errors, from_environment, refused};
 use crate::meddler::{Caps, Meddler};
 use crate::watch::FullWatch;
-use crate::world::{Scheduler, World, up_to_ms, within, yard};
+use crate::world::{Scheduler, World, up_to_ms, yard};
 
 const SCHEDULERS: usize = 4;
 

@@ -1,6 +1,7 @@
 //! What all tests of faults need: short time limits, metrics by all their labels, rows that somebody
 //! else holds, and an end that does not insist on one launch a frame.
 
+use cue_simfarm::waiting::{until, within};
 use std::time::Duration;
 
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
@@ -8,7 +9,7 @@ use cue_simfarm::completion::CompletionStats;
 use prometheus::Registry;
 use sqlx::{PgPool, Postgres, Transaction};
 
-use crate::world::{Scheduler, World, until, within};
+use crate::world::{Scheduler, World};
 
 /// Limits under which a booking that nobody launched counts as forgotten after about 2.5 s.
 pub const SHORT: [(&str, &str); 4] = [

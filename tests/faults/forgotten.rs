@@ -1,12 +1,13 @@
 //! Bookings whose scheduler died between the commit and the launch: another one finds them and takes
 //! them back within seconds, and touches nothing that runs.
 
+use cue_simfarm::waiting::until;
 use std::time::Instant;
 
 use cue_simfarm::rqd::Fault;
 
 use crate::ends::{SHORT, assert_calm};
-use crate::world::{Scheduler, World, endless, until, yard};
+use crate::world::{Scheduler, World, endless, yard};
 
 const FRAMES: usize = 10;
 
@@ -79,7 +80,7 @@ async fn a_frame_that_runs_is_not_touched_though_no_report_has_named_it() {
     world.rqd.set_fault_all(Fault::Stall);
     farm.frames("stalls", FRAMES as i64, |_| ()).await.unwrap();
     let asked = world.rqd.asked(2 * FRAMES);
-    crate::world::within("the launches to stall", asked).await;
+    cue_simfarm::waiting::within("the launches to stall", asked).await;
     // As a kill does: nothing is finished, and what the process knew is lost.
     drop(first);
     world.rqd.set_fault_all(Fault::None);

@@ -2,7 +2,8 @@
 //! be waited for is waited for a bounded time, and each ends in a counted skip.
 
 use crate::ends::{assert_calm, errors, holding, refused};
-use crate::world::{Scheduler, World, endless, until, yard};
+use crate::world::{Scheduler, World, endless, yard};
+use cue_simfarm::waiting::until;
 
 const FRAMES: usize = 4;
 

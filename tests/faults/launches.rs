@@ -1,6 +1,7 @@
 //! Launches that fail in ways a farm knows well: hosts that are off, that keep failing, that start a
 //! frame long after it was given up; and frames that no host will ever run.
 
+use cue_simfarm::waiting::{until, within};
 use std::time::{Duration, Instant};
 
 use cue_simfarm::foreign;
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::ends::{assert_calm, close_after_reruns};
 use crate::middleman::Middleman;
-use crate::world::{Scheduler, World, endless, until, within, yard};
+use crate::world::{Scheduler, World, endless, yard};
 
 /// A farm of one host and one job.
 async fn farm(frames: i64) -> (World, String) {

@@ -4,6 +4,7 @@
 //! Invariant: caps are only raised, so that they can be audited at any time; and a run is ended in
 //! the database only when its host has it, for Cuebot knows of no other.
 
+use cue_simfarm::waiting::within;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 
 use crate::ends::Dice;
-use crate::world::{World, within};
+use crate::world::World;
 use crate::yard::ONE;
 
 /// What may be capped.

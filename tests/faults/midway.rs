@@ -5,10 +5,11 @@
 
 use cue_simfarm::foreign;
 use cue_simfarm::seed::{Fixture, Launched};
+use cue_simfarm::waiting::until;
 use sqlx::{Postgres, Transaction};
 
 use crate::ends::{assert_calm, errors, holding, refused, waiting_sessions};
-use crate::world::{Scheduler, World, endless, until, yard};
+use crate::world::{Scheduler, World, endless, yard};
 
 const FRAMES: usize = 4;
 

@@ -3,10 +3,10 @@
 
 use cue_domain::{FrameId, HostId, admit};
 use cue_simfarm::foreign::{self, Booking};
+use cue_simfarm::waiting::{until, within};
 use cue_store::{BookRow, OpenBooking};
 
 use crate::ends::waiting_sessions;
-use crate::world::{until, within};
 use crate::yard::{ONE, Yard, open, want};
 
 /// Books what the caps admit, and says how many frames started.

@@ -3,11 +3,10 @@
 //! Invariant: a look that failed is a finding, and so is a watch that never looked.
 
 use cue_simfarm::audit::audit;
+use cue_simfarm::waiting::within;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-use crate::world::within;
 
 /// A continuous audit; dropping it ends it.
 pub struct FullWatch {

@@ -3,30 +3,15 @@
 //! Where no Chromium is found the tests say so loudly and prove nothing; everything the page gets
 //! from the server is tested without a browser beside the server itself.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends where it fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod browser;
 mod service;
 mod states;
 
-use std::time::Duration;
-
 use browser::Page;
 use serde_json::json;
 use service::Service;
-
-/// Waits for something, for a minute at most.
-pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    let limit = Duration::from_secs(60);
-    match tokio::time::timeout(limit, wait).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited a minute for {what}"),
-    }
-}
 
 /// A page of a browser, or none and a loud message.
 pub async fn page() -> Option<Page> {

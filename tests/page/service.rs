@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use crate::within;
+use cue_simfarm::waiting::within;
 
 /// The program in a dry run.
 pub struct Service {

@@ -224,6 +224,6 @@ async fn a_service_that_drains_says_so_until_it_is_gone() {
     assert_eq!(page.run(&seen("dry-run")).await, true);
     held.rollback().await.unwrap();
     page.until(&seen("gone")).await;
-    let ended = crate::within("the service to end", service.child.wait()).await;
+    let ended = cue_simfarm::waiting::within("the service to end", service.child.wait()).await;
     assert!(ended.unwrap().success());
 }

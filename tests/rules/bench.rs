@@ -5,9 +5,10 @@
 
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{Fixture, HostSpec, JobSpec, Launched, LayerSpec};
+use cue_simfarm::waiting::until;
 use sqlx::PgPool;
 
-use crate::world::{Scheduler, World, endless, until};
+use crate::world::{Scheduler, World, endless};
 
 /// The subject's show, written beside the farm's own. Parameters: the show, the farm's facility and
 /// department, and the subject's allocation.

@@ -2,10 +2,11 @@
 
 use cue_simfarm::rqd::Fault;
 use cue_simfarm::seed::Launched;
+use cue_simfarm::waiting::until;
 use sqlx::PgPool;
 
 use crate::bench::{Bench, booked};
-use crate::world::{Scheduler, World, endless, until};
+use crate::world::{Scheduler, World, endless};
 
 const GIB: i64 = 1_048_576;
 

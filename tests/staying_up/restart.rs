@@ -1,6 +1,7 @@
 //! PostgreSQL restarts under full load: no panic, no lost and no doubled frame, and full speed again
 //! within five seconds of its return.
 
+use cue_simfarm::waiting::{until, within};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::proxy::Proxy;
-use crate::world::{Scheduler, until, up_to_ms, within};
+use crate::world::{Scheduler, up_to_ms};
 
 const JOBS: u64 = 12;
 const FRAMES: u64 = 500 * JOBS;

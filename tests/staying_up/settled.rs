@@ -6,10 +6,11 @@
 
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{Fixture, HostSpec, LayerSpec};
+use cue_simfarm::waiting::until;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use crate::world::{Scheduler, World, endless, until};
+use crate::world::{Scheduler, World, endless};
 
 const GIB: i64 = 1_048_576;
 

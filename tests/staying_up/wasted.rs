@@ -3,8 +3,9 @@
 
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{FarmSpec, HostClass, Span, seed};
+use cue_simfarm::waiting::until;
 
-use crate::world::{Scheduler, World, endless, until};
+use crate::world::{Scheduler, World, endless};
 
 /// The benchmark's farm, smaller: one show, one allocation, hosts of 64 cores, frames of one core.
 fn farm() -> FarmSpec {

@@ -3,6 +3,7 @@
 //! Invariant: the root of a turn is the last of its spans that a collector receives, so a trace whose
 //! root is here is complete.
 
+use cue_simfarm::waiting::within;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +24,6 @@ use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
-use crate::program::within;
 use crate::tree::{Span, Trace};
 
 /// What a collector has received.

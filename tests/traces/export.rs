@@ -74,7 +74,7 @@ async fn a_collector_that_never_answers_holds_up_no_frame() {
         let how = [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
         let program = yard.schedule(&collector, &how).await;
         yard.launched(128).await;
-        let metrics = program.metrics().await;
+        let metrics = program.get("/metrics").await.1;
         let booked = r#"scheduler_frames_dispatched_total{show_name="alpha"} 128"#;
         assert!(metrics.contains(booked), "{metrics}");
         let exported = r#"scheduler_spans_exported_total{result="ok"} 0"#;

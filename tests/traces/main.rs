@@ -11,12 +11,13 @@
     reason = "a test ends where it fails"
 )]
 
+#[path = "../farm/binary.rs"]
+mod binary;
 mod collector;
 mod drawn;
 mod export;
 mod metrics;
 mod mixing;
-mod program;
 mod reference;
 mod tree;
 mod turns;

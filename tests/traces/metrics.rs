@@ -64,7 +64,7 @@ async fn every_metric_is_in_the_reference_and_every_one_there_is_exported() {
     let program = yard.schedule(&collector, &how).await;
     yard.launched(4).await;
     collector.trace("a turn that booked", |_| true).await;
-    let text = program.metrics().await;
+    let text = program.get("/metrics").await.1;
     let scraped = scraped(&text);
     let documented = reference::metrics();
 

@@ -1,9 +1,9 @@
 //! A batch that holds work of several turns: it is told in the trace of each.
 
 use cue_simfarm::rqd::SimRqdSettings;
+use cue_simfarm::waiting::until;
 
 use crate::collector::Collector;
-use crate::program::until;
 use crate::turns::{STAGES, assert_root, assert_stages};
 use crate::yard::Yard;
 
@@ -25,7 +25,7 @@ async fn a_batch_that_mixes_turns_is_in_the_trace_of_each_and_the_later_points_a
     let program = yard.schedule(&collector, &how).await;
     let fetched = r#"scheduler_stage_items_total{stage="job_fetch",verdict="done"} 3"#;
     until("three turns to be fetched", async || {
-        program.metrics().await.contains(fetched)
+        program.get("/metrics").await.1.contains(fetched)
     })
     .await;
     somebody.rollback().await.unwrap();

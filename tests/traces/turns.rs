@@ -195,7 +195,7 @@ async fn what_a_cap_refuses_is_counted_and_named_in_the_booking() {
         "a refusal is no failure:\n{trace}"
     );
     assert_eq!(trace.named("launch").len(), 2);
-    let metrics = program.metrics().await;
+    let metrics = program.get("/metrics").await.1;
     let counted = r#"scheduler_accounting_limit_exceeded_total{table="job"} 3"#;
     assert!(metrics.contains(counted), "{metrics}");
     yard.close(program).await;

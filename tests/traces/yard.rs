@@ -5,9 +5,10 @@
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::rqd::{SimRqd, SimRqdSettings};
 use cue_simfarm::seed::Fixture;
+use cue_simfarm::waiting::{until, within};
 
+use crate::binary::Service;
 use crate::collector::Collector;
-use crate::program::{Program, until, within};
 
 /// A farm without a scheduler yet.
 pub struct Yard {
@@ -29,7 +30,7 @@ impl Yard {
     }
 
     /// Starts the scheduler, with these settings besides those that any test wants.
-    pub async fn schedule(&self, collector: &Collector, more: &[(&str, &str)]) -> Program {
+    pub async fn schedule(&self, collector: &Collector, more: &[(&str, &str)]) -> Service {
         let (endpoint, rqd) = (collector.endpoint(), self.rqd.address().to_string());
         let mut all = vec![
             ("CUE_DATABASE_URL", &*self.db.url),
@@ -41,7 +42,7 @@ impl Yard {
             ("CUE_CLUSTER_RELOAD", "500ms"),
         ];
         all.extend_from_slice(more);
-        Program::start(&all).await
+        Service::start(&all).await
     }
 
     pub async fn launched(&self, n: usize) {
@@ -66,7 +67,7 @@ impl Yard {
     }
 
     /// Stops the scheduler as a service manager does, then the farm. Returns the log.
-    pub async fn close(self, program: Program) -> String {
+    pub async fn close(self, program: Service) -> String {
         let (code, log) = program.terminate().await;
         assert_eq!(code, Some(0), "{log}");
         within("the hosts to stop", self.rqd.shutdown()).await;

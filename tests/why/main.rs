@@ -3,26 +3,15 @@
 //!
 //! Invariant: what a question is about is set up with the farm's own statements, never with ours.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test ends where it fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::Fixture;
+use cue_simfarm::waiting::within;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
-
-async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(60), wait).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited a minute for {what}"),
-    }
-}
 
 fn program(words: &[&str], url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"));

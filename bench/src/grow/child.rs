@@ -1,15 +1,14 @@
 //! The process that schedules: it books so many frames of a seeded database, and says how fast and
 //! with how much memory.
 
-use std::process::Stdio;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use tokio::process::Command;
 
 use super::Point;
+use crate::child::figures;
 use crate::scheduler::Scheduler;
 use crate::stats::{count, peak_rss_mib};
 
@@ -74,25 +73,7 @@ pub async fn book(options: &ChildOptions) -> anyhow::Result<Booked> {
 
 /// Books in a fresh process of this program.
 pub(super) async fn in_child(url: &str, frames: u64, point: &Point) -> anyhow::Result<Booked> {
-    let program = std::env::current_exe().context("this program has no path")?;
-    let mut command = Command::new(program);
-    command
-        .arg(COMMAND)
-        .args(["--url", url, "--book", &frames.to_string()]);
-    for (name, value) in point.variables() {
-        command.arg("--set").arg(format!("{name}={value}"));
-    }
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("the process that schedules could not be run")?;
-    ensure!(
-        output.status.success(),
-        "the process that schedules failed: {}",
-        output.status
-    );
-    serde_json::from_slice(&output.stdout).context("the process that schedules said no figures")
+    let frames = frames.to_string();
+    let arguments = ["--url", url, "--book", &frames];
+    figures(COMMAND, &arguments, &point.variables()).await
 }

@@ -3,15 +3,14 @@
 //!
 //! Invariant: the spans are counted after the last of them has been sent or given up.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 use prometheus::Registry;
 use serde::{Deserialize, Serialize};
-use tokio::process::Command;
 
+use crate::child::figures;
 use crate::scheduler::{Scheduler, settings};
 use crate::stats::count;
 
@@ -191,28 +190,12 @@ pub(super) async fn in_child(
     launched: bool,
     settings: &[(&str, String)],
 ) -> anyhow::Result<Booked> {
-    let program = std::env::current_exe().context("this program has no path")?;
-    let mut command = Command::new(program);
-    command.arg(COMMAND).args(["--book", &frames.to_string()]);
+    let frames = frames.to_string();
+    let mut arguments = vec!["--book", &frames];
     if launched {
-        command.arg("--launched");
+        arguments.push("--launched");
     }
-    for (name, value) in settings {
-        command.arg("--set").arg(format!("{name}={value}"));
-    }
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("the process that schedules could not be run")?;
-    ensure!(
-        output.status.success(),
-        "the process that schedules failed: {}",
-        output.status
-    );
-    serde_json::from_slice(&output.stdout).context("the process that schedules said no figures")
+    figures(COMMAND, &arguments, settings).await
 }
 
 #[cfg(test)]

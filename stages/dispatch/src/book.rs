@@ -1,24 +1,17 @@
 //! Booking a plan: lock, admit, write, commit.
 //!
-//! While every cap has room for the whole plan, frames are started before the counters are locked:
-//! all bookings of a show want the same few counters, and so hold them for two short statements
-//! instead of the write. Under the lock admission is asked again, about the same frames; should a
-//! cap have filled up since, nothing of the plan is kept, and it is booked again with the counters
-//! locked first. Either way nothing is committed that admission did not pass under the lock.
-//!
 //! A deadlock or a serialization failure costs the transaction, not the plan: it is tried again, a
 //! bounded number of times, with the frames that are still there. Any other error gives everything
 //! back, with one exception: when it cannot be found out whether a commit took place, its frames
 //! become debts.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cue_domain::admission::{Ledger, Refusal, admit};
 use cue_domain::messages::{HostLease, LockedLayer, Placement};
-use cue_domain::{FrameId, HostId, ProcId, Resources};
-use cue_store::{BookRow, Booked, LaunchFacts, OpenBooking, StoreError, Trouble};
+use cue_domain::{FrameId, ProcId};
+use cue_store::{BookRow, OpenBooking, StoreError, Trouble};
 use tracing::Instrument;
 
 use crate::batch::{Batch, BatchFrame, launch_layer};
@@ -26,6 +19,7 @@ use crate::debts::Debts;
 use crate::launch::describe;
 use crate::metrics::DispatchMetrics;
 use crate::notes::{note_bookings, note_refusals};
+use crate::write::{Order, Written, write};
 
 /// How often a plan is tried.
 const TRIES: u32 = 4;
@@ -154,123 +148,6 @@ async fn try_book(
         rows.retain(|planned| frames.contains(&planned.row.frame));
         tries += 1;
     }
-}
-
-/// Which comes first: the frames, or the lock on the counters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
-    WriteFirst,
-    LockFirst,
-}
-
-/// What a booking transaction has written and not yet committed.
-struct Written {
-    admitted: Vec<PlannedRow>,
-    refusals: Vec<(usize, Refusal)>,
-    booked: Booked,
-    facts: HashMap<cue_domain::LayerId, LaunchFacts>,
-}
-
-/// Locks what the plan touches, and writes what every cap admits. `None` when a cap filled up
-/// after frames were started on the strength of it: the transaction is to be given up.
-async fn write(
-    held: &mut OpenBooking,
-    rows: &[PlannedRow],
-    plan: Plan<'_>,
-    order: Order,
-) -> Result<Option<Written>, StoreError> {
-    let all: Vec<BookRow> = rows.iter().map(|planned| planned.row.clone()).collect();
-    let seen = held.look(&all).await?;
-    let hosts = seen.hosts.clone();
-    let mut judged = judge(rows, seen);
-    let lock_first = order == Order::LockFirst || held.is_limited(&all) || judged.is_capped();
-    let booked = if lock_first {
-        judged = judge(rows, held.counters(&all, hosts).await?);
-        match judged.rows() {
-            admitted if admitted.is_empty() => Booked::default(),
-            admitted => held.book(&admitted).await?,
-        }
-    } else {
-        match start_then_charge(held, &judged.rows(), hosts).await? {
-            Some(booked) => booked,
-            None => return Ok(None),
-        }
-    };
-    let mut facts = HashMap::new();
-    if plan.launching && !booked.frames.is_empty() {
-        let layers: BTreeSet<&str> = judged
-            .admitted
-            .iter()
-            .map(|p| p.row.layer.as_str())
-            .collect();
-        let layers = layers.into_iter().map(str::to_owned).collect();
-        facts = held.launch_facts(layers).await?;
-    }
-    Ok(Some(Written {
-        admitted: judged.admitted,
-        refusals: judged.refusals,
-        booked,
-        facts,
-    }))
-}
-
-/// What admission made of a plan.
-struct Judged {
-    admitted: Vec<PlannedRow>,
-    refusals: Vec<(usize, Refusal)>,
-}
-
-impl Judged {
-    fn is_capped(&self) -> bool {
-        let mut refusals = self.refusals.iter();
-        refusals.any(|(_, refusal)| !refusal.is_of_the_host())
-    }
-
-    fn rows(&self) -> Vec<BookRow> {
-        let row = |planned: &PlannedRow| planned.row.clone();
-        self.admitted.iter().map(row).collect()
-    }
-}
-
-fn judge(rows: &[PlannedRow], ledger: Ledger) -> Judged {
-    let requests: Vec<_> = rows.iter().map(|planned| planned.row.request()).collect();
-    let (mut admitted, mut refusals) = (Vec::with_capacity(rows.len()), Vec::new());
-    for (planned, answer) in rows.iter().zip(admit(&requests, ledger)) {
-        match answer {
-            Ok(()) => admitted.push(planned.clone()),
-            Err(refusal) => refusals.push((planned.placement, refusal)),
-        }
-    }
-    Judged { admitted, refusals }
-}
-
-/// Starts the rows, then locks the counters, and charges them if every cap still has room for all
-/// that was started; `None` if one has not.
-async fn start_then_charge(
-    held: &mut OpenBooking,
-    rows: &[BookRow],
-    hosts: HashMap<HostId, Resources>,
-) -> Result<Option<Booked>, StoreError> {
-    if rows.is_empty() {
-        return Ok(Some(Booked::default()));
-    }
-    let booked = held.start(rows).await?;
-    let started: HashSet<&FrameId> = booked.frames.iter().map(|frame| &frame.frame).collect();
-    let rows: Vec<BookRow> = rows
-        .iter()
-        .filter(|row| started.contains(&row.frame))
-        .cloned()
-        .collect();
-    if rows.is_empty() {
-        return Ok(Some(booked));
-    }
-    let ledger = held.counters(&rows, hosts).await?;
-    let requests: Vec<_> = rows.iter().map(BookRow::request).collect();
-    if admit(&requests, ledger).iter().any(Result::is_err) {
-        return Ok(None);
-    }
-    held.charge(rows.iter()).await?;
-    Ok(Some(booked))
 }
 
 async fn commit(

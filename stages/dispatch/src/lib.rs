@@ -14,6 +14,7 @@ mod metrics;
 mod notes;
 mod resolve;
 mod settle;
+mod write;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -7,3 +7,4 @@ pub mod postgres;
 pub mod rqd;
 pub mod schema;
 pub mod seed;
+pub mod waiting;

@@ -10,7 +10,8 @@ use sqlx::postgres::PgListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::farm::{Farm, ONE, PATIENCE};
+use crate::farm::{Farm, ONE};
+use cue_simfarm::waiting::PATIENCE;
 
 const TAKEN: &str = "SELECT (sum(int_cores - int_cores_idle) + sum(int_mem - int_mem_idle)
     + sum(int_gpus - int_gpus_idle) + sum(int_gpu_mem - int_gpu_mem_idle))::int8 FROM host";

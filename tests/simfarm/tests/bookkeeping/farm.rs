@@ -23,9 +23,6 @@ pub const ONE: Resources = Resources {
     gpu_memory: Kib::GIB,
 };
 
-/// What a test waits at most for a signal.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
 /// The seeded farm.
 pub struct Farm {
     /// Its database.
