@@ -2,7 +2,7 @@
 //! serialization failures, and rules of the schema. The booking is tried again where that may help, a
 //! bounded number of times, and every frame is booked once.
 
-use cue_simfarm::waiting::within;
+use cue_simfarm::waiting::{until, within};
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 use crate::ends::{assert_calm, errors, holding, refused, waiting_sessions};
@@ -127,6 +127,11 @@ async fn a_booking_is_tried_four_times_and_then_left_to_the_next_turn() {
 async fn a_booking_that_a_rule_of_the_schema_refuses_is_counted_and_left_to_the_next_turn() {
     let (world, scheduler) = refusing("P0001", 3).await;
     assert_eq!(refused(&scheduler, "database"), 3.0);
+    let wasted = || scheduler.sum_of("scheduler_wasted_attempts_total", "abandoned");
+    until("their hosts to be counted as wasted", async || {
+        wasted() >= 3.0
+    })
+    .await;
     assert_eq!(scheduler.sum("scheduler_booking_conflicts_total"), 0.0);
     ends_well(world, scheduler).await;
 }

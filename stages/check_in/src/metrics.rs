@@ -52,7 +52,7 @@ impl CheckInMetrics {
         for value in ["booked", "partly_booked", "no_progress"] {
             outcome.with_label_values(&[value]).reset();
         }
-        for reason in ["not_booked", "launch_failed"] {
+        for reason in ["not_booked", "launch_failed", "abandoned"] {
             wasted.with_label_values(&[reason]).reset();
         }
         for value in ["ok", "error"] {
@@ -71,6 +71,11 @@ impl CheckInMetrics {
             idle_cores,
             total_cores,
         })
+    }
+
+    /// Counts hosts that came back because their batch was given up.
+    pub(crate) fn abandoned(&self, hosts: u64) {
+        self.wasted.with_label_values(&["abandoned"]).inc_by(hosts);
     }
 
     pub(crate) fn returned(&self, host: &Returned) {

@@ -124,8 +124,9 @@ impl Refresh {
         all && read_at.elapsed() < TAGS_AGE
     }
 
-    /// Takes back what was never brought back.
+    /// Takes back what was never brought back, and counts what was given back for nothing.
     fn sweep(&self, now: Instant) {
+        self.metrics.abandoned(self.hosts.take_abandoned());
         for host in self.hosts.sweep(now) {
             tracing::error!(
                 host.id = %host,

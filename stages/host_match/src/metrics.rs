@@ -29,7 +29,7 @@ impl MatchMetrics {
         let wasted = IntCounterVec::new(
             Opts::new(
                 "scheduler_wasted_attempts_total",
-                "Hosts that were tried in vain, by reason: no frame could be put on it, none was booked on it, or none was launched",
+                "Hosts that were tried in vain, by reason: no frame could be put on it, none was booked on it, none was launched, or its batch was given up",
             ),
             &["reason"],
         )?;

@@ -32,9 +32,11 @@ impl Planned {
         self.hosts.len() - 1
     }
 
-    fn give_back_last(&mut self) {
+    fn give_back_last(&mut self, index: &HostIndex) {
         self.left.pop();
-        self.hosts.pop();
+        if let Some(lease) = self.hosts.pop() {
+            index.check_in(lease, None);
+        }
     }
 }
 
@@ -164,7 +166,7 @@ impl LayerPlan<'_> {
             let host = planned.add(lease);
             if self.fill_host(host, planned, rests) == 0 {
                 // The index found it fitting and the plan did not: taking again would find it again.
-                planned.give_back_last();
+                planned.give_back_last(self.index);
                 self.wasted += 1;
                 return;
             }

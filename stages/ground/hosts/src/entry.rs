@@ -115,6 +115,7 @@ impl Entry {
             .is_some_and(|loan| loan.number == number)
         {
             known.end_loan(farm, None);
+            farm.note_abandoned();
         }
     }
 

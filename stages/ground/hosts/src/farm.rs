@@ -67,6 +67,8 @@ pub(crate) struct Farm {
     ticks: AtomicU64,
     /// The slot of the next host.
     slots: AtomicU64,
+    /// Loans that ended without a check-in, and were not asked for yet.
+    abandoned: AtomicU64,
     /// The mark of the newest snapshot that was applied.
     applied: Mutex<u64>,
 }
@@ -78,6 +80,7 @@ impl Farm {
             shelves: Shelves::new(order),
             ticks: AtomicU64::new(0),
             slots: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
             applied: Mutex::new(0),
         }
     }
@@ -85,6 +88,16 @@ impl Farm {
     /// A tick later than all before.
     pub(crate) fn tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Notes that a loan ended without a check-in.
+    pub(crate) fn note_abandoned(&self) {
+        self.abandoned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many did since this was last asked.
+    pub(crate) fn take_abandoned(&self) -> u64 {
+        self.abandoned.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn mark(&self) -> SnapshotMark {

@@ -134,6 +134,13 @@ impl HostIndex {
         self.0.farm.sweep(now, self.0.settings.lease_timeout)
     }
 
+    /// How many loans ended since this was last asked because their lease was dropped: nobody came
+    /// to a decision about the host. Each is told once.
+    #[must_use]
+    pub fn take_abandoned(&self) -> u64 {
+        self.0.farm.take_abandoned()
+    }
+
     /// How many hosts are known, on loan or not.
     #[must_use]
     pub fn len(&self) -> usize {

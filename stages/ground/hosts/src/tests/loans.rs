@@ -27,6 +27,25 @@ fn a_dropped_lease_brings_the_host_back_as_it_was_lent() {
 }
 
 #[test]
+fn a_host_that_is_dropped_counts_as_abandoned_and_one_that_is_checked_in_does_not() {
+    let index = index_of(vec![host("h")]);
+    let wish = Wish::of(layer());
+    index.check_in(wish.take(&index).unwrap(), None);
+    index.check_in(wish.take(&index).unwrap(), cores_left(9));
+    assert_eq!(index.take_abandoned(), 0);
+    drop(wish.take(&index).unwrap());
+    drop(wish.take(&index).unwrap());
+    assert_eq!(index.take_abandoned(), 2);
+    assert_eq!(index.take_abandoned(), 0, "each is told once");
+    let lost = wish.take(&index).unwrap();
+    let start = Instant::now();
+    assert!(index.sweep(start).is_empty());
+    assert_eq!(index.sweep(start + Duration::from_secs(300)).len(), 1);
+    drop(lost);
+    assert_eq!(index.take_abandoned(), 0, "its loan had ended before");
+}
+
+#[test]
 fn a_check_in_is_newer_than_a_snapshot_that_was_begun_before_it() {
     let index = index_of(vec![host("h")]);
     let wish = Wish::of(layer());
