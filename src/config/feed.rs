@@ -58,7 +58,8 @@ topic! {
         batch_layers: NonZeroUsize = Some("64"), "CUE_BATCH_LAYERS", count(1000);
         /// How many frames one transaction locks at most.
         batch_frames: NonZeroUsize = Some("400"), "CUE_BATCH_FRAMES", count(10_000);
-        /// How many frames of one layer a transaction locks at most.
+        /// How many frames of one layer a transaction locks at most, unless so few layers are at hand
+        /// that it would not be full.
         frames_per_layer: NonZeroUsize = Some("100"), "CUE_FRAMES_PER_LAYER", count(10_000);
     }
 }

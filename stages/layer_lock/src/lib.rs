@@ -30,7 +30,8 @@ pub struct LockSettings {
     pub layers: usize,
     /// Frames in one transaction at most.
     pub frames: u32,
-    /// Frames of one layer at most.
+    /// Frames of one layer at most, unless so few layers are at hand that the transaction would not
+    /// be full.
     pub frames_per_layer: u32,
     /// How long a worker rests after the database failed it.
     pub rest: Duration,
@@ -74,6 +75,8 @@ impl LayerLock {
     /// The layers there is room for, in order of service, each once.
     fn with_room(&self, works: &[JobWork]) -> Vec<Wanted> {
         let now = Instant::now();
+        let layers = works.iter().map(|work| work.layers.len()).sum();
+        let each = share::each(layers, self.settings.frames_per_layer, self.settings.frames);
         let mut wanted: Vec<Wanted> = Vec::new();
         let mut seen: HashSet<&LayerId> = HashSet::new();
         for (index, work) in works.iter().enumerate() {
@@ -89,7 +92,7 @@ impl LayerLock {
                     self.metrics.at_job_cap.inc();
                     continue;
                 }
-                let frames = self.room(work, layer);
+                let frames = self.room(work, layer, each);
                 if frames > 0 {
                     wanted.push(Wanted {
                         work: index,
@@ -104,9 +107,9 @@ impl LayerLock {
         wanted
     }
 
-    fn room(&self, work: &JobWork, layer: &Layer) -> u32 {
+    fn room(&self, work: &JobWork, layer: &Layer, each: u32) -> u32 {
         let waiting = u32::try_from(layer.waiting).unwrap_or(u32::MAX);
-        let at_most = waiting.min(self.settings.frames_per_layer);
+        let at_most = waiting.min(each);
         let tags: Vec<Tag> = work.cluster.shared_tags(&layer.tags).cloned().collect();
         let want = Want {
             facility: &work.cluster.key.facility,
