@@ -16,6 +16,8 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::settle::go_on_while_away;
+
 /// How long messages gather before their rows are counted.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -233,7 +235,7 @@ impl Tick for Accounts {
                     complained: desk.complained,
                     ..Desk::default()
                 };
-                return Err(error.into());
+                return Ok(go_on_while_away(Err(error)).map(|()| STAND_AGAIN)?);
             }
         };
         if let Some(message) = arrived.unreadable.as_deref().filter(|_| !desk.complained) {

@@ -224,12 +224,12 @@ impl Tick for Reconcile {
 
 /// While the database is away the loops keep their pace, so that they are there when it is back: the
 /// breaker before it makes asking cheap, and says aloud that it is away.
-fn go_on_while_away(answer: Result<(), StoreError>) -> Result<(), StoreError> {
+pub(crate) fn go_on_while_away(answer: Result<(), StoreError>) -> Result<(), StoreError> {
     match answer {
         Err(error) if error.trouble() == Trouble::Unavailable => {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
-                "open launches wait for the database"
+                "what is left to do waits for the database"
             );
             Ok(())
         }
