@@ -27,8 +27,8 @@ pub struct Farm {
     pub completer: Completer,
     reporter: HostReporter,
     database: Database,
-    // The last to go: it ends the server.
-    server: Server,
+    /// The last to go: it ends the server.
+    pub server: Server,
 }
 
 /// A farm spec of about this size.
@@ -84,6 +84,11 @@ impl Farm {
             None => sized(options.hosts, options.frames, options.shows),
         };
         let (server, database) = database("cue_demo").await?;
+        if options.database_outage.is_some() && !server.is_own() {
+            bail!(
+                "--database-outage stops PostgreSQL, and that of DATABASE_URL is not ours to stop; unset DATABASE_URL to have one that is"
+            );
+        }
         let pool = PgPoolOptions::new()
             .max_connections(8)
             .connect(database.url())

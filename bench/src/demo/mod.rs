@@ -2,6 +2,7 @@
 
 mod farm;
 mod options;
+mod outage;
 mod report;
 mod watch;
 
@@ -27,7 +28,7 @@ use crate::scheduler::{Scheduler, settings};
 pub async fn run(options: &Options) -> anyhow::Result<bool> {
     let began = Instant::now();
     eprintln!("starting PostgreSQL and filling the farm ...");
-    let farm = Farm::start(options).await?;
+    let mut farm = Farm::start(options).await?;
     let seeded = &farm.seeded;
     eprintln!(
         "{} hosts with {} cores, {} jobs, {} layers, {} frames, ready after {:.1} s",
@@ -56,7 +57,7 @@ pub async fn run(options: &Options) -> anyhow::Result<bool> {
         "the scheduler is booking; watch it at http://{address}/ (also /metrics and /status) while it runs"
     );
 
-    let seen = watch::watch(&farm, &scheduler, began, options.quiet).await?;
+    let seen = watch::watch(&mut farm, &scheduler, began, options).await?;
     let audit = show(&farm, &scheduler, &seen, timed).await?;
     if options.keep {
         eprintln!(
@@ -115,6 +116,7 @@ async fn show(
         .map(|statement| statement.name.to_owned())
         .collect();
     let figures = report::Figures {
+        openings: scheduler.counter("scheduler_db_breaker_openings_total"),
         booked: scheduler.counter("scheduler_frames_dispatched_total"),
         completed: farm.completer.completed(),
         statements: scheduler.counter("scheduler_db_statements_total"),

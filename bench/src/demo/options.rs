@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use super::outage;
+
 /// A render farm in a box, scheduled end to end: PostgreSQL, simulated hosts, the six stages.
 ///
 /// Everything is started for the occasion and gone afterwards. Any CUE_* or OTEL_* setting of the
@@ -30,6 +32,9 @@ pub struct Options {
     /// A farm spec in TOML, instead of --hosts, --frames and --shows
     #[arg(long, conflicts_with_all = ["hosts", "frames", "shows"])]
     pub spec: Option<PathBuf>,
+    /// Stop PostgreSQL for so long when half of the frames are done, as in `10s`
+    #[arg(long, value_name = "TIME", value_parser = outage::length)]
+    pub database_outage: Option<Duration>,
     /// Leave farm, database and scheduler running until Ctrl-C
     #[arg(long)]
     pub keep: bool,

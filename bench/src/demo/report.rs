@@ -11,6 +11,8 @@ use crate::dbtime::DbTime;
 /// The farm's figures.
 #[derive(Clone, Debug)]
 pub struct Figures {
+    /// How often the scheduler's breaker opened.
+    pub openings: f64,
     /// Frames booked.
     pub booked: f64,
     /// Frames completed.
@@ -100,6 +102,17 @@ pub fn farm(figures: &Figures, seen: &Seen) -> String {
         "cores booked while frames waited",
         format!("{:.1} %", seen.mean_percent),
     );
+    if let Some(outage) = seen.outage {
+        row(
+            "database away for",
+            format!("{:.1} s", outage.lasted.as_secs_f64()),
+        );
+        row("breaker opened", format!("{:.0} times", figures.openings));
+        row(
+            "booking again after its return",
+            format!("{:.1} s", outage.booking_again.as_secs_f64()),
+        );
+    }
     row(
         "statements a frame",
         format!("{:.3}", figures.statements / figures.booked.max(1.0)),

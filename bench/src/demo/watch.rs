@@ -6,6 +6,8 @@ use cue_flow::{Control, StageStatus};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::farm::Farm;
+use super::options::Options;
+use super::outage::{Ended, Outage};
 use crate::scheduler::Scheduler;
 
 /// How often the farm is looked at.
@@ -27,6 +29,8 @@ pub struct Seen {
     pub mean_percent: f64,
     /// The most busy workers seen, by stage.
     pub busiest: Vec<(&'static str, u64)>,
+    /// The outage that was asked for.
+    pub outage: Option<Ended>,
 }
 
 /// Watches until every frame has completed, or until nothing moves any more.
@@ -34,21 +38,28 @@ pub struct Seen {
 /// # Errors
 /// The database did not answer, or the farm is stuck.
 pub async fn watch(
-    farm: &Farm,
+    farm: &mut Farm,
     scheduler: &Scheduler,
     began: Instant,
-    quiet: bool,
+    options: &Options,
 ) -> anyhow::Result<Seen> {
     let control = scheduler.pipeline.flow.control();
-    let bar = bar(farm.seeded.frames, quiet);
+    let bar = bar(farm.seeded.frames, options.quiet);
     let mut seen = Seen::default();
     let mut samples: Vec<f64> = Vec::new();
     let mut last = (0u64, Instant::now());
+    let mut outage = options.database_outage.map(Outage::planned);
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
         let done = farm.completer.completed();
         let booked = scheduler.counter("scheduler_frames_dispatched_total");
+        if let Some(outage) = &mut outage
+            && outage.step(farm, done, booked)?
+        {
+            last = (done, Instant::now());
+            continue;
+        }
         let (used, total) = farm.cores().await?;
         #[expect(clippy::cast_precision_loss, reason = "a percentage for the eye")]
         let percent = 100.0 * used.0 as f64 / total.0.max(1) as f64;
@@ -74,6 +85,7 @@ pub async fn watch(
     }
     bar.finish_and_clear();
     seen.drained_in = began.elapsed();
+    seen.outage = outage.and_then(|outage| outage.ended());
     #[expect(
         clippy::cast_precision_loss,
         reason = "a mean of a few hundred samples"

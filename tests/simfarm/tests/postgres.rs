@@ -83,6 +83,32 @@ async fn settings_reach_the_server_and_the_end_of_the_value_is_the_end_of_the_se
 }
 
 #[tokio::test]
+async fn a_server_that_was_stopped_comes_back_at_its_port_with_its_data() {
+    let mut server = start(ServerSettings::from_env()).await;
+    let url = server.admin_url();
+    let mut conn = PgConnection::connect(&url).await.unwrap();
+    let make = sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer");
+    make.execute(&mut conn).await.unwrap();
+    let server = tokio::task::spawn_blocking(move || server.stop().map(|()| server));
+    let mut server = server.await.unwrap().unwrap();
+    assert!(sqlx::query("SELECT 1").execute(&mut conn).await.is_err());
+    assert!(PgConnection::connect(&url).await.is_err());
+    let server = tokio::task::spawn_blocking(move || server.start_again().map(|()| server));
+    let server = server.await.unwrap().unwrap();
+    let mut conn = PgConnection::connect(&url).await.unwrap();
+    let kept = sqlx::query_scalar::<_, i32>("SELECT answer FROM kept");
+    assert_eq!(kept.fetch_one(&mut conn).await.unwrap(), 42);
+    drop(server);
+}
+
+#[test]
+fn a_server_of_somebody_else_is_not_stopped() {
+    let mut server = Server::at("postgres://db.example/farm").unwrap();
+    assert!(matches!(server.stop(), Err(PostgresError::NotOurs)));
+    assert!(matches!(server.start_again(), Err(PostgresError::NotOurs)));
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_start_says_why_and_leaves_nothing() {
     let settings = ServerSettings::from_env().set("no_such_setting", "1");
     let before = scratch_dirs();

@@ -1,14 +1,17 @@
 //! Tries a transaction again when the database says that this may help.
 //!
-//! Invariant: bounded. A fault that another try cannot cure is returned at once, and one that
-//! could be cured is returned after the last try.
+//! Invariant: bounded. A fault that another try cannot cure is returned at once, one that could be
+//! cured after the last try, and a database that is away after a minute, as RQD repeats a report
+//! until Cuebot has it.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a transaction is begun before its error is believed.
 const TRIES: u32 = 12;
+/// How long a database may be away before that is believed.
+const AWAY: Duration = Duration::from_secs(60);
 /// The pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause between two tries.
@@ -25,9 +28,14 @@ where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
     let mut pause = FIRST_PAUSE;
-    for _ in 1..TRIES {
+    let (mut tries, began) = (1, Instant::now());
+    loop {
         match work().await {
-            Err(error) if may_pass(&error) => {
+            Err(error)
+                if is_away(&error) && began.elapsed() < AWAY
+                    || is_contention(&error) && tries < TRIES =>
+            {
+                tries += u32::from(is_contention(&error));
                 retried.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(what, %error, "the transaction is tried again");
                 tokio::time::sleep(pause).await;
@@ -36,21 +44,23 @@ where
             other => return other,
         }
     }
-    work().await
 }
 
-/// Deadlocks, serialization failures, row locks not to be had, and connections that broke.
-fn may_pass(error: &sqlx::Error) -> bool {
+/// Connections that broke or are not to be had: the server ends, is away or is starting.
+fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(fault) => fault.code().is_some_and(|code| {
-            matches!(
-                &*code,
-                "40P01" | "40001" | "55P03" | "57P01" | "57P02" | "57P03" | "53300"
-            ) || code.starts_with("08")
+            matches!(&*code, "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08")
         }),
         _ => false,
     }
+}
+
+/// Deadlocks, serialization failures, and row locks not to be had.
+fn is_contention(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|fault| fault.code());
+    code.is_some_and(|code| matches!(&*code, "40P01" | "40001" | "55P03"))
 }
 
 #[cfg(test)]

@@ -52,6 +52,17 @@ pub enum PostgresError {
         /// The end of its log.
         log: String,
     },
+    /// The server does not end.
+    #[error("PostgreSQL does not stop: {log}")]
+    Stop {
+        /// The end of its log.
+        log: String,
+    },
+    /// A server that somebody else runs.
+    #[error(
+        "the PostgreSQL of DATABASE_URL is not ours to stop; unset DATABASE_URL to have one that is"
+    )]
+    NotOurs,
     /// A database name that would have to be quoted or escaped.
     #[error("database name {name:?} is not allowed; use 1 to 63 of a-z, 0-9 and _")]
     Name {

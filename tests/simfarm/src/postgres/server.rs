@@ -95,6 +95,48 @@ impl Server {
         })
     }
 
+    /// Ends the server as an operator would and keeps its data; connections are cut. Blocks until it
+    /// is down.
+    ///
+    /// # Errors
+    /// It is not our own, or it does not end.
+    pub fn stop(&mut self) -> Result<(), PostgresError> {
+        match &mut self.origin {
+            Origin::Own { supervisor, .. } => {
+                if supervisor.stop()? {
+                    return Err(PostgresError::Stop {
+                        log: log_tail(supervisor.dir()),
+                    });
+                }
+                Ok(())
+            }
+            Origin::Foreign { .. } => Err(PostgresError::NotOurs),
+        }
+    }
+
+    /// Starts a server that was stopped, at the port it had. Blocks until it takes connections.
+    ///
+    /// # Errors
+    /// It is not our own, or it does not start.
+    pub fn start_again(&mut self) -> Result<(), PostgresError> {
+        match &mut self.origin {
+            Origin::Own {
+                supervisor,
+                port,
+                binaries,
+            } => {
+                if supervisor.start_on(*port)? {
+                    return Ok(());
+                }
+                Err(PostgresError::Start {
+                    log: log_tail(supervisor.dir()),
+                    bin: binaries.bin.clone(),
+                })
+            }
+            Origin::Foreign { .. } => Err(PostgresError::NotOurs),
+        }
+    }
+
     /// The address of database `db` on this server.
     #[must_use]
     pub fn url(&self, db: &str) -> String {

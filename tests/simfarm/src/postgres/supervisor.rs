@@ -1,7 +1,8 @@
 //! The small shell process that owns a server, so that nobody can leave one behind.
 //!
-//! It reads port numbers from its standard input, a pipe that only we hold. For each it tries to
-//! start the server and answers `up` or `down`. When the pipe closes, by our wish or because we
+//! It reads orders from its standard input, a pipe that only we hold. For a port number it tries to
+//! start the server there, for `stop` it ends the server as an operator would and keeps its data; it
+//! answers whether the server is `up` or `down` now. When the pipe closes, by our wish or because we
 //! were killed, it stops the server at once and removes the directory. It leads a process group
 //! of its own, so that a Ctrl-C in the terminal reaches us and not it.
 
@@ -22,8 +23,11 @@ bin=$1 dir=$2
 exec 2>>"$dir/log"
 trap '' PIPE INT HUP
 trap 'exit 0' TERM
+running() {
+    [ -e "$dir/data/postmaster.pid" ]
+}
 finish() {
-    if [ -e "$dir/data/postmaster.pid" ]; then
+    if running; then
         "$bin/pg_ctl" -D "$dir/data" -m immediate -w -t 30 stop </dev/null >/dev/null
     fi
     rm -rf "$dir"
@@ -38,8 +42,14 @@ prepare() {
 launch() {
     "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -o "-p $1" -w -t 60 start </dev/null >/dev/null
 }
-while read -r port; do
-    if { [ -e "$dir/prepared" ] || prepare; } && launch "$port"; then
+stop() {
+    "$bin/pg_ctl" -D "$dir/data" -m fast -w -t 60 stop </dev/null >/dev/null
+}
+while read -r order; do
+    if [ "$order" = stop ]; then
+        stop
+        if running; then echo up; else echo down; fi
+    elif { [ -e "$dir/prepared" ] || prepare; } && launch "$order"; then
         echo up
     else
         echo down
@@ -99,9 +109,18 @@ impl Supervisor {
 
     /// Tries to start the server on `port`; says whether it is up.
     pub(super) fn start_on(&mut self, port: u16) -> Result<bool, PostgresError> {
+        self.order(&port.to_string())
+    }
+
+    /// Ends the server and keeps its data; says whether it is still up.
+    pub(super) fn stop(&mut self) -> Result<bool, PostgresError> {
+        self.order("stop")
+    }
+
+    fn order(&mut self, order: &str) -> Result<bool, PostgresError> {
         let mut answer = String::new();
         let told = match &mut self.orders {
-            Some(orders) => writeln!(orders, "{port}").and_then(|()| orders.flush()),
+            Some(orders) => writeln!(orders, "{order}").and_then(|()| orders.flush()),
             None => Err(std::io::ErrorKind::BrokenPipe.into()),
         };
         told.and_then(|()| self.answers.read_line(&mut answer))
