@@ -40,6 +40,8 @@ pub struct Booking {
     pub statements_per_frame: Option<f64>,
     /// Database execution time a frame, milliseconds; `null` where the server cannot say.
     pub db_ms_per_frame: Option<f64>,
+    /// Hosts tried in vain, percent of all that were tried; `null` for the floor, which tries none.
+    pub wasted_percent: Option<f64>,
     /// From the least to the most frames a second of the rounds.
     pub spread: (f64, f64),
 }
@@ -64,6 +66,7 @@ pub struct Row {
 struct Run {
     frames: u64,
     seconds: f64,
+    wasted_percent: Option<f64>,
     db: Option<DbTime>,
 }
 
@@ -111,9 +114,12 @@ async fn on_fresh_farm(spec: &FarmSpec, way: Way) -> anyhow::Result<Run> {
     let ground = Ground::seeded(spec).await?;
     let frames = ground.seeded.frames;
     let before = ground.work().await?;
-    let seconds = match way {
-        Way::Floor => floor::run(ground.url()).await?.1.as_secs_f64(),
-        Way::Scheduler => schedule(ground.url(), frames, &[]).await?,
+    let (seconds, wasted_percent) = match way {
+        Way::Floor => (floor::run(ground.url()).await?.1.as_secs_f64(), None),
+        Way::Scheduler => {
+            let scheduled = schedule(ground.url(), frames, &[]).await?;
+            (scheduled.seconds, Some(scheduled.wasted_percent))
+        }
     };
     let db = ground.work().await?.since(&before).all;
     let booked = ground.frames_in("RUNNING").await?;
@@ -125,22 +131,39 @@ async fn on_fresh_farm(spec: &FarmSpec, way: Way) -> anyhow::Result<Run> {
     Ok(Run {
         frames,
         seconds,
+        wasted_percent,
         db,
     })
 }
 
-/// Runs the scheduler with these settings until so many frames are booked; returns the seconds from
-/// its start.
+/// What the scheduler did.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheduled {
+    /// Seconds from its start to the last frame.
+    pub seconds: f64,
+    /// Hosts tried in vain, percent of all that were tried.
+    pub wasted_percent: f64,
+}
+
+/// Runs the scheduler with these settings until so many frames are booked.
 ///
 /// # Errors
 /// It could not be started, got stuck, or did not end in good order.
-pub async fn schedule(url: &str, frames: u64, variables: &[(&str, String)]) -> anyhow::Result<f64> {
+pub async fn schedule(
+    url: &str,
+    frames: u64,
+    variables: &[(&str, String)],
+) -> anyhow::Result<Scheduled> {
     let began = Instant::now();
     let scheduler = Scheduler::dry(url, variables).await?;
     scheduler.booked_at_least(frames).await?;
     let seconds = began.elapsed().as_secs_f64();
+    let wasted_percent = scheduler.wasted_percent();
     scheduler.end().await?;
-    Ok(seconds)
+    Ok(Scheduled {
+        seconds,
+        wasted_percent,
+    })
 }
 
 /// 300 jobs of 4 layers, one core a frame, on hosts of 64 cores that have room for all of them.
@@ -198,10 +221,12 @@ fn booking(runs: &[Run]) -> Booking {
             .collect();
         values.map(|values| Spread::of(&values).median)
     };
+    let wasted: Option<Vec<f64>> = runs.iter().map(|run| run.wasted_percent).collect();
     Booking {
         frames_per_second: Spread::of(&rates).median,
         statements_per_frame: per_frame(|db| db.statements as f64),
         db_ms_per_frame: per_frame(|db| db.milliseconds),
+        wasted_percent: wasted.map(|wasted| Spread::of(&wasted).median),
         spread: (
             rates.iter().copied().fold(f64::INFINITY, f64::min),
             rates.iter().copied().fold(0.0, f64::max),
@@ -212,16 +237,18 @@ fn booking(runs: &[Run]) -> Booking {
 /// The figures as a Markdown table.
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
-    let mut text = "| frames | hosts | | frames/s (least to most) | statements a frame | database ms a frame | ratio |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "| frames | hosts | | frames/s (least to most) | statements a frame | database ms a frame | hosts in vain | ratio |\n|---|---|---|---|---|---|---|---|\n".to_owned();
     let number =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
+    let percent =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1} %"));
     for row in rows {
         for (name, booking, ratio) in [
             ("floor", &row.floor, 1.0),
             ("scheduler", &row.scheduler, row.ratio),
         ] {
             text.push_str(&format!(
-                "| {} | {} | {name} | {:.0} ({:.0} to {:.0}) | {} | {} | {ratio:.2} |\n",
+                "| {} | {} | {name} | {:.0} ({:.0} to {:.0}) | {} | {} | {} | {ratio:.2} |\n",
                 row.frames,
                 row.hosts,
                 booking.frames_per_second,
@@ -229,6 +256,7 @@ pub fn table(rows: &[Row]) -> String {
                 booking.spread.1,
                 number(booking.statements_per_frame),
                 number(booking.db_ms_per_frame),
+                percent(booking.wasted_percent),
             ));
         }
     }

@@ -56,6 +56,8 @@ pub struct Fill {
     pub frames_per_second: Spread,
     /// Most launches within any one second.
     pub peak_launches_per_second: Spread,
+    /// Hosts tried in vain, percent of all that were tried.
+    pub wasted_percent: Spread,
     /// What was idle in the end of the last round, by class of hosts.
     pub idle: Vec<IdleClass>,
 }
@@ -67,6 +69,7 @@ struct Round {
     launched: f64,
     rate: f64,
     peak: f64,
+    wasted: f64,
 }
 
 /// Measures.
@@ -84,10 +87,11 @@ pub async fn run(options: &FillOptions) -> anyhow::Result<Fill> {
         let scheduler = yard.schedule().await?;
         let mut launches = Launches::default();
         yard.full(&mut launches, 0, options.patience).await;
+        let wasted = scheduler.wasted_percent();
         scheduler.end().await?;
         launches.look(&yard.rqd);
         ensure!(!launches.all.is_empty(), "nothing was launched");
-        let round = measure(&launches.all, yard.cores, began);
+        let round = measure(&launches.all, yard.cores, began, wasted);
         eprintln!(
             "round {number} of {}: {:.1} % of {} cores, {:.0} frames, {:.0} a second",
             options.rounds, round.percent, yard.cores, round.launched, round.rate
@@ -116,11 +120,12 @@ pub async fn run(options: &FillOptions) -> anyhow::Result<Fill> {
         launched: of(|round| round.launched),
         frames_per_second: of(|round| round.rate),
         peak_launches_per_second: of(|round| round.peak),
+        wasted_percent: of(|round| round.wasted),
         idle,
     })
 }
 
-fn measure(launches: &[LaunchRecord], cores: u64, began: Instant) -> Round {
+fn measure(launches: &[LaunchRecord], cores: u64, began: Instant, wasted: f64) -> Round {
     let since = |at: Instant| at.saturating_duration_since(began).as_secs_f64();
     let mut ordered: Vec<(f64, u64)> = launches
         .iter()
@@ -146,6 +151,7 @@ fn measure(launches: &[LaunchRecord], cores: u64, began: Instant) -> Round {
         launched: count(ordered.len() as u64),
         rate: count(by_95 as u64) / until.max(1e-9),
         peak: count(most_in_a_second(&ordered)),
+        wasted,
     }
 }
 
@@ -179,6 +185,7 @@ pub fn table(fill: &Fill) -> String {
         "frames launched",
         "frames/s to 95 %",
         "best second",
+        "hosts in vain",
     ];
     let figures = markdown(
         &head,
@@ -191,6 +198,7 @@ pub fn table(fill: &Fill) -> String {
             format!("{:.0}", fill.launched),
             format!("{:.0}", fill.frames_per_second),
             format!("{:.0}", fill.peak_launches_per_second),
+            format!("{:.1} %", fill.wasted_percent),
         ]],
     );
     format!("{figures}\n{}", idle::table(&fill.idle))
@@ -221,12 +229,12 @@ mod tests {
             launch(at(1_000), 5),
             launch(at(4_000), 4),
         ];
-        let round = measure(&launches, 100, began);
+        let round = measure(&launches, 100, began, 0.0);
         assert_eq!(round.to_95, Some(1.0));
         assert_eq!(round.to_99, Some(4.0));
         assert!((round.percent - 99.0).abs() < 1e-9);
         assert!((round.rate - 2.0).abs() < 1e-9);
         assert!((round.peak - 2.0).abs() < 1e-9);
-        assert_eq!(measure(&launches, 1_000, began).to_95, None);
+        assert_eq!(measure(&launches, 1_000, began, 0.0).to_95, None);
     }
 }

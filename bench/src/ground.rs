@@ -7,6 +7,7 @@ use anyhow::ensure;
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
 use cue_simfarm::postgres::{Database, Server};
 use cue_simfarm::seed::{FarmSpec, Seeded, seed};
+use cue_store::INDEXES;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -124,6 +125,21 @@ impl Ground {
         } else {
             Ok(None)
         }
+    }
+
+    /// Creates the indexes that `cue-scheduler check --indexes` offers.
+    ///
+    /// # Errors
+    /// The database refused one.
+    pub async fn create_offered_indexes(&self) -> anyhow::Result<()> {
+        for index in INDEXES {
+            // Nobody else is there yet, so it need not be built beside them.
+            let ddl = index.ddl().replace("CONCURRENTLY ", "");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(ddl))
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(())
     }
 
     /// How many frames are in this state.

@@ -32,6 +32,9 @@ pub struct GrowOptions {
     /// Only these dimensions, and the base; may be given several times
     #[arg(long, value_enum)]
     pub dimension: Vec<Dimension>,
+    /// Create the indexes that `cue-scheduler check --indexes` offers, at every point
+    #[arg(long)]
+    pub with_indexes: bool,
     /// A small base and the ends of each dimension, fifty times smaller: to see that it works
     #[arg(long)]
     pub quick: bool,
@@ -98,6 +101,9 @@ async fn measure(
     for _ in 0..options.rounds {
         let ground = Ground::seeded(&point.spec()).await?;
         point.tag_hosts(&ground).await?;
+        if options.with_indexes {
+            ground.create_offered_indexes().await?;
+        }
         let frames = options.book.min(ground.seeded.frames);
         let before = ground.work().await?;
         let found = child::in_child(ground.url(), frames, &point).await?;
@@ -143,7 +149,7 @@ pub fn table(rows: &[Row]) -> String {
             row.dimension.map_or("base", Dimension::name).to_owned(),
             row.dimension.map_or_else(
                 || row.point.to_string(),
-                |dimension| dimension.of(&row.point).to_string(),
+                |dimension| dimension.of(&row.point),
             ),
             format!("{:.0}", row.frames_per_second),
             format!("{:.2}", row.ratio),

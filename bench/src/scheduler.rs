@@ -116,6 +116,13 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Hosts that were tried in vain, percent of all that were tried.
+    #[must_use]
+    pub fn wasted_percent(&self) -> f64 {
+        let tried = self.counter("scheduler_hosts_attempted_total");
+        100.0 * self.counter("scheduler_wasted_attempts_total") / tried.max(1.0)
+    }
+
     /// The sum of a counter over its labels; 0 when there is none of that name.
     #[must_use]
     pub fn counter(&self, name: &str) -> f64 {

@@ -69,7 +69,7 @@ async fn book_with(
     for _ in 0..options.rounds {
         let ground = Ground::seeded(&book::farm(options.hosts, options.frames)).await?;
         let frames = ground.seeded.frames;
-        let seconds = book::schedule(ground.url(), frames, &all).await?;
+        let seconds = book::schedule(ground.url(), frames, &all).await?.seconds;
         ground.ensure_sound(None).await?;
         ground.close().await?;
         rates.push(count(frames) / seconds.max(1e-9));
