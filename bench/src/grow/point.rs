@@ -23,8 +23,8 @@ pub struct Point {
     pub frames: u64,
     /// Shows that share the jobs.
     pub shows: usize,
-    /// Clusters of one manual tag each, beside those of allocations and host names. With any, half
-    /// of the layers ask for one of these tags, and every tag is on one host.
+    /// Clusters of one manual tag each, beside those of allocations and host names; every show has
+    /// as many. With any, half of the layers ask for one of these tags, and every tag is on one host.
     pub clusters: usize,
     /// Frames of a layer.
     pub frames_a_layer: u64,
@@ -222,7 +222,8 @@ impl Point {
     }
 
     fn tags(&self) -> Vec<String> {
-        (0..self.clusters).map(|n| format!("tag{n:05}")).collect()
+        let tags = self.clusters.div_ceil(self.shows.max(1));
+        (0..tags).map(|n| format!("tag{n:05}")).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use cue_domain::messages::{JobWork, LockedBatch, Turn};
 use cue_domain::resting::Resting;
-use cue_domain::{Cluster, ClusterKey, Tag, TagKind, Ticket};
+use cue_domain::{Cluster, ClusterKey, TagKind, Ticket};
 use cue_flow::{BatchStage, Flow, Stage};
 use cue_hosts::{HostIndex, IndexSettings};
 use cue_job_fetch::{FetchMetrics, JobFetch};
@@ -59,15 +59,20 @@ impl Field {
             .into_iter()
             .find(|row| row.kind == TagKind::Alloc)
             .context("the farm has no cluster of an allocation")?;
+        let (show, show_name) = row
+            .shows
+            .into_iter()
+            .next()
+            .context("the allocation has no show")?;
         let cluster = Arc::new(Cluster {
             key: ClusterKey {
                 facility: row.facility,
-                show: row.show,
+                show,
                 kind: row.kind,
-                tags: Arc::new([Tag::from(row.tag.as_str())]),
+                tags: row.tags.into(),
             },
             facility_name: row.facility_name.into(),
-            show_name: row.show_name.into(),
+            show_name: show_name.into(),
         });
         Ok(Self {
             ground,

@@ -128,7 +128,7 @@ impl ClusterFeed {
             .await
         {
             Ok(rows) => {
-                let clusters = gather(rows, &self.settings.rules);
+                let clusters = gather(&rows, &self.settings.rules);
                 self.metrics
                     .set_clusters(clusters.iter().map(|cluster| &cluster.key.kind));
                 let known = clusters.len();

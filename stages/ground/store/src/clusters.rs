@@ -7,21 +7,19 @@ use crate::pool::Store;
 use crate::rows::{get, id};
 use crate::statements;
 
-/// One tag that a (facility, show) can be served by.
+/// The tags of one kind in an allocation, and the shows that can be served by each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagRow {
     /// The facility.
     pub facility: FacilityId,
     /// Its name.
     pub facility_name: String,
-    /// The show.
-    pub show: ShowId,
-    /// Its name.
-    pub show_name: String,
-    /// The tag's kind.
+    /// The shows, with their names.
+    pub shows: Vec<(ShowId, String)>,
+    /// The kind of the tags.
     pub kind: TagKind,
-    /// The tag.
-    pub tag: String,
+    /// The tags.
+    pub tags: Vec<Tag>,
 }
 
 /// Layers of a (facility, show) that accept the same tags and have frames that could be booked.
@@ -82,16 +80,15 @@ impl Store {
             let Some(kind) = TagKind::from_db(&kind) else {
                 continue;
             };
-            let Some(tag) = get::<Option<String>>(row, name, "str_tag")? else {
-                continue;
-            };
+            let shows: Vec<String> = get(row, name, "shows")?;
+            let names: Vec<String> = get(row, name, "show_names")?;
+            let texts: Vec<String> = get(row, name, "tags")?;
             tags.push(TagRow {
                 facility: id(row, name, "pk_facility")?,
                 facility_name: get(row, name, "facility_name")?,
-                show: id(row, name, "pk_show")?,
-                show_name: get(row, name, "show_name")?,
+                shows: shows.into_iter().map(ShowId::from).zip(names).collect(),
                 kind,
-                tag,
+                tags: texts.iter().map(|text| Tag::from(text.as_str())).collect(),
             });
         }
         Ok(tags)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cue_domain::{Cluster, ClusterKey, Tag, TagKind};
+use cue_domain::{Cluster, ClusterKey, TagKind};
 use cue_simfarm::postgres::TestDb;
 use cue_store::{BookRow, Unlaunched, WantedLayer};
 
@@ -26,14 +26,15 @@ async fn upper_case_ids_keep_their_spelling_from_the_cluster_to_the_undo() {
     spell_in_upper_case(&yard.db).await;
 
     let tags = yard.store.list_clusters(None).await.unwrap();
-    let general = tags.iter().find(|row| row.tag == "general").unwrap();
-    assert_eq!(general.show.as_str(), yard.farm.show.id.to_uppercase());
+    let general = tags.iter().find(|row| row.kind == TagKind::Alloc).unwrap();
+    let show = &general.shows[0].0;
+    assert_eq!(show.as_str(), yard.farm.show.id.to_uppercase());
     let cluster = Cluster {
         key: ClusterKey {
             facility: general.facility.clone(),
-            show: general.show.clone(),
+            show: show.clone(),
             kind: TagKind::Alloc,
-            tags: [Tag::from("general")].into(),
+            tags: general.tags.clone().into(),
         },
         facility_name: Arc::from("yard"),
         show_name: Arc::from("alpha"),
