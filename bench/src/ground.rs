@@ -5,7 +5,7 @@
 
 use anyhow::ensure;
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
-use cue_simfarm::postgres::{Database, Server};
+use cue_simfarm::postgres::{Database, Server, ServerSettings};
 use cue_simfarm::seed::{FarmSpec, Seeded, seed};
 use cue_store::INDEXES;
 use sqlx::PgPool;
@@ -71,7 +71,26 @@ impl Ground {
     /// # Errors
     /// PostgreSQL cannot be had, or the farm cannot be seeded.
     pub async fn seeded(spec: &FarmSpec) -> anyhow::Result<Self> {
-        let (server, database) = database("cue_bench").await?;
+        Self::seeded_on(spec, ServerSettings::from_env()).await
+    }
+
+    /// The same on a server without autovacuum, and with what was seeded written to disk: what the
+    /// seeding of a large farm leaves to be done must not fall into what is measured.
+    ///
+    /// # Errors
+    /// PostgreSQL cannot be had, or the farm cannot be seeded.
+    pub async fn settled(spec: &FarmSpec) -> anyhow::Result<Self> {
+        let settings = ServerSettings::from_env().set("autovacuum", "off");
+        let ground = Self::seeded_on(spec, settings).await?;
+        // With `DATABASE_URL` it is not ours to order.
+        if ground.server.is_own() {
+            sqlx::query("CHECKPOINT").execute(&ground.pool).await?;
+        }
+        Ok(ground)
+    }
+
+    async fn seeded_on(spec: &FarmSpec, settings: ServerSettings) -> anyhow::Result<Self> {
+        let (server, database) = database("cue_bench", settings).await?;
         let pool = PgPoolOptions::new()
             .max_connections(8)
             .connect(database.url())

@@ -99,7 +99,7 @@ async fn measure(
     let (mut rates, mut memory, mut times) = (Vec::new(), Vec::new(), Vec::new());
     let (mut booked, mut slowest) = (0, None);
     for _ in 0..options.rounds {
-        let ground = Ground::seeded(&point.spec()).await?;
+        let ground = Ground::settled(&point.spec()).await?;
         point.tag_hosts(&ground).await?;
         if options.with_indexes {
             ground.create_offered_indexes().await?;

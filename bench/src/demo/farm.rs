@@ -83,7 +83,7 @@ impl Farm {
             }
             None => sized(options.hosts, options.frames, options.shows),
         };
-        let (server, database) = database("cue_demo").await?;
+        let (server, database) = database("cue_demo", ServerSettings::from_env()).await?;
         if options.database_outage.is_some() && !server.is_own() {
             bail!(
                 "--database-outage stops PostgreSQL, and that of DATABASE_URL is not ours to stop; unset DATABASE_URL to have one that is"
@@ -178,13 +178,12 @@ impl Farm {
     }
 }
 
-/// A server and a fresh database on it with the schema.
+/// A server and a fresh database on it with the schema; the settings are those of a server of our own.
 ///
 /// # Errors
 /// PostgreSQL cannot be had.
-pub async fn database(name: &str) -> anyhow::Result<(Server, Database)> {
-    let server =
-        tokio::task::spawn_blocking(|| Server::available(ServerSettings::from_env())).await??;
+pub async fn database(name: &str, settings: ServerSettings) -> anyhow::Result<(Server, Database)> {
+    let server = tokio::task::spawn_blocking(|| Server::available(settings)).await??;
     let name = format!("{name}_{}", uuid::Uuid::new_v4().simple());
     let database = Database::create(&server, &name).await?;
     database.install_schema().await?;
