@@ -7,7 +7,7 @@ use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 #[derive(Clone, Debug)]
 pub struct CheckInMetrics {
     outcome: IntCounterVec,
-    wasted: IntCounterVec,
+    pub(crate) wasted: IntCounterVec,
     pub(crate) refreshes: IntCounterVec,
     pub(crate) hosts: IntGaugeVec,
     pub(crate) idle_cores: IntGauge,

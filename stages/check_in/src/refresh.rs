@@ -2,8 +2,10 @@
 //!
 //! Tags are many and change rarely, so they are read apart and less often.
 //!
-//! Invariant: at most a tenth of the time goes into reading, and hosts that nobody brings back are
-//! taken back also while nothing can be read.
+//! Invariant: a farm that takes long to read is read less often, so that a tenth of the time goes into
+//! reading; where freed cores would then be older than a second, as much as keeps them younger, and
+//! never more than half. Hosts that nobody brings back are taken back also while nothing can be
+//! read.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,13 +20,15 @@ use crate::metrics::CheckInMetrics;
 /// How old tags may be. Those of a host that is not known are read at once.
 const TAGS_AGE: Duration = Duration::from_secs(5);
 
+/// Freed cores are to be known within this time.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// How hosts are read.
 #[derive(Clone, Debug)]
 pub struct RefreshSettings {
     /// The facility to serve, by name; `None` serves all.
     pub facility: Option<String>,
-    /// How often. A farm that takes long to read is read less often: at most a tenth of the time
-    /// goes into reading.
+    /// How often. A farm that takes long to read is read less often.
     pub every: Duration,
     /// Hosts without a report for so long are left out; `None` keeps them.
     pub stale_after: Option<Duration>,
@@ -102,7 +106,11 @@ impl Refresh {
         if self.tag(&mut hosts) {
             return Ok(hosts);
         }
-        let tags = self.store.host_tags().await?;
+        let mut tags = self.store.host_tags().await?;
+        for host in &hosts {
+            // One without any tag is known to have none.
+            tags.entry(host.id.clone()).or_default();
+        }
         *self.tags.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), tags));
         self.tag(&mut hosts);
         Ok(hosts)
@@ -147,9 +155,16 @@ impl Tick for Refresh {
             // The breaker says when it is back; a growing delay here would outlast the outage.
             Err(_) if self.store.outage().is_some() => Ok(self.settings.every),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(self.settings.every.max(began.elapsed() * 9)),
+            Ok(()) => Ok(pause(self.settings.every, began.elapsed())),
         }
     }
+}
+
+/// How long to wait after a reading that took so long. What is freed just after one was begun is known
+/// when the next has ended.
+fn pause(every: Duration, took: Duration) -> Duration {
+    let in_time = FRESH.saturating_sub(took * 2);
+    every.max(took.max(in_time.min(took * 9)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use cue_domain::fit::FitRules;
-use cue_domain::messages::HostLease;
+use cue_domain::messages::{HostLease, Returned};
 use cue_domain::{AllocId, Centicores, FacilityId, Kib, Layer, LayerId, Tag};
 use cue_flow::{Flow, Meters};
 use cue_hosts::{IndexSettings, Want};
@@ -126,6 +126,59 @@ async fn a_new_host_has_its_tags_at_once() {
     tagged.await.unwrap();
     refresh.once().await.unwrap();
     assert_eq!(&*yard.take("fast").unwrap().name, "h2");
+    yard.end().await;
+}
+
+#[test]
+fn reading_takes_a_tenth_of_the_time_and_more_only_to_keep_freed_cores_younger_than_a_second() {
+    let ms = Duration::from_millis;
+    let after = |took| pause(ms(500), ms(took));
+    assert_eq!(after(10), ms(500), "as often as it is set");
+    assert_eq!(after(80), ms(720), "a tenth");
+    assert_eq!(after(150), ms(700), "in time");
+    assert_eq!(after(250), ms(500));
+    assert_eq!(after(2_000), ms(2_000), "never more than half");
+    for took in 1..=250 {
+        let age = ms(took) + after(took) + ms(took);
+        assert!(age <= ms(1_000), "{took} ms: {age:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_tags_does_not_have_all_tags_read_each_time() {
+    let yard = Yard::new(IndexSettings::default()).await;
+    yard.run("DELETE FROM host_tag").await;
+    let refresh = yard.refresh(Duration::from_millis(500));
+    refresh.once().await.unwrap();
+    let read_at = || refresh.tags.lock().unwrap().as_ref().unwrap().0;
+    let first = read_at();
+    refresh.once().await.unwrap();
+    assert_eq!(read_at(), first);
+    yard.end().await;
+}
+
+#[tokio::test]
+async fn a_host_tried_in_vain_is_counted_with_its_reason() {
+    let yard = Yard::new(IndexSettings::default()).await;
+    let refresh = yard.refresh(Duration::from_millis(500));
+    refresh.once().await.unwrap();
+    for (booked, launch_failures) in [(0, 0), (2, 2), (2, 1), (1, 0)] {
+        let lease = yard.take("general").unwrap();
+        refresh.metrics.returned(&Returned {
+            lease,
+            idle: None,
+            placed: 2,
+            booked,
+            launch_failures,
+        });
+    }
+    refresh.sweep(Instant::now());
+    let of = |reason| refresh.metrics.wasted.with_label_values(&[reason]).get();
+    assert_eq!(
+        ["not_booked", "launch_failed", "abandoned"].map(of),
+        [1, 1, 4],
+        "every lease above was dropped"
+    );
     yard.end().await;
 }
 
