@@ -188,3 +188,26 @@ pub(crate) fn accounts(settings: &Settings) -> Option<AccountsSettings> {
 fn narrow(count: NonZeroUsize) -> u32 {
     u32::try_from(count.get()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn the_breaker_gives_up_after_ten_openings_unless_it_is_told_to_stay() {
+        let after = |told: &[(&str, &str)]| {
+            let mut environment = BTreeMap::from([(
+                "CUE_DATABASE_URL".to_owned(),
+                "postgres://db.example/farm".to_owned(),
+            )]);
+            let told = told.iter();
+            environment.extend(told.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            let settings = config::load(None, &environment, &[]).settings.unwrap();
+            store(&settings).breaker.give_up_after
+        };
+        assert_eq!(after(&[]), Some(10));
+        assert_eq!(after(&[("CUE_DATABASE_BREAKER_GIVES_UP", "false")]), None);
+    }
+}

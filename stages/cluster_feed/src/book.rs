@@ -88,6 +88,8 @@ struct State {
     rounds: Rounds,
     numbers: u64,
     clock: u64,
+    /// Whether the clusters have been read: before that, a scan without work says nothing.
+    loaded: bool,
     idle_turns: u64,
 }
 
@@ -127,6 +129,7 @@ impl TurnBook {
     pub(crate) fn reload(&self, clusters: Vec<Arc<Cluster>>, now: Instant) -> (usize, usize) {
         let mut state = self.lock();
         let state = &mut *state;
+        state.loaded = true;
         for entry in state.entries.values_mut() {
             entry.known = false;
         }
@@ -185,20 +188,25 @@ impl TurnBook {
             }
         }
         state.activity = activity;
-        if idle {
+        if idle && state.loaded {
             state.idle_turns += 1;
         }
         self.changed.notify_one();
     }
 
-    /// Takes note that a scan failed, which counts as a turn without jobs. With `blind`, nobody
-    /// knows any more where there is work, and every cluster gets turns as if it had some.
+    /// Takes note that a scan failed. With `blind`, nobody knows any more where there is work: it
+    /// counts as a turn without jobs, and every cluster gets turns as if it had some. Without, the
+    /// database is away, and what is to become of that is the breaker's to say.
     pub(crate) fn scan_failed(&self, blind: bool, now: Instant) {
         if blind && self.lock().activity.tags().is_some() {
             // Not all at once: whatever ails the scan may ail the turns too.
             self.wake(Activity::Unknown, now + self.rests.empty);
         }
-        self.lock().idle_turns += 1;
+        let mut state = self.lock();
+        if blind && state.loaded {
+            state.idle_turns += 1;
+        }
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -245,12 +253,15 @@ impl TurnBook {
         let mut state = self.lock();
         let state = &mut *state;
         state.clock += 1;
-        state.idle_turns = if end.jobs == 0 {
+        let mut entry = state.entries.get_mut(key);
+        // It looked behind jobs of which nothing fits, or saw some that are others'.
+        let behind = !end.failed && (end.passed > 0 || entry.as_ref().is_some_and(|e| e.skip > 0));
+        state.idle_turns = if end.jobs == 0 && !behind {
             state.idle_turns + 1
         } else {
             0
         };
-        if let Some(entry) = state.entries.get_mut(key) {
+        if let Some(entry) = entry.as_mut() {
             if end.booked > 0 {
                 entry.dispatched = state.clock;
             }
@@ -272,6 +283,8 @@ impl TurnBook {
             } else {
                 let rest = if entry.skip > 0 || entry.has_news() {
                     Duration::ZERO
+                } else if end.jobs == 0 && behind {
+                    self.rests.saturated
                 } else {
                     self.rests.after(&end)
                 };

@@ -43,6 +43,9 @@ pub struct FeedSettings {
     pub replica: String,
 }
 
+/// How soon clusters that could not be read are read again.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
 /// The database has been away for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -65,6 +68,15 @@ impl FeedHandle {
     /// Resolves when a reload has been asked for. The feed waits here; it is not for two.
     pub async fn reload_asked(&self) {
         self.reload.notified().await;
+    }
+
+    /// Whether one has been asked for since the last time.
+    async fn is_reload_asked(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.reload.notified() => true,
+            () = std::future::ready(()) => false,
+        }
     }
 }
 
@@ -120,8 +132,9 @@ impl ClusterFeed {
         )
     }
 
-    /// Reads the clusters. A failure is logged and counted, and the clusters known so far go on.
-    async fn reload(&self) {
+    /// Reads the clusters, and says when to read them again. A failure is logged and counted, and the
+    /// clusters known so far go on.
+    async fn reload(&self) -> Instant {
         match self
             .store
             .list_clusters(self.settings.facility.as_deref())
@@ -137,6 +150,7 @@ impl ClusterFeed {
                 if came + left > 0 {
                     tracing::info!(known, came, left, "the cluster set changed");
                 }
+                Instant::now() + self.settings.reload
             }
             Err(error) => {
                 self.metrics.reloads.with_label_values(&["error"]).inc();
@@ -144,6 +158,7 @@ impl ClusterFeed {
                     error = &error as &dyn std::error::Error,
                     "the cluster set could not be read; going on with the known one"
                 );
+                Instant::now() + READ_AGAIN.min(self.settings.reload)
             }
         }
     }
@@ -213,12 +228,12 @@ impl Source for ClusterFeed {
                 Err(Outage { gave_up: true, .. }) => return Err(DatabaseGone.into()),
                 Err(outage) => Instant::now() + outage.retry_in,
                 Ok(()) => {
-                    if Instant::now() >= reload_at {
-                        tokio::select! {
+                    // Also while turns are due without end.
+                    if self.handle.is_reload_asked().await || Instant::now() >= reload_at {
+                        reload_at = tokio::select! {
                             () = stop.cancelled() => break,
-                            () = self.reload() => {}
-                        }
-                        reload_at = Instant::now() + self.settings.reload;
+                            next = self.reload() => next,
+                        };
                     }
                     match self.book.take_due(Instant::now()) {
                         Ok(due) => {

@@ -79,6 +79,10 @@ impl Stage for JobFetch {
             found.jobs.iter().map(|job| job.layers.len() as u64).sum(),
         );
         if found.jobs.is_empty() {
+            // Those seen are for other clusters after all; there may be some behind them.
+            if let Some(seen) = found.cut_after {
+                turn.ticket.saw_only(u64::from(seen));
+            }
             return Verdict::Skip("no_jobs");
         }
         // A turn that looks behind jobs of which nothing fits must find whatever does fit.

@@ -83,8 +83,34 @@ async fn jobs_without_room_make_way_for_those_behind_them() {
     let due = book.take_due(Instant::now()).ok().unwrap();
     assert_eq!(due.skip, 7);
     drop(book.open(&due.cluster, |_| {}));
-    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(
+        book.idle().0,
+        0,
+        "there were jobs, before those it looked for"
+    );
+    tokio::time::advance(Duration::from_millis(250)).await;
     assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_turn_out_to_be_for_others_make_way_too() {
+    let book = book();
+    book.reload(vec![cluster("a")], Instant::now());
+    let ticket = book.open(&take(&book), |_| {});
+    ticket.found(0, 0);
+    ticket.saw_only(100);
+    drop(ticket);
+    assert_eq!(book.idle().0, 0);
+    assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_turn_wakes_the_feed() {
+    let book = book();
+    book.reload(vec![cluster("a")], Instant::now());
+    drop(book.open(&take(&book), |_| {}));
+    let told = tokio::time::timeout(Duration::from_secs(1), book.changed());
+    assert!(told.await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,10 +243,17 @@ async fn turns_and_scans_without_jobs_count_in_a_row_and_failed_ones_too() {
     drop(running);
     assert_eq!(book.idle(), (1, true));
     book.wake(scan(&[]), Instant::now());
-    book.scan_failed(false, Instant::now());
+    book.scan_failed(true, Instant::now());
     assert_eq!(book.idle(), (3, true));
+    book.scan_failed(false, Instant::now());
+    assert_eq!(
+        book.idle(),
+        (3, true),
+        "what an outage means the breaker says"
+    );
     book.wake(scan(&[("a", 1)]), Instant::now());
     assert_eq!(book.idle(), (3, true), "only a turn with jobs says so");
+    tokio::time::advance(Duration::from_secs(3)).await;
     let found = book.open(&take(&book), |_| {});
     found.found(1, 1);
     drop(found);

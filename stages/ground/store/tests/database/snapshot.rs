@@ -81,3 +81,20 @@ async fn locked_down_silent_and_foreign_hosts_are_left_out() {
     assert_eq!(names(&yard, Some("yard"), None).await, ["fine", "silent"]);
     assert!(names(&yard, Some("elsewhere"), None).await.is_empty());
 }
+
+#[tokio::test]
+async fn clusters_and_work_are_those_of_the_facility_that_is_served() {
+    let yard = Yard::new().await;
+    yard.host("h").await;
+    yard.job("j", 1).await;
+    for (facility, empty) in [
+        (None, false),
+        (Some("yard"), false),
+        (Some("elsewhere"), true),
+    ] {
+        let clusters = yard.store.list_clusters(facility).await.unwrap();
+        assert_eq!(clusters.is_empty(), empty, "{facility:?}");
+        let active = yard.store.active_tags(facility).await.unwrap();
+        assert_eq!(active.is_empty(), empty, "{facility:?}");
+    }
+}
