@@ -91,7 +91,24 @@ impl Tick for ActiveScan {
             );
         }
         // Also after a failure: a job that is launched meanwhile waits for the next scan.
-        Ok(self.every.max(began.elapsed() * 9))
+        Ok(pause(self.every, began.elapsed()))
+    }
+}
+
+/// How long to wait after a scan that took so long: at most a tenth of the time goes into scanning.
+fn pause(every: Duration, took: Duration) -> Duration {
+    every.max(took * 9)
+}
+
+#[cfg(test)]
+mod pace {
+    use super::*;
+
+    #[test]
+    fn a_farm_that_takes_long_to_scan_is_scanned_less_often() {
+        let ms = Duration::from_millis;
+        assert_eq!(pause(ms(250), ms(5)), ms(250));
+        assert_eq!(pause(ms(250), ms(100)), ms(900));
     }
 }
 

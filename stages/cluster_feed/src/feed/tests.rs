@@ -11,8 +11,9 @@ use prometheus::Registry;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::activity::Activity;
 use crate::clusters::ClusterRules;
+
+mod waits;
 
 pub(crate) async fn store(url: &str) -> Store {
     let settings = StoreSettings {
@@ -266,44 +267,6 @@ async fn one_idle_turn_is_counted_only_once_the_clusters_have_been_read() {
     assert_eq!(ended.await.unwrap(), cue_flow::Ended::Finished);
     assert_eq!(farm.book.status().len(), 2);
     farm.end().await;
-}
-
-#[tokio::test]
-async fn a_reload_on_demand_is_heard_while_turns_are_due_without_end() {
-    let mut farm = Farm::start(Duration::from_secs(3600), |settings| {
-        settings.saturated_rest = Duration::ZERO;
-    })
-    .await;
-    farm.run(
-        "INSERT INTO host_tag (pk_host_tag, pk_host, str_tag, str_tag_type)
-              SELECT 'tag' || n, pk_host, 'tag' || n, 'MANUAL' FROM host, generate_series(1, 20) n",
-    )
-    .await;
-    farm.handle.reload_now();
-    farm.clusters(22).await;
-    // Nobody knows where there is work, so all of them are due, again and again.
-    farm.book.wake(Activity::Unknown, Instant::now());
-    farm.turn().await;
-    farm.run("DELETE FROM host_tag WHERE str_tag LIKE 'tag%'")
-        .await;
-    farm.handle.reload_now();
-    let looking = async {
-        // Those that have a turn stay until it ends.
-        while farm.book.status().len() > 4 {
-            farm.turns.recv().await.unwrap();
-        }
-    };
-    let limit = Duration::from_secs(10);
-    tokio::time::timeout(limit, looking)
-        .await
-        .expect("a reload within ten seconds");
-    farm.turns.close();
-    let Farm {
-        flow, store, db, ..
-    } = farm;
-    flow.drain(Duration::from_secs(5)).await;
-    store.close().await;
-    db.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ mod tests {
             assert!(matches!(breaker.pass(), Ok(Pass::Free)));
             breaker.note(Err(&away()));
         }
-        assert_eq!(breaker.openings.get(), 1);
+        assert_eq!((breaker.openings.get(), breaker.state.get()), (1, 1));
         let outage = breaker.pass().err().unwrap();
         assert_eq!(outage.retry_in, Duration::from_millis(500));
         tokio::time::advance(outage.retry_in).await;
@@ -186,12 +186,14 @@ mod tests {
             panic!("nobody probes");
         };
         assert!(breaker.pass().is_err());
+        assert_eq!(breaker.state.get(), 2, "one probes");
         drop(probe);
+        assert_eq!(breaker.state.get(), 1);
         let Ok(Pass::Probe(probe)) = breaker.pass() else {
             panic!("a probe that was dropped blocks the next");
         };
         probe.tell(Err(&away()));
-        assert_eq!(breaker.openings.get(), 2);
+        assert_eq!((breaker.openings.get(), breaker.state.get()), (2, 1));
         tokio::time::advance(Duration::from_secs(1)).await;
         let Ok(Pass::Probe(probe)) = breaker.pass() else {
             panic!("nobody probes");

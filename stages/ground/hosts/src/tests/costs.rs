@@ -7,7 +7,7 @@ use cue_domain::{Centicores, Host, Kib, Layer};
 
 use super::{Wish, host, idle, index_of, layer};
 use crate::search::Search;
-use crate::{HostIndex, IndexSettings, Ranking, Saturation};
+use crate::{Epvm, HostIndex, IndexSettings, Ranking, Saturation};
 
 const HOSTS: usize = 5000;
 
@@ -37,7 +37,9 @@ fn looks(index: &HostIndex, wish: &Wish, job_rest: Option<i64>) -> usize {
     let job_rest = job_rest.map(Centicores);
     let search = Search::new(&want, &rules, job_rest, &index.farm().shelves);
     assert!(search.best().is_none(), "nothing fits");
-    search.looks()
+    let scored = Search::new(&want, &rules, job_rest, &index.farm().shelves);
+    assert!(scored.lowest(&Epvm::default()).is_none(), "nothing fits");
+    search.looks().max(scored.looks())
 }
 
 /// One core by minimum, and more by its share of memory.
