@@ -52,10 +52,11 @@ topic! {
         sampler: Sampler = Some("parentbased_always_on"), "OTEL_TRACES_SAMPLER", choice(&SAMPLERS);
         /// The share of turns that a sampler with a ratio traces; without it, all.
         sampler_arg: Option<f64> = None, "OTEL_TRACES_SAMPLER_ARG", optional(ratio());
-        /// Turns that took so long are traced whatever a ratio says.
+        /// Turns that found jobs and took so long are traced whatever a ratio says.
         keep_slow: Option<Duration> = Some("1s"), "CUE_TRACE_KEEP_SLOW",
             duration_or_never(Duration::from_millis(1)..=Duration::from_secs(3600));
-        /// Whether turns in which something failed are traced whatever a ratio says.
+        /// Whether turns in which something failed are traced whatever a ratio says; what fails in a batch
+        /// that several turns share counts for the first of them.
         keep_failed: bool = Some("true"), "CUE_TRACE_KEEP_FAILED", flag();
         /// Attributes that every span of this process carries.
         resource_attributes: Vec<(String, String)> = Some(""), "OTEL_RESOURCE_ATTRIBUTES",

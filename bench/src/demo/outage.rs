@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::farm::Farm;
 use crate::stats::count;
 
-/// The longest outage: the breaker of the scheduler opens ten times in about a minute, and then the
-/// service ends.
+/// The longest outage: the breaker of the scheduler opens ten times in some 40 s, and then the service
+/// ends.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// An outage, as far as it has come.
@@ -48,7 +48,7 @@ pub fn length(text: &str) -> Result<Duration, String> {
     if length.is_zero() || length > LONGEST {
         let most = humantime::format_duration(LONGEST);
         return Err(format!(
-            "it must be more than nothing and at most {most}: the scheduler gives up after about a minute"
+            "it must be more than nothing and at most {most}: the scheduler gives up after some 40 s"
         ));
     }
     Ok(length)

@@ -8,8 +8,9 @@
 //! goes behind all that are due already. So between the moment a cluster is due and its turn, every
 //! other cluster begins at most one.
 
+mod entries;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,81 +18,10 @@ use cue_domain::{Cluster, ClusterKey, Ticket, TurnEnd};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::activity::{Activity, Work};
+pub use self::entries::Rests;
+use self::entries::{Entry, Place, State, Whereabouts};
+use crate::activity::Activity;
 use crate::census::{Census, ClusterStatus, Phase};
-use crate::rounds::Rounds;
-
-/// How long a cluster rests after a turn, and who goes first of those that are due.
-#[derive(Clone, Copy, Debug)]
-pub struct Rests {
-    /// After a turn that found no jobs, or whose query failed.
-    pub empty: Duration,
-    /// After a turn that found jobs and could place none of them.
-    pub saturated: Duration,
-    /// Whether, of clusters that are due at the same moment, the one that booked last goes first.
-    pub productivity_bias: bool,
-}
-
-impl Rests {
-    const fn after(&self, end: &TurnEnd) -> Duration {
-        if end.booked > 0 {
-            Duration::ZERO
-        } else if end.jobs > 0 && !end.failed {
-            self.saturated
-        } else {
-            self.empty
-        }
-    }
-}
-
-/// Earliest due first; of those, the one that was dispatched last first (a cluster that books stays
-/// hot), if wanted; the number keeps the order total. Order and equality are those of the tuple.
-type Place = (Instant, Reverse<u64>, u64);
-
-/// Where a cluster is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whereabouts {
-    Queued(Place),
-    Running,
-    Asleep,
-}
-
-struct Entry {
-    cluster: Arc<Cluster>,
-    whereabouts: Whereabouts,
-    number: u64,
-    dispatched: u64,
-    skip: u32,
-    /// It is in the farm as last read. If not, it leaves when its turn ends.
-    known: bool,
-    /// What the last scan found for it.
-    work: Option<Work>,
-    /// What was known of its work when its last turn began.
-    tried: Option<Work>,
-    last: Option<TurnEnd>,
-    last_begin: Option<Instant>,
-}
-
-impl Entry {
-    /// Whether work has come since the last turn, which found none.
-    fn has_news(&self) -> bool {
-        let found_nothing = self.last.is_none_or(|end| end.jobs == 0 && !end.failed);
-        found_nothing && self.work.is_some() && self.work != self.tried
-    }
-}
-
-#[derive(Default)]
-struct State {
-    entries: HashMap<ClusterKey, Entry>,
-    queue: BTreeSet<(Place, ClusterKey)>,
-    activity: Activity,
-    rounds: Rounds,
-    numbers: u64,
-    clock: u64,
-    /// Whether the clusters have been read: before that, a scan without work says nothing.
-    loaded: bool,
-    idle_turns: u64,
-}
 
 /// The turn book. Cloning shares it.
 #[derive(Clone)]
@@ -354,33 +284,6 @@ impl TurnBook {
         drop(state);
         status.sort_by(|a, b| a.cluster.key.cmp(&b.cluster.key));
         status
-    }
-}
-
-impl State {
-    fn add(&mut self, cluster: Arc<Cluster>, now: Instant) {
-        self.numbers += 1;
-        let work = self.activity.of(&cluster.key);
-        let place = (now, Reverse(0), self.numbers);
-        let whereabouts = if work.is_some() {
-            self.queue.insert((place, cluster.key.clone()));
-            Whereabouts::Queued(place)
-        } else {
-            Whereabouts::Asleep
-        };
-        let entry = Entry {
-            whereabouts,
-            number: self.numbers,
-            dispatched: 0,
-            skip: 0,
-            known: true,
-            work,
-            tried: None,
-            last: None,
-            last_begin: None,
-            cluster: Arc::clone(&cluster),
-        };
-        self.entries.insert(cluster.key.clone(), entry);
     }
 }
 

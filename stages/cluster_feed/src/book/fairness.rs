@@ -4,8 +4,10 @@
 //! The bound: between the moment a cluster is due and its turn, every other cluster begins at most
 //! one turn. So with 500 clusters at most 499 turns begin before it; and with `n` turns running at a
 //! time of `t` at most, it waits for no longer than `(499 / n + 1) * t`.
+//!
+//! Within a cluster, jobs of which nothing fits do not hide those behind them.
 
-use super::tests::cluster;
+use super::tests::{book, cluster, take};
 use super::*;
 
 const CLUSTERS: usize = 500;
@@ -96,4 +98,37 @@ async fn every_eligible_cluster_is_served_before_any_other_has_two_turns() {
         let turns = begun.iter().filter(|(other, _)| other == key).count();
         assert!(turns >= 5, "cluster {n} had {turns} turns");
     }
+}
+
+/// A turn that looks at so many jobs and no further, and finds so many that are its own.
+fn looks_at(book: &TurnBook, own: u64, jobs: u64) {
+    let ticket = book.open(&take(book), |_| {});
+    ticket.found(own, own);
+    ticket.saw_only(jobs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_without_room_make_way_for_those_behind_them() {
+    let book = book();
+    book.reload(vec![cluster("a")], Instant::now());
+    looks_at(&book, 1, 7);
+    let due = book.take_due(Instant::now()).ok().unwrap();
+    assert_eq!(due.skip, 7);
+    drop(book.open(&due.cluster, |_| {}));
+    assert_eq!(
+        book.idle().0,
+        0,
+        "there were jobs, before those it looked for"
+    );
+    tokio::time::advance(Duration::from_millis(250)).await;
+    assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_turn_out_to_be_for_others_make_way_too() {
+    let book = book();
+    book.reload(vec![cluster("a")], Instant::now());
+    looks_at(&book, 0, 100);
+    assert_eq!(book.idle().0, 0);
+    assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 100);
 }

@@ -17,7 +17,7 @@ pub(super) fn cluster(name: &str) -> Arc<Cluster> {
     })
 }
 
-fn book() -> TurnBook {
+pub(super) fn book() -> TurnBook {
     TurnBook::new(Rests {
         empty: Duration::from_secs(3),
         saturated: Duration::from_millis(250),
@@ -70,38 +70,6 @@ async fn a_vanished_cluster_finishes_its_turn_and_leaves() {
     assert_eq!(book.status().len(), 1);
     drop(ticket);
     assert!(book.status().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn jobs_without_room_make_way_for_those_behind_them() {
-    let book = book();
-    book.reload(vec![cluster("a")], Instant::now());
-    let ticket = book.open(&take(&book), |_| {});
-    ticket.found(1, 1);
-    ticket.saw_only(7);
-    drop(ticket);
-    let due = book.take_due(Instant::now()).ok().unwrap();
-    assert_eq!(due.skip, 7);
-    drop(book.open(&due.cluster, |_| {}));
-    assert_eq!(
-        book.idle().0,
-        0,
-        "there were jobs, before those it looked for"
-    );
-    tokio::time::advance(Duration::from_millis(250)).await;
-    assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn jobs_that_turn_out_to_be_for_others_make_way_too() {
-    let book = book();
-    book.reload(vec![cluster("a")], Instant::now());
-    let ticket = book.open(&take(&book), |_| {});
-    ticket.found(0, 0);
-    ticket.saw_only(100);
-    drop(ticket);
-    assert_eq!(book.idle().0, 0);
-    assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 100);
 }
 
 #[tokio::test(start_paused = true)]

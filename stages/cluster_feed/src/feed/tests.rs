@@ -6,6 +6,7 @@ use cue_domain::ClusterKey;
 use cue_flow::{Flow, Meters, Never, Stage, Verdict};
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::Fixture;
+use cue_simfarm::waiting::until;
 use cue_store::{BookingRules, BreakerSettings, StoreSettings};
 use prometheus::Registry;
 use tokio::sync::mpsc;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::clusters::ClusterRules;
 
+mod ends;
 mod waits;
 
 pub(crate) async fn store(url: &str) -> Store {
@@ -119,13 +121,10 @@ impl Farm {
 
     /// Waits until the book has so many clusters.
     async fn clusters(&self, wanted: usize) {
-        let looking = async {
-            while self.book.status().len() != wanted {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let limit = Duration::from_secs(10);
-        tokio::time::timeout(limit, looking).await.unwrap();
+        until("the clusters to be read", async || {
+            self.book.status().len() == wanted
+        })
+        .await;
     }
 
     async fn run(&self, statement: &'static str) {
@@ -244,84 +243,4 @@ async fn the_set_of_clusters_is_read_again_on_an_interval_too() {
     farm.run("UPDATE show SET b_scheduler_managed = true").await;
     farm.clusters(2).await;
     farm.end().await;
-}
-
-#[tokio::test]
-async fn scans_without_work_end_a_service_that_is_to_end_when_idle() {
-    let mut farm = Farm::start(Duration::from_millis(5), |settings| {
-        settings.exit_when_idle = Some(10);
-    })
-    .await;
-    let ended = tokio::time::timeout(Duration::from_secs(10), farm.flow.ended());
-    assert_eq!(ended.await.unwrap(), cue_flow::Ended::Finished);
-    farm.end().await;
-}
-
-#[tokio::test]
-async fn one_idle_turn_is_counted_only_once_the_clusters_have_been_read() {
-    let mut farm = Farm::start(Duration::from_millis(250), |settings| {
-        settings.exit_when_idle = Some(1);
-    })
-    .await;
-    let ended = tokio::time::timeout(Duration::from_secs(10), farm.flow.ended());
-    assert_eq!(ended.await.unwrap(), cue_flow::Ended::Finished);
-    assert_eq!(farm.book.status().len(), 2);
-    farm.end().await;
-}
-
-#[tokio::test]
-async fn a_database_that_stays_away_ends_the_feed_with_its_own_error() {
-    let db = TestDb::fresh().await;
-    let settings = StoreSettings {
-        url: db.url.clone(),
-        pool: 1,
-        acquire_timeout: Duration::from_millis(50),
-        statement_timeout: Duration::from_secs(5),
-        lock_timeout: Duration::from_secs(5),
-        application_name: "cue-feed-tests".to_owned(),
-        booking: BookingRules::default(),
-        breaker: BreakerSettings {
-            failures: 1,
-            first: Duration::from_millis(1),
-            longest: Duration::from_millis(2),
-            give_up_after: Some(3),
-        },
-    };
-    let registry = Registry::new();
-    let store = Store::connect(&settings, &registry).await.unwrap();
-    // From here on nobody can connect, and who is connected is sent away.
-    db.close().await.unwrap();
-    let feed = ClusterFeed::new(
-        store.clone(),
-        FeedSettings {
-            facility: None,
-            rules: ClusterRules {
-                ignore_tags: Vec::new(),
-                manual_chunk: NonZeroUsize::MIN,
-                hostname_chunk: NonZeroUsize::MIN,
-            },
-            reload: Duration::from_millis(1),
-            empty_rest: Duration::from_millis(1),
-            saturated_rest: Duration::from_millis(1),
-            scan: Duration::from_millis(1),
-            productivity_bias: true,
-            exit_when_idle: None,
-            replica: "test".to_owned(),
-        },
-        FeedMetrics::new(&registry).unwrap(),
-    );
-    let mut flow = Flow::new(Meters::new(&registry).unwrap());
-    let one = NonZeroUsize::MIN;
-    let (out, inlet) = flow.edge("taker", one);
-    let (turns, _seen) = mpsc::channel(64);
-    let taker = Taker {
-        turns,
-        finds: false,
-    };
-    flow.stage(taker, one, inlet, Flow::last_outlet());
-    flow.source(feed, out);
-    let ended = tokio::time::timeout(Duration::from_secs(20), flow.ended());
-    assert_eq!(ended.await.unwrap(), cue_flow::Ended::Died);
-    let (_, error) = flow.drain(Duration::from_secs(5)).await.fatal.unwrap();
-    assert_eq!(error.downcast_ref::<DatabaseGone>(), Some(&DatabaseGone));
 }

@@ -13,50 +13,43 @@ fn counter(registry: &Registry, name: &str) -> u64 {
         .sum()
 }
 
-/// Has every cluster be due until that has happened: the first scan, which finds no work, may come at
-/// any time.
+/// A farm with so many clusters of a manual tag more, and no scan after the first.
+async fn tagged(tags: usize, change: impl FnOnce(&mut FeedSettings)) -> Farm {
+    let farm = Farm::start(Duration::from_secs(3600), change).await;
+    let more = sqlx::query(
+        "INSERT INTO host_tag (pk_host_tag, pk_host, str_tag, str_tag_type)
+         SELECT 'tag' || n, pk_host, 'tag' || n, 'MANUAL' FROM host, generate_series(1, $1) n",
+    );
+    let more = more.bind(i32::try_from(tags).unwrap());
+    more.execute(&farm.db.pool).await.unwrap();
+    farm.handle.reload_now();
+    farm.clusters(tags + 2).await;
+    farm
+}
+
+/// Has every cluster be due, as when nobody knows where there is work, until that has happened: the
+/// first scan, which finds none, may come at any time.
 async fn all_are_due(book: &TurnBook, mut happened: impl FnMut() -> bool) {
-    let looking = async {
-        while !happened() {
-            book.wake(Activity::Unknown, Instant::now());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let limit = Duration::from_secs(10);
-    tokio::time::timeout(limit, looking).await.unwrap();
+    until("turns to begin", async || {
+        book.wake(Activity::Unknown, Instant::now());
+        happened()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_reload_on_demand_is_heard_while_turns_are_due_without_end() {
-    let mut farm = Farm::start(Duration::from_secs(3600), |settings| {
-        settings.saturated_rest = Duration::ZERO;
-    })
-    .await;
-    farm.run(
-        "INSERT INTO host_tag (pk_host_tag, pk_host, str_tag, str_tag_type)
-              SELECT 'tag' || n, pk_host, 'tag' || n, 'MANUAL' FROM host, generate_series(1, 20) n",
-    )
-    .await;
-    farm.handle.reload_now();
-    farm.clusters(22).await;
-    // Nobody knows where there is work, so all of them are due, again and again.
+    let mut farm = tagged(20, |settings| settings.saturated_rest = Duration::ZERO).await;
     all_are_due(&farm.book, || farm.turns.try_recv().is_ok()).await;
     farm.run("DELETE FROM host_tag WHERE str_tag LIKE 'tag%'")
         .await;
     farm.handle.reload_now();
-    let looking = async {
+    until("the reload", async || {
+        while farm.turns.try_recv().is_ok() {}
         // Those that have a turn stay until it ends.
-        while farm.book.status().len() > 4 {
-            tokio::select! {
-                turn = farm.turns.recv() => drop(turn.unwrap()),
-                () = tokio::time::sleep(Duration::from_millis(5)) => {}
-            }
-        }
-    };
-    let limit = Duration::from_secs(10);
-    tokio::time::timeout(limit, looking)
-        .await
-        .expect("a reload within ten seconds");
+        farm.book.status().len() <= 4
+    })
+    .await;
     farm.turns.close();
     let Farm {
         flow, store, db, ..
@@ -68,14 +61,6 @@ async fn a_reload_on_demand_is_heard_while_turns_are_due_without_end() {
 
 #[tokio::test]
 async fn a_stop_ends_the_wait_for_a_full_queue_and_only_turns_handed_on_count() {
-    let farm = Farm::start(Duration::from_secs(3600), |_| {}).await;
-    farm.run(
-        "INSERT INTO host_tag (pk_host_tag, pk_host, str_tag, str_tag_type)
-              SELECT 'tag' || n, pk_host, 'tag' || n, 'MANUAL' FROM host, generate_series(1, 200) n",
-    )
-    .await;
-    farm.handle.reload_now();
-    farm.clusters(202).await;
     let Farm {
         flow,
         mut turns,
@@ -84,7 +69,7 @@ async fn a_stop_ends_the_wait_for_a_full_queue_and_only_turns_handed_on_count() 
         registry,
         db,
         ..
-    } = farm;
+    } = tagged(200, |_| {}).await;
     let begun = || counter(&registry, "scheduler_cluster_polls_total");
     // What the test has not taken, what the stage holds, what is queued.
     let full = 64 + 1 + 1;
