@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod lifecycle;
 pub mod pipeline;
+pub mod replicas;
 pub mod service;
 pub mod start;
 pub mod telemetry;

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! There is no logic here: stages are made from settings and joined. Beside the line run
-//! `active_scan`, which finds out for which clusters there is work; `host_refresh`, which reads the farm's hosts into the index; `settle`, which looks after launches
-//! whose outcome is not known yet; and `reconcile`, which finds bookings whose scheduler died before
+//! `active_scan`, which finds out for which clusters there is work; `host_refresh`, which reads the farm's
+//! hosts into the index; `settle`, which looks after launches whose outcome is not known yet; `replicas`,
+//! which asks who else is connected; and `reconcile`, which finds bookings whose scheduler died before
 //! it launched them. With deferred accounting `accounts` runs as well, for one replica of all.
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ use cue_store::{OpenBooking, Store, StoreError};
 use prometheus::Registry;
 
 use crate::config::{self, Settings};
+use crate::replicas::{Replicas, Roll};
 use crate::wiring;
 
 /// The first and the longest rest of a layer that a host refuses to run for good.
@@ -55,6 +57,8 @@ pub struct Pipeline {
     pub settle: Settle,
     /// Layers that rest because a host refused to run them.
     pub resting_layers: Arc<Resting<LayerId>>,
+    /// Who else is connected.
+    pub replicas: Roll,
 }
 
 /// Why the pipeline could not be built.
@@ -82,7 +86,7 @@ impl Pipeline {
     /// # Errors
     /// The database or the settings cannot be used. Nothing runs then.
     pub async fn build(settings: &Settings, registry: &Registry) -> Result<Self, StartError> {
-        let store = Store::connect(&wiring::store(settings), registry).await?;
+        let store = Store::connect(&wiring::replica_store(settings), registry).await?;
         check_facility(&store, settings.feed.facility.as_deref()).await?;
         let hosts = HostIndex::new(wiring::index(settings));
         let matching = MatchMetrics::new(registry)?;
@@ -102,6 +106,9 @@ impl Pipeline {
         flow.tick(scan);
         flow.tick(refresh);
         flow.tick(settle.clone());
+        let connected = Replicas::new(store.clone(), registry)?;
+        let replicas = connected.roll();
+        flow.tick(connected);
         if !settings.booking.dry_run {
             let age = wiring::forgotten_after(settings);
             flow.tick(Reconcile::new(settle.clone(), age));
@@ -118,6 +125,7 @@ impl Pipeline {
             store,
             settle,
             resting_layers,
+            replicas,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Starting the pipeline for the shell: what must be well for it to be ready, and what there is to see.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cue_cluster_feed::{ClusterStatus, Phase, TurnBook};
@@ -8,11 +9,12 @@ use cue_store::Store;
 use prometheus::Registry;
 use serde_json::{Value, json};
 
-use crate::admin::{Probe, Section};
+use crate::admin::{Probe, Section, asked_once};
 use crate::config::Settings;
 use crate::pipeline::{self, Pipeline};
+use crate::replicas::Roll;
 use crate::service::{Running, StartError};
-use crate::why::Oracle;
+use crate::why::{Oracle, Seen};
 
 /// How long unsettled launches are looked after once the pipeline has drained.
 const LAST_SETTLING: Duration = Duration::from_secs(10);
@@ -32,18 +34,17 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
             },
             source: source.into(),
         })?;
+    let oracle = oracle(&pipeline, settings);
+    let sections = sections(&pipeline);
     let Pipeline {
         flow,
-        book,
         feed,
-        hosts,
         store,
         settle,
-        resting_layers,
+        ..
     } = pipeline;
-    let oracle = Oracle::new(store.clone(), settings, Some(resting_layers));
     let probes = vec![
-        Probe::new("database", {
+        asked_once("database", {
             let store = store.clone();
             move || {
                 let store = store.clone();
@@ -58,7 +59,6 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         breaker_probe(store.clone()),
         feed_probe(flow.stop_token()),
     ];
-    let sections = sections(book, hosts, store.clone(), flow.stop_token());
     let finish = async move {
         // Whatever the drain left open is given a last chance: what does not run waits again.
         match tokio::time::timeout(LAST_SETTLING, settle.once()).await {
@@ -112,13 +112,23 @@ fn feed_probe(stop: cue_flow::StopToken) -> Probe {
 /// What there is to see of a pipeline besides its stages: the clusters, the hosts, and what keeps it
 /// from working as it should.
 #[must_use]
-pub fn sections(
-    book: TurnBook,
-    hosts: HostIndex,
-    store: Store,
-    stop: cue_flow::StopToken,
-) -> Vec<Section> {
-    vec![clusters(book), farm(hosts), condition(store, stop)]
+pub fn sections(pipeline: &Pipeline) -> Vec<Section> {
+    vec![
+        clusters(pipeline.book.clone()),
+        farm(pipeline.hosts.clone()),
+        condition(pipeline.store.clone(), pipeline.flow.stop_token()),
+        connected(pipeline.replicas.clone()),
+    ]
+}
+
+/// Says why something does not run, from the database and from what the pipeline has seen.
+#[must_use]
+pub fn oracle(pipeline: &Pipeline, settings: &Settings) -> Oracle {
+    let seen = Seen {
+        layers: Arc::clone(&pipeline.resting_layers),
+        hosts: pipeline.hosts.clone(),
+    };
+    Oracle::new(pipeline.store.clone(), settings, Some(seen))
 }
 
 fn condition(store: Store, stop: cue_flow::StopToken) -> Section {
@@ -155,6 +165,16 @@ fn cluster(status: &ClusterStatus) -> Value {
             "reason": end.reason(), "jobs": end.jobs, "layers": end.layers, "placed": end.placed,
             "booked": end.booked, "launched": end.launched, "refused": end.refused,
         })),
+    })
+}
+
+fn connected(roll: Roll) -> Section {
+    Section::new("replicas", move || {
+        let list = roll.list();
+        let lines = list.iter().map(
+            |one| json!({ "name": one.name, "connections": one.connections, "this": one.this }),
+        );
+        lines.collect()
     })
 }
 

@@ -2,16 +2,19 @@
 //! running, as a sentence.
 //!
 //! It reads the database anew for each question, hosts included, so the answer is about what is and
-//! not about what some replica believes. Invariant: one question is answered at a time, so curiosity
-//! costs the database one connection at most.
+//! not about what some replica believes. What only this replica knows (its settings, layers and hosts
+//! that rest after failed launches) is added to that. Invariant: one question is answered at a time,
+//! so curiosity costs the database one connection at most.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cue_domain::LayerId;
 use cue_domain::fit::FitRules;
 use cue_domain::resting::Resting;
-use cue_domain::why::{Answer, why};
+use cue_domain::why::{Answer, Here, why};
+use cue_domain::{LayerId, Tag};
+use cue_hosts::HostIndex;
 use cue_store::{Store, StoreError};
 use tokio::sync::Mutex;
 
@@ -21,27 +24,43 @@ use crate::service::chain;
 use crate::top::{self, ClientError};
 use crate::wiring;
 
+/// What a pipeline that runs has seen.
+#[derive(Clone)]
+pub struct Seen {
+    /// The layers whose launch was refused for good.
+    pub layers: Arc<Resting<LayerId>>,
+    /// The hosts, of which some rest after failed launches.
+    pub hosts: HostIndex,
+}
+
 /// Answers questions. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct Oracle {
+#[derive(Clone)]
+pub struct Oracle(Arc<Known>);
+
+struct Known {
     store: Store,
     stale_after: Option<Duration>,
-    rules: Arc<FitRules>,
-    resting: Option<Arc<Resting<LayerId>>>,
-    one_at_a_time: Arc<Mutex<()>>,
+    rules: FitRules,
+    facility: Option<String>,
+    ignored_tags: Vec<Tag>,
+    seen: Option<Seen>,
+    one_at_a_time: Mutex<()>,
 }
 
 impl Oracle {
-    /// Answers from this database; `resting` knows of layers whose launch was refused.
+    /// Answers from this database, and from what a pipeline has seen if there is one.
     #[must_use]
-    pub fn new(store: Store, settings: &Settings, resting: Option<Arc<Resting<LayerId>>>) -> Self {
-        Self {
+    pub fn new(store: Store, settings: &Settings, seen: Option<Seen>) -> Self {
+        let feed = wiring::feed(settings);
+        Self(Arc::new(Known {
             store,
             stale_after: settings.matching.host_stale_after,
-            rules: Arc::new(wiring::fit_rules(settings)),
-            resting,
-            one_at_a_time: Arc::default(),
-        }
+            rules: wiring::fit_rules(settings),
+            facility: feed.facility,
+            ignored_tags: feed.rules.ignore_tags,
+            seen,
+            one_at_a_time: Mutex::default(),
+        }))
     }
 
     /// Why it does not run, or that it can; `None` when there is nothing of this name.
@@ -49,18 +68,33 @@ impl Oracle {
     /// # Errors
     /// The database did not answer.
     pub async fn ask(&self, what: &str) -> Result<Option<Answer>, StoreError> {
-        let _one = self.one_at_a_time.lock().await;
-        let Some(mut facts) = self.store.why(what).await? else {
+        let known = &*self.0;
+        let _one = known.one_at_a_time.lock().await;
+        let Some(mut facts) = known.store.why(what).await? else {
             return Ok(None);
         };
-        let now = Instant::now();
-        if let Some(resting) = &self.resting {
+        let hosts = known.store.host_snapshot(None, known.stale_after).await?;
+        let mut resting_hosts = HashMap::new();
+        if let Some(seen) = &known.seen {
+            let now = Instant::now();
             for layer in &mut facts.layers {
-                layer.rests = resting.remaining(&layer.layer.id, now);
+                layer.rests = seen.layers.remaining(&layer.layer.id, now);
             }
+            resting_hosts = seen.hosts.resting(now);
         }
-        let hosts = self.store.host_snapshot(None, self.stale_after).await?;
-        Ok(Some(why(&facts, &hosts, &self.rules)))
+        let here = Here {
+            rules: &known.rules,
+            facility: known.facility.as_deref(),
+            ignored_tags: &known.ignored_tags,
+            resting_hosts: &resting_hosts,
+        };
+        Ok(Some(why(&facts, &hosts, &here)))
+    }
+}
+
+impl std::fmt::Debug for Oracle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Oracle").finish_non_exhaustive()
     }
 }
 

@@ -50,6 +50,16 @@ pub fn store(settings: &Settings) -> StoreSettings {
     }
 }
 
+/// The same for a replica that books: its sessions have its name.
+pub(crate) fn replica_store(settings: &Settings) -> StoreSettings {
+    let how = store(settings);
+    let replica = crate::telemetry::replica();
+    StoreSettings {
+        application_name: cue_store::session_name(&how.application_name, &replica),
+        ..how
+    }
+}
+
 pub(crate) const fn index(settings: &Settings) -> IndexSettings {
     let matching = &settings.matching;
     let strategy = match matching.strategy {

@@ -5,10 +5,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, future};
+use tokio::sync::Mutex;
 
 /// How long a probe may take.
 pub(super) const PROBE_LIMIT: Duration = Duration::from_secs(2);
@@ -34,6 +35,34 @@ impl Probe {
             check: Arc::new(move || check().boxed()),
         }
     }
+}
+
+/// A probe that is asked once for all who ask at a time.
+///
+/// Whoever comes while it is being asked waits, and takes the answer if that came after it did. So
+/// however many ask, one question is under way.
+pub fn asked_once<F, R>(name: &'static str, check: F) -> Probe
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output = Result<(), String>> + Send + 'static,
+{
+    type Answer = Option<(Instant, Result<(), String>)>;
+    let (last, check) = (Arc::new(Mutex::new(Answer::None)), Arc::new(check));
+    Probe::new(name, move || {
+        let (last, check) = (Arc::clone(&last), Arc::clone(&check));
+        let came = Instant::now();
+        async move {
+            let mut last = last.lock().await;
+            if let Some((answered, answer)) = &*last
+                && *answered >= came
+            {
+                return answer.clone();
+            }
+            let answer = check().await;
+            *last = Some((Instant::now(), answer.clone()));
+            answer
+        }
+    })
 }
 
 impl fmt::Debug for Probe {
@@ -73,6 +102,10 @@ pub(super) async fn ask(probes: &[Probe], limit: Duration) -> Vec<NotReady> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Semaphore;
+
     use super::*;
 
     #[tokio::test]
@@ -87,5 +120,37 @@ mod tests {
         assert_eq!(names, ["hangs", "ill"]);
         assert_eq!(found[0].reason, "no answer within 20ms");
         assert_eq!(found[1].reason, "it is broken");
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_at_a_time_ask_once_or_twice_and_the_next_one_asks_again() {
+        let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let probe = asked_once("database", {
+            let (asked, gate) = (Arc::clone(&asked), Arc::clone(&gate));
+            move || {
+                let n = asked.fetch_add(1, Ordering::SeqCst);
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire()
+                        .await
+                        .map(drop)
+                        .map_err(|_| "shut".to_owned())?;
+                    Err(format!("answer {n}"))
+                }
+            }
+        });
+        let crowd = future::join_all((0..50).map(|_| (probe.check)()));
+        let open = async {
+            tokio::task::yield_now().await;
+            assert_eq!(asked.load(Ordering::SeqCst), 1, "the others wait");
+            gate.add_permits(1);
+        };
+        let (answers, ()) = future::join(crowd, open).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| *answer == Err("answer 0".to_owned()))
+        );
+        assert_eq!((probe.check)().await, Err("answer 1".to_owned()));
     }
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::why::Oracle;
 
-pub use health::Probe;
+pub use health::{Probe, asked_once};
 pub use levers::Levers;
 pub use status::{Section, stages};
 

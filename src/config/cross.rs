@@ -7,8 +7,9 @@ use super::fault::Fault;
 use super::{Accounting, Booking, Database, Lock, Matching, Rqd, Stages};
 
 /// The side loops that use a connection each: clusters, the scan for work, hosts, launches whose
-/// outcome is unknown, bookings that were forgotten, and one for health.
-const SIDE_LOOPS: usize = 6;
+/// outcome is unknown, bookings that were forgotten, the list of replicas; and one for health, one
+/// for questions why something waits.
+const SIDE_LOOPS: usize = 8;
 
 /// Everything that can be wrong between the topics.
 pub(super) struct Topics<'a> {

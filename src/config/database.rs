@@ -15,7 +15,7 @@ topic! {
         /// The PostgreSQL database that Cuebot uses.
         url: Secret = None, "CUE_DATABASE_URL" or "DATABASE_URL", address();
         /// How many connections may be open at a time.
-        pool: u32 = Some("20"), "CUE_DATABASE_POOL", number(1..=1000);
+        pool: u32 = Some("24"), "CUE_DATABASE_POOL", number(1..=1000);
         /// How long to wait for a free connection before the work is given back.
         acquire_timeout: Duration = Some("10s"), "CUE_DATABASE_ACQUIRE_TIMEOUT",
             duration(Duration::from_millis(100)..=Duration::from_secs(300));
@@ -29,7 +29,8 @@ topic! {
         breaker_failures: u32 = Some("5"), "CUE_DATABASE_BREAKER_FAILURES", number(1..=1000);
         /// Whether the program ends when the database has been left alone ten times in a row; else it keeps trying.
         breaker_gives_up: bool = Some("true"), "CUE_DATABASE_BREAKER_GIVES_UP", flag();
-        /// The name under which the connections show in `pg_stat_activity`.
+        /// The name under which the connections show in `pg_stat_activity`, with a slash and the replica's own name
+        /// behind it; replicas see those who share it.
         application_name: String = Some("cue-scheduler"), "CUE_DATABASE_APPLICATION_NAME", name();
     }
 }
@@ -47,10 +48,12 @@ fn address() -> Rule<Secret> {
     rule
 }
 
-/// PostgreSQL cuts longer names off without a word.
+/// PostgreSQL cuts off names of more than 63 bytes without a word, and the replica's name has to fit
+/// behind this one.
 fn name() -> Rule<String> {
     let inner = text();
-    Rule::new(Form::Text, "a text of at most 63 bytes", move |text| {
-        (inner.parse)(text).filter(|name| name.len() <= 63)
+    let allowed = "a text of at most 32 bytes without a slash";
+    Rule::new(Form::Text, allowed, move |text| {
+        (inner.parse)(text).filter(|name| name.len() <= 32 && !name.contains('/'))
     })
 }

@@ -6,8 +6,8 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 use crate::admin::live::{
-    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, Queue, Sample, StageLine,
-    Standing, Times, Verdict,
+    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, Queue, ReplicaLine, Sample,
+    StageLine, Standing, Times, Verdict,
 };
 use crate::admin::{Admin, Exhibits};
 
@@ -34,6 +34,13 @@ fn stage(name: &str, standing: Standing) -> StageLine {
         ..StageLine::default()
     }
 }
+
+const HOSTS: HostsLine = HostsLine {
+    known: 600,
+    leased: 3,
+    idle_centicores: 123_400,
+    total_centicores: 2_323_200,
+};
 
 fn sample(clusters: usize) -> Sample {
     let names = [
@@ -83,12 +90,8 @@ fn sample(clusters: usize) -> Sample {
             shown: shown.collect(),
             asleep: asleep.collect(),
         },
-        hosts: Some(HostsLine {
-            known: 600,
-            leased: 3,
-            idle_centicores: 123_400,
-            total_centicores: 2_323_200,
-        }),
+        replicas: vec![ReplicaLine::default(); 2],
+        hosts: Some(HOSTS),
         refused: vec![Count {
             name: "limit".to_owned(),
             total: 1230,
@@ -130,7 +133,7 @@ fn everything_that_matters_is_on_a_small_screen() {
         "12,345",
         "10000/10000",
         "4.5 s",
-        "idle 1,234 of 23,232 cores  hosts 600, 3 with a batch",
+        "idle 1,234 of 23,232 cores  hosts 600, 3 with a batch  replicas 2",
         "refused: limit 1,230  launches: none",
         "yard/show00/alloc:general",
         "in 1 s",

@@ -149,9 +149,13 @@ fn draw_figures(sample: &Sample) -> Paragraph<'_> {
         rate(launches.sum()),
         rate(sample.statements.per_second),
     );
+    let replicas = match sample.replicas.len() {
+        0 => String::new(),
+        replicas => format!("  replicas {replicas}"),
+    };
     let farm = sample.hosts.as_ref().map_or_else(String::new, |hosts| {
         format!(
-            "idle {} of {} cores  hosts {}, {} with a batch",
+            "idle {} of {} cores  hosts {}, {} with a batch{replicas}",
             cores(hosts.idle_centicores),
             cores(hosts.total_centicores),
             count(hosts.known),

@@ -124,7 +124,7 @@ async fn a_farm_that_is_fit_has_nothing_but_ok() {
     }
     for wanted in [
         "ok    server      PostgreSQL ",
-        "ok    connections the scheduler wants 20, ",
+        "ok    connections the scheduler wants 24, ",
         "ok    settings    the scheduler sets for its own sessions, whatever the server has: jit off",
         "statements fit the schema",
         "ok    shows       1 of 1 active shows are handed over: alpha",
@@ -225,7 +225,7 @@ async fn what_hurts_in_a_role_is_told_with_the_cure() {
     assert_eq!(told.lines("FAIL").len(), 2, "{}", told.out);
     assert_eq!(told.lines("warn").len(), 1, "{}", told.out);
     for wanted in [
-        "the scheduler wants 20, the limit of the role leaves 4; raise the limit of the role"
+        "the scheduler wants 24, the limit of the role leaves 4; raise the limit of the role"
             .to_owned(),
         format!("ALTER ROLE {name} SET default_transaction_isolation = 'read committed';"),
         format!("ALTER ROLE {name} SET idle_in_transaction_session_timeout = '60000ms';"),

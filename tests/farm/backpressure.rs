@@ -69,7 +69,7 @@ async fn sessions(world: &World) -> (i64, i64) {
     sqlx::query_as(
         "SELECT count(*) FILTER (WHERE state = 'idle in transaction'),
                 count(*) FILTER (WHERE wait_event_type = 'Lock')
-         FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()",
+         FROM pg_stat_activity WHERE starts_with(application_name, $1 || '/') AND datname = current_database()",
     )
     .bind(NAME)
     .fetch_one(&world.db.pool)

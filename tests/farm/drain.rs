@@ -48,7 +48,8 @@ async fn a_stop_with_launches_in_flight_launches_all_that_is_booked_and_books_no
     let launched: BTreeSet<&str> = launches.iter().map(|l| l.resource_id.as_str()).collect();
     let booked: BTreeSet<&str> = procs.iter().map(String::as_str).collect();
     assert_eq!(booked, launched, "nothing is booked that was not launched");
-    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cue-drain'";
+    let sessions =
+        "SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, 'cue-drain/')";
     until("its connections to be closed", async || {
         world.count(sessions).await == 0
     })

@@ -5,54 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use std::process::{Output, Stdio};
+mod left_out;
+mod world;
 
-use cue_simfarm::postgres::TestDb;
-use cue_simfarm::seed::Fixture;
 use cue_simfarm::waiting::within;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::Command;
 
-fn program(words: &[&str], url: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"));
-    command
-        .args(words)
-        .env_clear()
-        .env("CUE_DATABASE_URL", url)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    command
-}
-
-/// Asks the database: no service listens at the discard port.
-async fn ask(db: &TestDb, what: &str) -> Output {
-    let mut asked = program(&["why", what], &db.url);
-    within(
-        "an answer",
-        asked.env("CUE_ADMIN_ADDR", "127.0.0.1:9").output(),
-    )
-    .await
-    .unwrap()
-}
-
-async fn sentence(db: &TestDb, what: &str) -> String {
-    let output = ask(db, what).await;
-    let (out, err) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {err}");
-    String::from_utf8_lossy(out).trim().to_owned()
-}
-
-async fn farm() -> (TestDb, Fixture) {
-    let db = TestDb::fresh().await;
-    let farm = Fixture::new(&db.pool).await.unwrap();
-    farm.host("big", |_| {}).await.unwrap();
-    (db, farm)
-}
-
-async fn change(db: &TestDb, sql: &'static str, key: &str) {
-    let changed = sqlx::query(sql).bind(key).execute(&db.pool).await.unwrap();
-    assert_eq!(changed.rows_affected(), 1, "{sql}");
-}
+use world::{ask, change, farm, program, sentence, service};
 
 #[tokio::test]
 async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
@@ -168,37 +127,13 @@ async fn an_unknown_name_and_a_service_that_is_away_are_errors() {
     );
 }
 
-/// Starts the service; its log must be kept, or it would write to nobody.
-async fn service(url: &str) -> (Child, String, Lines<BufReader<ChildStderr>>) {
-    let mut command = program(&["run"], url);
-    let mut child = command
-        .env("CUE_ADMIN_ADDR", "127.0.0.1:0")
-        .env("CUE_DRY_RUN", "true")
-        .env("CUE_LOG_FORMAT", "json")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = within("the admin server to listen", async {
-        loop {
-            let line = lines.next_line().await.unwrap().unwrap();
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if let Some(address) = line["addr"].as_str() {
-                return address.to_owned();
-            }
-        }
-    })
-    .await;
-    (child, address, lines)
-}
-
 #[tokio::test]
 async fn a_running_service_answers_the_command_line_and_shows_itself_as_text() {
     let (db, farm) = farm().await;
     farm.frames("still", 3, |layer| layer.gpus_min = 4)
         .await
         .unwrap();
-    let (_child, address, _log) = service(&db.url).await;
+    let (_child, address, _log) = service(&db.url, &[("CUE_DRY_RUN", "true")]).await;
     let mut asked = program(
         &["why", "still/0002-render", "--addr", &address],
         "postgres://nowhere/none",
@@ -241,7 +176,7 @@ async fn view(address: &str) -> String {
 #[tokio::test]
 async fn sigusr1_switches_the_details_of_the_log_on_and_off() {
     let (db, _farm) = farm().await;
-    let (child, _address, mut lines) = service(&db.url).await;
+    let (child, _address, mut lines) = service(&db.url, &[("CUE_DRY_RUN", "true")]).await;
     let pid = child.id().unwrap().to_string();
     for filter in ["info,cue_=debug", "info"] {
         let told = Command::new("kill")

@@ -6,12 +6,10 @@ mod outage;
 mod report;
 mod watch;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use cue_scheduler::admin::{Admin, Exhibits, stages};
-use cue_scheduler::start::sections;
-use cue_scheduler::why::Oracle;
+use cue_scheduler::start::{oracle, sections};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -87,21 +85,11 @@ fn exhibits(scheduler: &Scheduler) -> Exhibits {
     let pipeline = &scheduler.pipeline;
     let mut exhibits = Exhibits {
         dry_run: scheduler.settings.booking.dry_run,
-        oracle: Some(Oracle::new(
-            pipeline.store.clone(),
-            &scheduler.settings,
-            Some(Arc::clone(&pipeline.resting_layers)),
-        )),
+        oracle: Some(oracle(pipeline, &scheduler.settings)),
         ..Exhibits::new(scheduler.registry.clone())
     };
     exhibits.sections.push(stages(pipeline.flow.control()));
-    let more = sections(
-        pipeline.book.clone(),
-        pipeline.hosts.clone(),
-        pipeline.store.clone(),
-        pipeline.flow.stop_token(),
-    );
-    exhibits.sections.extend(more);
+    exhibits.sections.extend(sections(pipeline));
     exhibits
 }
 

@@ -28,6 +28,9 @@ pub struct Sample {
     pub stages: Vec<StageLine>,
     /// The clusters, those with something going on first.
     pub clusters: Clusters,
+    /// The schedulers that are connected to the database; none while it does not answer.
+    #[serde(default)]
+    pub replicas: Vec<ReplicaLine>,
     /// The hosts, where there is an index of them.
     pub hosts: Option<HostsLine>,
     /// Placements refused at booking, by cap.
@@ -205,6 +208,18 @@ pub struct LastTurn {
     pub launched: u64,
     /// Placements a cap refused.
     pub refused: u64,
+}
+
+/// A scheduler that is connected to the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReplicaLine {
+    /// Its name.
+    pub name: String,
+    /// Its connections.
+    pub connections: u64,
+    /// Whether it is the one that tells this.
+    pub this: bool,
 }
 
 /// The hosts.

@@ -70,7 +70,13 @@ impl Sampler {
         let hosts: Option<HostsLine> = self.section("hosts");
         let frames = self.sum(FRAMES);
         let condition = self.section("condition").unwrap_or_default();
-        let verdict = judge(&mut stages, hosts.as_ref(), condition, frames.per_second);
+        let verdict = judge(
+            &mut stages,
+            hosts.as_ref(),
+            condition,
+            frames.per_second,
+            self.seconds(),
+        );
         let clusters = self.section("clusters").unwrap_or_default();
         let clusters = self.attention.pick(clusters, now);
         let exhibits = &self.shown.exhibits;
@@ -84,12 +90,23 @@ impl Sampler {
             verdict,
             stages,
             clusters,
+            replicas: self.section("replicas").unwrap_or_default(),
             hosts,
             refused: self.counts(REFUSED),
             launches: self.counts(LAUNCHES),
             frames,
             statements: self.sum(STATEMENTS),
         }
+    }
+
+    /// How long the rates are taken for, in seconds.
+    fn seconds(&self) -> f64 {
+        let (first, last) = (self.past.front(), self.past.back());
+        let between = first.zip(last).map(|(first, last)| {
+            let span = last.reading.at.saturating_duration_since(first.reading.at);
+            span.as_secs_f64()
+        });
+        between.unwrap_or_default()
     }
 
     /// A section of the status, if there is one and it looks as it should.

@@ -35,8 +35,11 @@ fn the_last_stage_that_is_backed_up_is_the_bottleneck_and_those_before_it_are_he
         stage("layer_lock", (30, 32), (2, 2)),
         stage("host_match", (0, 1), (0, 1)),
     ];
+    stages[0].kind = "source".to_owned();
+    stages[1].per_second = 1.0;
+    stages[2].per_second = 1.0;
     stages[2].run_ms.p50 = Some(1500.0);
-    let verdict = judge(&mut stages, None, Condition::default(), 1.0);
+    let verdict = judge(&mut stages, None, Condition::default(), 1.0, 5.0);
     use Standing::{Bottleneck, HeldUp, Idle, Working};
     assert_eq!(standings(&stages), [Working, HeldUp, Bottleneck, Idle]);
     assert_eq!(verdict.bottleneck.as_deref(), Some("layer_lock"));
@@ -48,7 +51,8 @@ fn the_last_stage_that_is_backed_up_is_the_bottleneck_and_those_before_it_are_he
 #[test]
 fn a_full_queue_before_idle_workers_is_no_bottleneck() {
     let mut stages = [stage("dispatch", (2, 2), (1, 4))];
-    let verdict = judge(&mut stages, None, Condition::default(), 5.0);
+    stages[0].per_second = 1.0;
+    let verdict = judge(&mut stages, None, Condition::default(), 5.0, 5.0);
     assert_eq!(verdict.bottleneck, None);
     let wanted = "No stage holds the others up. The busiest is dispatch, at 25 % of its workers.";
     assert_eq!(verdict.sentence, wanted);
@@ -62,12 +66,12 @@ fn a_full_farm_and_a_farm_without_work_are_told_as_such() {
         idle_centicores: 10_000,
         total_centicores: 123_456_700,
     };
-    let full = judge(&mut [], Some(&hosts), Condition::default(), 1.0).sentence;
+    let full = judge(&mut [], Some(&hosts), Condition::default(), 1.0, 5.0).sentence;
     assert!(
         full.starts_with("The farm is full: 100 of 1,234,567 cores"),
         "{full}"
     );
-    let idle = judge(&mut [], None, Condition::default(), 0.0).sentence;
+    let idle = judge(&mut [], None, Condition::default(), 0.0, 5.0).sentence;
     assert!(idle.starts_with("Nothing is being booked"), "{idle}");
 }
 
@@ -78,12 +82,32 @@ fn a_database_that_is_away_is_to_blame_and_no_stage_that_waits_for_it() {
         draining: true,
         database_retry_ms: Some(500),
     };
-    let away = judge(&mut stages, None, condition, 0.0);
+    let away = judge(&mut stages, None, condition, 0.0, 5.0);
     let wanted = "Nothing can be booked: the database does not answer.";
     assert_eq!((away.bottleneck, &*away.sentence), (None, wanted));
     condition.database_retry_ms = None;
-    let draining = judge(&mut [], None, condition, 0.0).sentence;
+    let draining = judge(&mut [], None, condition, 0.0, 5.0).sentence;
     assert!(draining.starts_with("No new turn begins"), "{draining}");
+}
+
+#[test]
+fn a_stage_that_finishes_nothing_is_named_whatever_waits_before_it() {
+    let judged = |busy, seconds| {
+        let mut stages = [
+            stage("job_fetch", (0, 4), (0, 2)),
+            stage("dispatch", (1, 2), (busy, 4)),
+        ];
+        let verdict = judge(&mut stages, None, Condition::default(), 0.0, seconds);
+        (verdict.bottleneck, verdict.sentence)
+    };
+    let stuck = "dispatch has finished nothing for 5 s, with 4 of its 4 workers busy.";
+    let wanted = format!("{stuck} Nothing passes it.");
+    assert_eq!(judged(4, 5.0), (Some("dispatch".to_owned()), wanted));
+    let wanted = "Nothing is being booked: dispatch has finished nothing for 5 s, with 1 of its 4 workers busy.";
+    assert_eq!(judged(1, 5.0), (None, wanted.to_owned()));
+    let idle = "Nothing is being booked: no cluster has a frame that can run now.";
+    assert_eq!(judged(0, 5.0), (None, idle.to_owned()));
+    assert_eq!(judged(4, 1.0), (None, idle.to_owned()), "too early to tell");
 }
 
 struct World {

@@ -1,7 +1,7 @@
 //! Which stage holds the others up, in words.
 //!
 //! A stage is the bottleneck when what is queued before it fills its queue while its workers are
-//! busy. Where several in a row are like that, the last one is: the earlier ones wait for room in the
+//! busy, or when its workers are all busy and finish nothing. Where several in a row are like that, the last one is: the earlier ones wait for room in the
 //! next queue. Invariant: at most one stage is called the bottleneck, and there always is a sentence.
 
 use serde::{Deserialize, Serialize};
@@ -31,15 +31,19 @@ const FARM_FULL: f64 = 0.02;
 ///
 /// While the database is away every stage that needs it is busy waiting for it, and none of them is
 /// to blame.
+///
+/// `seconds` is how long the rates have been taken for.
 pub(super) fn judge(
     stages: &mut [StageLine],
     hosts: Option<&HostsLine>,
     condition: Condition,
     booked: f64,
+    seconds: f64,
 ) -> Verdict {
     let away = condition.database_retry_ms.is_some();
     let backed_up = |stage: &StageLine| {
-        stage.queue.capacity > 0 && stage.queue_share >= FULL && stage.busy_share >= BUSY
+        let full = stage.queue.capacity > 0 && stage.queue_share >= FULL;
+        (full || is_stuck(stage, seconds)) && stage.busy_share >= BUSY
     };
     let bottleneck = if away {
         None
@@ -57,9 +61,15 @@ pub(super) fn judge(
     let Some(stage) = bottleneck.map(|n| &stages[n]) else {
         return Verdict {
             bottleneck: None,
-            sentence: unhindered(stages, hosts, condition, booked),
+            sentence: unhindered(stages, hosts, condition, booked, seconds),
         };
     };
+    if is_stuck(stage, seconds) {
+        return Verdict {
+            bottleneck: Some(stage.name.clone()),
+            sentence: format!("{} Nothing passes it.", stuck(stage, seconds)),
+        };
+    }
     let pass = stage.run_ms.p50.map_or_else(String::new, |ms| {
         format!(" Half its passes take over {}.", time(ms))
     });
@@ -87,6 +97,7 @@ fn unhindered(
     hosts: Option<&HostsLine>,
     condition: Condition,
     booked: f64,
+    seconds: f64,
 ) -> String {
     if condition.database_retry_ms.is_some() {
         return "Nothing can be booked: the database does not answer.".to_owned();
@@ -102,6 +113,9 @@ fn unhindered(
         );
     }
     if booked <= 0.0 {
+        if let Some(stage) = stages.iter().rfind(|stage| is_stuck(stage, seconds)) {
+            return format!("Nothing is being booked: {}", stuck(stage, seconds));
+        }
         return "Nothing is being booked: no cluster has a frame that can run now.".to_owned();
     }
     let busiest = stages
@@ -116,6 +130,29 @@ fn unhindered(
         ),
         None => "No stage holds the others up.".to_owned(),
     }
+}
+
+/// Under so many seconds of rates nothing can be said about a stage that has finished nothing yet.
+const LONG: f64 = 3.0;
+
+/// Whether it has had something in hand and finished nothing.
+fn is_stuck(stage: &StageLine, seconds: f64) -> bool {
+    let works = stage.kind != "source" && stage.kind != "tick" && stage.busy > 0;
+    works && stage.per_second <= 0.0 && seconds >= LONG
+}
+
+fn stuck(stage: &StageLine, seconds: f64) -> String {
+    format!(
+        "{} has finished nothing for {seconds:.0} s, with {} of its {} {} busy.",
+        stage.name,
+        stage.busy,
+        stage.workers,
+        if stage.workers == 1 {
+            "worker"
+        } else {
+            "workers"
+        },
+    )
 }
 
 fn full(hosts: &HostsLine) -> bool {

@@ -105,15 +105,23 @@ function drawQueue(node, stage) {
   for (const slot of slots.children) slot.style.width = `calc(${100 / cells}% - 1px)`;
 }
 
+function drawLines(list, lines) {
+  while (list.children.length < lines.length) list.append(document.createElement("li"));
+  while (list.children.length > lines.length) list.lastChild.remove();
+  lines.forEach((line, n) => text(list.children[n], line));
+}
+
 function drawLoops(loops) {
-  const list = byId("loops");
-  while (list.children.length < loops.length) list.append(document.createElement("li"));
-  while (list.children.length > loops.length) list.lastChild.remove();
-  loops.forEach((loop, n) => {
+  drawLines(byId("loops"), loops.map((loop) => {
     const trouble = loop.items.retry + loop.items.panic;
-    const line = `${loop.name}: ${rate(loop.per_second)} / s, takes ${duration(loop.run_ms.p50)}${trouble ? `, failed ${trouble} times` : ""}`;
-    text(list.children[n], line);
-  });
+    return `${loop.name}: ${rate(loop.per_second)} / s, takes ${duration(loop.run_ms.p50)}${trouble ? `, failed ${trouble} times` : ""}`;
+  }));
+}
+
+function drawReplicas(replicas) {
+  const lines = replicas.map((one) => `${one.name}${one.this ? " (this one)" : ""}: ${one.connections} connections`);
+  if (!lines.length) lines.push("not known until the database has answered");
+  drawLines(byId("replicas"), lines);
 }
 
 // Rows are kept by their key; a row is made, moved or removed only when the set of keys changes.
@@ -195,6 +203,7 @@ function draw(sample) {
   const loops = sample.stages.filter((stage) => stage.kind === "tick");
   sample.stages.filter((stage) => stage.kind !== "tick").forEach(drawStage);
   drawLoops(loops);
+  drawReplicas(sample.replicas);
   drawClusters(sample.clusters);
   drawCounts("refused", sample.refused, caps);
   drawCounts("launches", sample.launches, {});

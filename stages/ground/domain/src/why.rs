@@ -10,17 +10,42 @@ mod hosts;
 mod words;
 
 #[cfg(test)]
+mod left_out;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::fit::{FitRules, Misfit, least_cores};
 use crate::host::Host;
+use crate::ids::HostId;
+use crate::tags::Tag;
 use crate::units::Centicores;
 
 pub use facts::{CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts};
+
+/// What the scheduler that answers knows besides the rows: how it was set up, and what it has seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Here<'a> {
+    /// How it fits frames to hosts.
+    pub rules: &'a FitRules,
+    /// The only facility it serves, by name; none if it serves all.
+    pub facility: Option<&'a str>,
+    /// Tags for which it books nothing.
+    pub ignored_tags: &'a [Tag],
+    /// Hosts it leaves out because launches failed on them, and for how long yet.
+    pub resting_hosts: &'a HashMap<HostId, Duration>,
+}
+
+impl Here<'_> {
+    /// Whether it books anything for this tag.
+    fn serves(&self, tag: &Tag) -> bool {
+        !self.ignored_tags.contains(tag)
+    }
+}
 
 /// What is there to wait for, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +54,8 @@ pub enum Why {
     ShowInactive,
     /// Cuebot books this show by itself.
     ShowNotManaged,
+    /// This scheduler serves another facility only; this is its name.
+    OtherFacility(String),
     /// The job is not pending.
     JobState(String),
     /// Somebody paused the job.
@@ -37,6 +64,8 @@ pub enum Why {
     FrameState(FrameFacts),
     /// No frame waits.
     NothingWaits(Counts),
+    /// This scheduler books nothing for any of the layer's tags.
+    TagsIgnored,
     /// The layer must not start yet.
     StartsLater {
         /// How long from now.
@@ -81,6 +110,13 @@ pub enum Why {
     Busy {
         /// How many would fit when idle.
         fitting: usize,
+    },
+    /// Hosts have room, and all of them rest after failed launches.
+    HostsRest {
+        /// How many.
+        hosts: usize,
+        /// When the first comes back.
+        rest: Duration,
     },
     /// A host has room, and a frame there would take more than the cap still admits.
     CapTooTight(Misfit),
@@ -146,24 +182,24 @@ pub struct Answer {
 /// Finds the first rule that keeps the subject of the facts from running. Of a job with several
 /// layers the answer is about the first one that can run, or else the first that has waiting frames.
 #[must_use]
-pub fn why(facts: &Facts, hosts: &[Host], rules: &FitRules) -> Answer {
-    let (layer, why) = decide(facts, hosts, rules);
+pub fn why(facts: &Facts, hosts: &[Host], here: &Here<'_>) -> Answer {
+    let (layer, why) = decide(facts, hosts, here);
     let named = layer.filter(|_| facts.layers.len() > 1);
     Answer {
         subject: facts.subject.clone(),
         layer: named.map(|layer| layer.layer.name.to_string()),
-        sentence: words::sentence(facts, layer, &why),
+        sentence: words::sentence(facts, layer, &why, here),
         why,
     }
 }
 
-fn decide<'a>(facts: &'a Facts, hosts: &[Host], rules: &FitRules) -> (Option<&'a LayerFacts>, Why) {
-    if let Some(why) = above_layers(facts) {
+fn decide<'a>(facts: &'a Facts, hosts: &[Host], here: &Here<'_>) -> (Option<&'a LayerFacts>, Why) {
+    if let Some(why) = above_layers(facts, here) {
         return (None, why);
     }
     let mut first = None;
     for layer in facts.layers.iter().filter(|one| one.counts.waiting > 0) {
-        let why = of_layer(facts, layer, hosts, rules);
+        let why = of_layer(facts, layer, hosts, here);
         if matches!(why, Why::CanRun { .. }) {
             return (Some(layer), why);
         }
@@ -179,12 +215,15 @@ fn decide<'a>(facts: &'a Facts, hosts: &[Host], rules: &FitRules) -> (Option<&'a
 }
 
 /// The rules that are the same for all layers of a job.
-fn above_layers(facts: &Facts) -> Option<Why> {
+fn above_layers(facts: &Facts, here: &Here<'_>) -> Option<Why> {
     if !facts.show_active {
         return Some(Why::ShowInactive);
     }
     if !facts.show_managed {
         return Some(Why::ShowNotManaged);
+    }
+    if let Some(ours) = here.facility.filter(|ours| *ours != facts.facility_name) {
+        return Some(Why::OtherFacility(ours.to_owned()));
     }
     if facts.job_state != "PENDING" {
         return Some(Why::JobState(facts.job_state.clone()));
@@ -196,7 +235,11 @@ fn above_layers(facts: &Facts) -> Option<Why> {
     (frame.state != "WAITING").then(|| Why::FrameState(frame.clone()))
 }
 
-fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], rules: &FitRules) -> Why {
+fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], here: &Here<'_>) -> Why {
+    let tags = &layer.layer.tags;
+    if !tags.is_empty() && !tags.iter().any(|tag| here.serves(tag)) {
+        return Why::TagsIgnored;
+    }
     if let Some(wait) = layer.starts_in {
         return Why::StartsLater {
             wait,
@@ -206,7 +249,7 @@ fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], rules: &FitRules)
     if let Some(why) = caps(facts, layer) {
         return why;
     }
-    match hosts::look(facts, layer, hosts, rules) {
+    match hosts::look(facts, layer, hosts, here) {
         Ok(open) => match layer.rests {
             Some(rest) => Why::Rests(rest),
             None => Why::CanRun {

@@ -202,6 +202,14 @@ impl Entry {
         Ok(())
     }
 
+    /// Which host it is and how long it rests yet, if it does.
+    pub(crate) fn resting(&self, now: Instant) -> Option<(HostId, Duration)> {
+        let known = lock(&self.0);
+        let until = known.rests_until.filter(|_| !known.gone)?;
+        let id = known.candidate.host.id.clone();
+        Some((id, until.saturating_duration_since(now)))
+    }
+
     /// Ends its rest and its loan when they are due, and says which host it is if it was the loan.
     pub(crate) fn sweep(&self, farm: &Farm, now: Instant, timeout: Duration) -> Option<HostId> {
         let mut known = lock(&self.0);

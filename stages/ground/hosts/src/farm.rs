@@ -17,6 +17,7 @@
 //!
 //! A search starts at 4 and lets go of everything before it claims what it has found at 2.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -137,6 +138,12 @@ impl Farm {
     pub(crate) fn rest(&self, id: &HostId, until: Instant) {
         // A host that is not known has nothing to rest from.
         let _known = self.with(id, |entry| entry.rest(until));
+    }
+
+    pub(crate) fn resting(&self, now: Instant) -> HashMap<HostId, Duration> {
+        let entries = self.entries();
+        let rests = entries.iter().filter_map(|entry| entry.resting(now));
+        rests.collect()
     }
 
     /// Ends what is due, and says which hosts had been on loan for too long.

@@ -7,8 +7,9 @@
 //! Invariant: no lease is dropped and nothing of the caller's runs while a lock is held, so a lease
 //! can be dropped anywhere. The order of the locks is in [`farm`](crate::farm).
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cue_domain::fit::FitRules;
 use cue_domain::messages::HostLease;
@@ -124,6 +125,13 @@ impl HostIndex {
     /// comes back. A host that leaves and comes again starts afresh.
     pub fn rest(&self, host: &HostId, until: Instant) {
         self.0.farm.rest(host, until);
+    }
+
+    /// The hosts that are left out, and for how long yet at `now`: at least a moment, for a rest ends
+    /// with a sweep. It visits every host: to be called at the pace of a question.
+    #[must_use]
+    pub fn resting(&self, now: Instant) -> HashMap<HostId, Duration> {
+        self.0.farm.resting(now)
     }
 
     /// Lets time pass, to be called every second or so: hosts that have rested come back, and

@@ -1,7 +1,8 @@
 -- why_facts: everything above the layers of one job, and one row for each of its layers, in dispatch
 -- order. `ahead` is how many frames wait in the jobs of show and facility that are served before.
 -- $1 the job; $2 the layer, or NULL for all of them.
-SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os, j.pk_facility,
+SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
+       j.pk_facility, fa.str_name AS facility_name,
        sh.str_name AS show_name, sh.b_active, sh.b_scheduler_managed,
        jr.int_cores::bigint AS job_cores, jr.int_max_cores::bigint AS job_max_cores,
        jr.int_gpus::bigint AS job_gpus, jr.int_max_gpus::bigint AS job_max_gpus,
@@ -25,6 +26,7 @@ SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os, j.pk_facility,
        limits.limit_names, limits.limit_maxima, limits.limit_running
 FROM job j
 JOIN show sh ON sh.pk_show = j.pk_show
+JOIN facility fa ON fa.pk_facility = j.pk_facility
 JOIN job_resource jr ON jr.pk_job = j.pk_job
 JOIN folder fo ON fo.pk_folder = j.pk_folder
 JOIN folder_resource fr ON fr.pk_folder = j.pk_folder

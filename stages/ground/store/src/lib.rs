@@ -21,6 +21,7 @@ mod layers;
 mod ledger;
 mod meters;
 mod pool;
+mod replicas;
 mod rows;
 mod schema_check;
 pub mod statements;
@@ -41,6 +42,7 @@ pub use jobs::{PendingJob, PendingLayers};
 pub use launch::LaunchFacts;
 pub use layers::{LockedRow, WantedLayer};
 pub use pool::{Store, StoreSettings};
+pub use replicas::{ReplicaRow, session_name};
 pub use schema_check::{
     Connections, INDEXES, IndexState, MissingRights, OfferedIndex, ServerFacts, ShowFacts, Unfit,
 };

@@ -56,6 +56,8 @@ statements! {
     HOST_SNAPSHOT = "host_snapshot";
     /// The tags of hosts.
     HOST_TAGS = "host_tags";
+    /// The schedulers that are connected.
+    REPLICAS = "replicas";
     /// Waits for frames that an unfinished commit may hold.
     WAIT_FRAMES = "wait_frames";
     /// Whether a commit took place.

@@ -89,6 +89,7 @@ fn facts(
         show_active: get(row, name, "b_active")?,
         show_managed: get(row, name, "b_scheduler_managed")?,
         facility: id(row, name, "pk_facility")?,
+        facility_name: get(row, name, "facility_name")?,
         job_state: get(row, name, "str_state")?,
         paused: get(row, name, "b_paused")?,
         os: os.filter(|os| !os.is_empty()),

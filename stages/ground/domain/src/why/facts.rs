@@ -21,6 +21,8 @@ pub struct Facts {
     pub show_managed: bool,
     /// The facility of the job.
     pub facility: FacilityId,
+    /// Its name.
+    pub facility_name: String,
     /// `job.str_state`.
     pub job_state: String,
     /// `job.b_paused`.

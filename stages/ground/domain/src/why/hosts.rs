@@ -4,9 +4,10 @@
 //! reason is the true one: a host without the tag is not said to be too small.
 
 use super::facts::{Facts, LayerFacts};
-use super::{TooSmall, Why};
+use super::{Here, TooSmall, Why};
 use crate::fit::{FitRules, check_os, least_cores, reserve};
 use crate::host::{Host, ThreadMode};
+use crate::tags::Tag;
 use crate::units::Centicores;
 
 /// How many hosts have room for a frame of the layer now, or why none has.
@@ -14,12 +15,14 @@ pub(super) fn look(
     facts: &Facts,
     layer: &LayerFacts,
     hosts: &[Host],
-    rules: &FitRules,
+    here: &Here<'_>,
 ) -> Result<usize, Why> {
+    let rules = here.rules;
+    let serves = |tag: &Tag| here.serves(tag) && layer.layer.tags.contains(tag);
     let tagged: Vec<&Host> = hosts
         .iter()
         .filter(|host| host.facility == facts.facility)
-        .filter(|host| host.tags.iter().any(|tag| layer.layer.tags.contains(tag)))
+        .filter(|host| host.tags.iter().any(serves))
         .collect();
     if tagged.is_empty() {
         return Err(Why::NoTag);
@@ -52,7 +55,22 @@ pub(super) fn look(
     .ok_or(Why::Busy {
         fitting: big_enough.len(),
     })?;
-    within_caps(facts, layer, &with_room, rules)
+    let awake = only(&with_room, |host| {
+        !here.resting_hosts.contains_key(&host.id)
+    })
+    .ok_or_else(|| all_rest(&with_room, here))?;
+    within_caps(facts, layer, &awake, rules)
+}
+
+/// All of these rest: when the first of them comes back.
+fn all_rest(hosts: &[&Host], here: &Here<'_>) -> Why {
+    let rests = hosts
+        .iter()
+        .filter_map(|host| here.resting_hosts.get(&host.id));
+    Why::HostsRest {
+        hosts: hosts.len(),
+        rest: rests.min().copied().unwrap_or_default(),
+    }
 }
 
 /// Those that pass; none if there are none.

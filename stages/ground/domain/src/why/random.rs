@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::tests::{facts, host, layer};
+use super::tests::{facts, here, host, layer};
 use super::*;
 use crate::host::ThreadMode;
 use crate::ids::{AllocId, FacilityId};
@@ -91,7 +91,7 @@ proptest! {
         facts.folder.max_cores = folder;
         facts.subscriptions[0].burst = burst;
         facts.ahead = ahead;
-        let answer = why(&facts, &hosts, &FitRules::default());
+        let answer = why(&facts, &hosts, &here(&FitRules::default()));
         prop_assert!(answer.sentence.starts_with("job shot") && answer.sentence.ends_with('.'));
         if let Why::CanRun { hosts: open, .. } = answer.why {
             prop_assert!(open > 0);

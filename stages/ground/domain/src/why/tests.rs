@@ -1,7 +1,7 @@
 //! Each rule alone keeps a job from running and is told in its words; and whatever the rows hold,
 //! there is an answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::*;
@@ -17,7 +17,7 @@ const ROOM: Resources = Resources {
     gpu_memory: Kib(1_048_576),
 };
 
-fn tags(names: &[&str]) -> Arc<[Tag]> {
+pub(super) fn tags(names: &[&str]) -> Arc<[Tag]> {
     names.iter().map(|name| Tag::from(*name)).collect()
 }
 
@@ -65,6 +65,7 @@ pub(super) fn facts() -> Facts {
         show_active: true,
         show_managed: true,
         facility: "yard".into(),
+        facility_name: "North Yard".to_owned(),
         job_state: "PENDING".to_owned(),
         paused: false,
         os: Some("rocky9".to_owned()),
@@ -99,7 +100,18 @@ pub(super) fn host() -> Host {
 fn told(change: impl FnOnce(&mut Facts, &mut Host)) -> String {
     let (mut facts, mut host) = (facts(), host());
     change(&mut facts, &mut host);
-    why(&facts, &[host], &FitRules::default()).sentence
+    why(&facts, &[host], &here(&FitRules::default())).sentence
+}
+
+/// A scheduler that serves everything and has seen nothing.
+pub(super) fn here(rules: &FitRules) -> Here<'_> {
+    static NONE: LazyLock<HashMap<HostId, Duration>> = LazyLock::new(HashMap::new);
+    Here {
+        rules,
+        facility: None,
+        ignored_tags: &[],
+        resting_hosts: &NONE,
+    }
 }
 
 fn frame(facts: &mut Facts, state: &str) {
@@ -316,7 +328,7 @@ fn of_several_layers_the_first_that_can_run_is_told() {
         second.layer.dispatch_order = 2;
         second.counts.waiting = i64::from(second_waits);
         facts.layers.push(second);
-        why(&facts, &[host()], &FitRules::default())
+        why(&facts, &[host()], &here(&FitRules::default()))
     };
     let open = answer(true);
     assert_eq!(open.layer.as_deref(), Some("comp"));

@@ -8,23 +8,38 @@ use std::time::Duration;
 use super::facts::{
     CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
 };
-use super::{TooSmall, Why};
+use super::{Here, TooSmall, Why};
 use crate::fit::{Misfit, least_cores};
+use crate::tags::Tag;
 
-pub(super) fn sentence(facts: &Facts, layer: Option<&LayerFacts>, why: &Why) -> String {
+pub(super) fn sentence(
+    facts: &Facts,
+    layer: Option<&LayerFacts>,
+    why: &Why,
+    here: &Here<'_>,
+) -> String {
     let about = match layer.filter(|_| facts.layers.len() > 1) {
         Some(layer) => format!("{}: layer {}", facts.subject, layer.layer.name),
         None => facts.subject.clone(),
     };
-    format!("{about} {}.", predicate(facts, layer, why))
+    format!("{about} {}.", predicate(facts, layer, why, here))
 }
 
-fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why) -> String {
+fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'_>) -> String {
+    let served = || tags(layer, |tag| here.serves(tag));
     match why {
         Why::ShowInactive => format!("does not run because show {} is not active", facts.show),
         Why::ShowNotManaged => format!(
             "is not for this scheduler: show {} is booked by Cuebot itself",
             facts.show
+        ),
+        Why::OtherFacility(ours) => format!(
+            "is not for this scheduler: it serves facility {ours} only, and the job is of {}",
+            facts.facility_name
+        ),
+        Why::TagsIgnored => format!(
+            "is not for this scheduler: it has been told to book nothing for {}",
+            tags(layer, |_| true)
         ),
         Why::JobState(state) => format!(
             "does not run because its job is {}, not pending",
@@ -51,14 +66,15 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why) -> String {
         Why::Limit(limit) => of_limit(limit),
         Why::NoTag => format!(
             "cannot run because no host that is up and open has {}",
-            tags(layer)
+            served()
         ),
-        Why::TagElsewhere { hosts } => elsewhere(&facts.show, *hosts, layer),
+        Why::TagElsewhere { hosts } => elsewhere(&facts.show, *hosts, &served()),
         Why::NoOs { hosts } => no_os(facts.os.as_deref(), *hosts),
         Why::ThreadMode { hosts } => thread_mode(*hosts),
         Why::TooSmall(lack) => too_small(lack),
         Why::Busy { fitting: 1 } => "waits because the only host it fits on is busy".to_owned(),
         Why::Busy { fitting } => format!("waits because all {fitting} hosts it fits on are busy"),
+        Why::HostsRest { hosts, rest } => hosts_rest(*hosts, *rest),
         Why::CapTooTight(misfit) => tight(misfit),
         Why::Rests(rest) => format!(
             "rests for another {}, because a host refused to run it",
@@ -79,12 +95,25 @@ fn burst(show: &str, one: &SubscriptionFacts, layer: Option<&LayerFacts>) -> Str
     )
 }
 
-fn elsewhere(show: &str, hosts: usize, layer: Option<&LayerFacts>) -> String {
+fn elsewhere(show: &str, hosts: usize, tags: &str) -> String {
     format!(
-        "cannot run because show {show} has no subscription to the allocations of the {} with {}",
-        many(hosts, "host"),
-        tags(layer)
+        "cannot run because show {show} has no subscription to the allocations of the {} with {tags}",
+        many(hosts, "host")
     )
+}
+
+fn hosts_rest(hosts: usize, rest: Duration) -> String {
+    match hosts {
+        1 => format!(
+            "waits because the only host with room failed to launch a frame and rests for another {}",
+            time(rest)
+        ),
+        hosts => format!(
+            "waits because all {hosts} hosts with room failed to launch frames and rest, the first \
+             of them for another {}",
+            time(rest)
+        ),
+    }
 }
 
 fn no_os(os: Option<&str>, hosts: usize) -> String {
@@ -224,10 +253,12 @@ fn least(layer: Option<&LayerFacts>) -> String {
     )
 }
 
-fn tags(layer: Option<&LayerFacts>) -> String {
+fn tags(layer: Option<&LayerFacts>, told: impl Fn(&Tag) -> bool) -> String {
     let tags: Vec<&str> = layer
         .iter()
-        .flat_map(|layer| layer.layer.tags.iter().map(crate::tags::Tag::as_str))
+        .flat_map(|layer| layer.layer.tags.iter())
+        .filter(|tag| told(tag))
+        .map(Tag::as_str)
         .collect();
     match tags[..] {
         [] => "a tag, for it names none".to_owned(),

@@ -1,5 +1,6 @@
 //! Loans by example: how a host comes back, and what is known of it when it does.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -139,9 +140,13 @@ fn a_resting_host_is_left_out_until_its_time() {
     index.check_in(lease, cores_left(9));
     assert!(wish.take(&index).is_none());
     assert_eq!(index.stats().resting, 1);
+    let rest = |seconds| index.resting(start + Duration::from_secs(seconds));
+    let left = |seconds| HashMap::from([(HostId::from("h"), Duration::from_secs(seconds))]);
+    assert_eq!((rest(3), rest(12)), (left(7), left(0)), "until a sweep");
     assert!(index.sweep(start + Duration::from_secs(9)).is_empty());
     assert!(wish.take(&index).is_none());
     assert!(index.sweep(start + Duration::from_secs(10)).is_empty());
+    assert_eq!(rest(0), HashMap::new());
     assert_eq!(wish.take(&index).unwrap().idle.cores, Centicores::cores(9));
     index.rest(&HostId::from("h"), start + Duration::from_secs(20));
     assert!(wish.take(&index).is_none(), "also from the shelf");

@@ -10,6 +10,7 @@ mod ids;
 mod ledger;
 mod locks;
 mod prepare;
+mod replicas;
 mod snapshot;
 mod undo;
 mod yard;

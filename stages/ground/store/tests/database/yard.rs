@@ -121,13 +121,18 @@ impl Yard {
 
 /// A store with so many connections. With one, what it is asked next waits for what came before.
 pub async fn store(db: &TestDb, pool: u32) -> Store {
+    store_named(db, pool, "cue-store-tests").await
+}
+
+/// The same, whose sessions have this name.
+pub async fn store_named(db: &TestDb, pool: u32, name: &str) -> Store {
     let settings = StoreSettings {
         url: db.url.clone(),
         pool,
         acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
         lock_timeout: Duration::from_secs(10),
-        application_name: "cue-store-tests".to_owned(),
+        application_name: name.to_owned(),
         booking: BookingRules::default(),
         breaker: cue_store::BreakerSettings::default(),
     };
