@@ -16,6 +16,7 @@ use cue_domain::why::{Answer, Here, why};
 use cue_domain::{LayerId, Tag};
 use cue_hosts::HostIndex;
 use cue_store::{Store, StoreError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::Mutex;
 
 use crate::config::Settings;
@@ -152,14 +153,13 @@ pub fn tell(answer: Result<String, String>) -> Exit {
 
 /// A text as a part of a path: what is not plain is written in hexadecimal.
 fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-        path
-    })
+    const OTHERS: AsciiSet = NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~')
+        .remove(b'/');
+    utf8_percent_encode(text, &OTHERS).to_string()
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub use rqd::Rqd;
 pub use rules::Form;
 pub use secret::Secret;
 pub use stages::{MOST_WORKERS, Stages, Width};
-pub use telemetry::{Protocol, Sampler, Telemetry};
+pub use telemetry::{Compression, Exporter, Protocol, Sampler, Telemetry};
 
 use reader::{Reader, Sources};
 
@@ -136,6 +136,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         matching: matching.as_ref(),
         booking: booking.as_ref(),
         rqd: rqd.as_ref(),
+        telemetry: telemetry.as_ref(),
     };
     topics.check(&mut reader.faults);
     Some(Settings {

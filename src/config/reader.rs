@@ -159,7 +159,9 @@ impl<'a> Reader<'a> {
             return (plain(flag.value.clone()), Origin::Flag(flag.name.clone()));
         }
         for name in [Some(setting.env), setting.also].into_iter().flatten() {
-            if let Some(value) = self.sources.environment.get(name) {
+            // OpenTelemetry says that an empty variable is one that is not set.
+            let is_set = |value: &String| !(value.is_empty() && name.starts_with("OTEL_"));
+            if let Some(value) = self.sources.environment.get(name).filter(is_set) {
                 return (plain(value), Origin::Environment(name));
             }
         }

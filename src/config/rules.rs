@@ -124,6 +124,11 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> Rule<Duration> {
     })
 }
 
+/// A time in milliseconds, without a unit.
+pub(super) fn milliseconds(range: RangeInclusive<u64>) -> Rule<Duration> {
+    number(range).map(Duration::from_millis)
+}
+
 /// A time with a unit, or `0` for never.
 pub(super) fn duration_or_never(range: RangeInclusive<Duration>) -> Rule<Option<Duration>> {
     let timed = duration(range);

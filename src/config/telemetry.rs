@@ -1,12 +1,19 @@
-//! Where traces go. The variables are OpenTelemetry's own, but for two that it has no word for.
+//! Where traces go. The variables are OpenTelemetry's own, but for two that it has no word for. Times
+//! are in milliseconds, as there; a variable about traces alone wins over the one about all signals.
 //!
 //! The sampler speaks of ordinary turns only: those that were slow or failed are kept besides, as
 //! `keep_slow` and `keep_failed` say. Invariant: without an endpoint nothing is exported and nothing
 //! is buffered for export.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::rules::{Form, Rule, choice, duration_or_never, elements, flag, optional, text};
+use percent_encoding::percent_decode_str;
+
+use super::rules::{
+    Form, Rule, choice, count, duration_or_never, elements, flag, milliseconds, optional, text,
+};
+use super::secret::Secret;
 use super::topic::topic;
 
 /// How spans are sent.
@@ -20,6 +27,29 @@ pub enum Protocol {
 
 const PROTOCOLS: [(&str, Protocol); 2] =
     [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
+
+/// Whether spans are sent anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exporter {
+    /// To an OTLP collector, if there is the address of one.
+    Otlp,
+    /// Nowhere.
+    None,
+}
+
+const EXPORTERS: [(&str, Exporter); 2] = [("otlp", Exporter::Otlp), ("none", Exporter::None)];
+
+/// How messages are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// With gzip.
+    Gzip,
+}
+
+const COMPRESSIONS: [(&str, Compression); 2] =
+    [("none", Compression::None), ("gzip", Compression::Gzip)];
 
 /// Which traces are recorded, in the words of OpenTelemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,21 +72,47 @@ topic! {
     /// Where traces go.
     Telemetry in "telemetry" {
         /// The OTLP collector that spans are sent to; without it nothing is exported.
-        endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_ENDPOINT", optional(endpoint());
+        endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_ENDPOINT", optional(collector());
+        /// The same for traces alone, where it wins; in HTTP it is the whole address, and nothing is appended to it.
+        traces_endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            optional(collector());
+        /// Whether spans are sent: `none` sends none, even if there is an address.
+        exporter: Exporter = Some("otlp"), "OTEL_TRACES_EXPORTER", choice(&EXPORTERS);
         /// How spans are sent.
-        protocol: Protocol = Some("grpc"), "OTEL_EXPORTER_OTLP_PROTOCOL",
+        protocol: Protocol = Some("grpc"),
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" or "OTEL_EXPORTER_OTLP_PROTOCOL",
             choice(&PROTOCOLS);
+        /// What is sent along with every message, such as a key that the collector asks for.
+        headers: Vec<(String, Secret)> = Some(""),
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS" or "OTEL_EXPORTER_OTLP_HEADERS", headers();
+        /// How messages are made smaller.
+        compression: Compression = Some("none"),
+            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION" or "OTEL_EXPORTER_OTLP_COMPRESSION",
+            choice(&COMPRESSIONS);
+        /// How long one message may take, in milliseconds.
+        timeout: Duration = Some("4000"),
+            "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT" or "OTEL_EXPORTER_OTLP_TIMEOUT",
+            milliseconds(1..=60_000);
+        /// How many ended spans may wait to be sent; those that do not fit are left out and counted.
+        queue: NonZeroUsize = Some("16384"), "OTEL_BSP_MAX_QUEUE_SIZE", count(1_000_000);
+        /// How many spans are sent at a time.
+        batch: NonZeroUsize = Some("1024"), "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", count(100_000);
+        /// How long a span waits for others to be sent with, in milliseconds.
+        delay: Duration = Some("1000"), "OTEL_BSP_SCHEDULE_DELAY", milliseconds(1..=60_000);
+        /// How long the export of one batch may take, in milliseconds; the shorter of this and `timeout` counts.
+        export_timeout: Duration = Some("30000"), "OTEL_BSP_EXPORT_TIMEOUT",
+            milliseconds(1..=300_000);
         /// The name of this service in traces.
         service_name: String = Some("cue-scheduler"), "OTEL_SERVICE_NAME", text();
         /// Which turns are traced; a ratio is about those that are neither slow nor failed.
         sampler: Sampler = Some("parentbased_always_on"), "OTEL_TRACES_SAMPLER", choice(&SAMPLERS);
         /// The share of turns that a sampler with a ratio traces; without it, all.
         sampler_arg: Option<f64> = None, "OTEL_TRACES_SAMPLER_ARG", optional(ratio());
-        /// Turns that found jobs and took so long are traced whatever a ratio says.
+        /// Turns that took so long are traced whatever a ratio says, also those that found no jobs.
         keep_slow: Option<Duration> = Some("1s"), "CUE_TRACE_KEEP_SLOW",
             duration_or_never(Duration::from_millis(1)..=Duration::from_secs(3600));
-        /// Whether turns in which something failed are traced whatever a ratio says; what fails in a batch
-        /// that several turns share counts for the first of them.
+        /// Whether turns in which something failed are traced whatever a ratio says; a statement that fails in a
+        /// batch of several turns counts for the first of them, a launch for the turn of its frame.
         keep_failed: bool = Some("true"), "CUE_TRACE_KEEP_FAILED", flag();
         /// Attributes that every span of this process carries.
         resource_attributes: Vec<(String, String)> = Some(""), "OTEL_RESOURCE_ATTRIBUTES",
@@ -75,7 +131,7 @@ const SAMPLERS: [(&str, Sampler); 6] = [
     ("parentbased_traceidratio", Sampler::ParentBasedTraceIdRatio),
 ];
 
-fn endpoint() -> Rule<String> {
+fn collector() -> Rule<String> {
     let allowed = "an `http://` address of an OTLP port, such as `http://localhost:4317`";
     Rule::new(Form::Text, allowed, |text| {
         let place = text.strip_prefix("http://")?;
@@ -91,15 +147,42 @@ fn ratio() -> Rule<f64> {
     })
 }
 
+const PAIRS: &str = "`name=value` pairs separated by commas, other signs as `%2C`";
+
 fn attributes() -> Rule<Vec<(String, String)>> {
-    let allowed = "`name=value` pairs separated by commas";
-    Rule::new(Form::List, allowed, |text| {
-        elements(text)
-            .map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                let name = name.trim();
-                (!name.is_empty()).then(|| (name.to_owned(), value.trim().to_owned()))
-            })
-            .collect()
+    Rule::new(Form::List, PAIRS, |text| {
+        elements(text).map(pair).collect::<Option<_>>()
     })
+}
+
+fn headers() -> Rule<Vec<(String, Secret)>> {
+    let mut rule = Rule::new(Form::List, PAIRS, |text| {
+        let sent = elements(text).map(|text| {
+            let (name, value) = pair(text)?;
+            let is_header = axum::http::HeaderName::try_from(&name).is_ok()
+                && axum::http::HeaderValue::try_from(&value).is_ok();
+            is_header.then(|| (name.to_ascii_lowercase(), Secret::new(value)))
+        });
+        sent.collect::<Option<_>>()
+    });
+    // The names may be shown: who looks for a mistake needs them.
+    rule.mask = |text| {
+        let masked = elements(text).map(|pair| match pair.split_once('=') {
+            Some((name, _)) => format!("{}=***", name.trim()),
+            None => "***".to_owned(),
+        });
+        masked.collect::<Vec<_>>().join(",")
+    };
+    rule
+}
+
+/// A name and a value, which may have signs in it that are written in hexadecimal.
+fn pair(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    let plain = |text: &str| {
+        let decoded = percent_decode_str(text.trim()).decode_utf8();
+        decoded.ok().map(std::borrow::Cow::into_owned)
+    };
+    let name = plain(name)?;
+    (!name.is_empty()).then_some((name, plain(value)?))
 }

@@ -3,11 +3,14 @@
 //! Invariant: an export runs inside the program's runtime, whichever thread drives it. The queue of
 //! spans has a thread of its own, and both clients need timers and sockets that only a runtime has.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
-    ExporterBuildError, Protocol as Wire, SpanExporter as Otlp, WithExportConfig as _,
+    Compression as Packed, ExporterBuildError, Protocol as Wire, SpanExporter as Otlp,
+    WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -15,42 +18,73 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tokio::runtime::Handle;
 
 use super::TelemetryError;
-use crate::config::{Protocol, Telemetry};
-
-/// How long one export may take: less than the end of the program waits for the last one.
-const EXPORT_LIMIT: Duration = Duration::from_secs(4);
+use crate::config::{Compression, Exporter, Protocol, Telemetry};
 
 /// Where OTLP over HTTP takes spans, below the address of the collector.
 const HTTP_PATH: &str = "/v1/traces";
 
 /// The exporter that the settings ask for, if any. Call it inside the runtime.
 pub(super) fn exporter(telemetry: &Telemetry) -> Result<Option<InRuntime<Otlp>>, TelemetryError> {
-    let Some(endpoint) = telemetry.endpoint.clone().filter(|_| !telemetry.disabled) else {
+    let wanted = !telemetry.disabled && telemetry.exporter == Exporter::Otlp;
+    let Some(endpoint) = address(telemetry).filter(|_| wanted) else {
         return Ok(None);
     };
-    match build(telemetry.protocol, &endpoint) {
+    match build(telemetry, &endpoint) {
         Ok(inner) => Ok(Some(InRuntime::new(inner, Handle::current()))),
         Err(source) => Err(TelemetryError::Exporter { endpoint, source }),
     }
 }
 
-fn build(protocol: Protocol, endpoint: &str) -> Result<Otlp, ExporterBuildError> {
-    match protocol {
-        Protocol::Grpc => Otlp::builder()
-            .with_tonic()
-            .with_endpoint(endpoint)
-            .with_timeout(EXPORT_LIMIT)
-            .build(),
-        Protocol::Http => Otlp::builder()
-            .with_http()
-            .with_protocol(Wire::HttpBinary)
-            .with_endpoint(http_endpoint(endpoint))
-            .with_timeout(EXPORT_LIMIT)
-            .build(),
+/// Where spans go. An address for traces alone is taken as it is; to one for all signals the path of
+/// traces is appended in HTTP. The library does that only to what it reads from the environment itself.
+fn address(telemetry: &Telemetry) -> Option<String> {
+    let shared = || {
+        let base = telemetry.endpoint.as_deref()?;
+        Some(match telemetry.protocol {
+            Protocol::Grpc => base.to_owned(),
+            Protocol::Http => http_endpoint(base),
+        })
+    };
+    telemetry.traces_endpoint.clone().or_else(shared)
+}
+
+fn build(telemetry: &Telemetry, address: &str) -> Result<Otlp, ExporterBuildError> {
+    let limit = telemetry.timeout.min(telemetry.export_timeout);
+    let gzip = telemetry.compression == Compression::Gzip;
+    let headers = telemetry
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+    let headers: HashMap<String, String> = headers.collect();
+    match telemetry.protocol {
+        Protocol::Grpc => {
+            // The settings let only through what can be a header.
+            let headers = (&headers).try_into().unwrap_or_default();
+            let mut builder = Otlp::builder()
+                .with_tonic()
+                .with_endpoint(address)
+                .with_metadata(MetadataMap::from_headers(headers))
+                .with_timeout(limit);
+            if gzip {
+                builder = builder.with_compression(Packed::Gzip);
+            }
+            builder.build()
+        }
+        Protocol::Http => {
+            let mut builder = Otlp::builder()
+                .with_http()
+                .with_protocol(Wire::HttpBinary)
+                .with_endpoint(address)
+                .with_headers(headers)
+                .with_timeout(limit);
+            if gzip {
+                builder = builder.with_compression(Packed::Gzip);
+            }
+            builder.build()
+        }
     }
 }
 
-/// The library appends the path only to an address that it reads from the environment itself.
 fn http_endpoint(base: &str) -> String {
     let base = base.trim_end_matches('/');
     if base.ends_with(HTTP_PATH) {
@@ -100,6 +134,7 @@ impl<E: SpanExporter> SpanExporter for InRuntime<E> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::telemetry;
     use super::*;
 
     #[test]
@@ -108,5 +143,25 @@ mod tests {
             assert_eq!(http_endpoint(given), "http://c:4318/v1/traces", "{given}");
         }
         assert_eq!(http_endpoint("http://c/otlp"), "http://c/otlp/v1/traces");
+    }
+
+    #[test]
+    fn an_address_for_traces_alone_wins_and_is_taken_as_it_is() {
+        let with = |all: Option<&str>, traces: Option<&str>, protocol| {
+            address(&Telemetry {
+                endpoint: all.map(str::to_owned),
+                traces_endpoint: traces.map(str::to_owned),
+                protocol,
+                ..telemetry()
+            })
+        };
+        let (all, traces) = (Some("http://a:4318"), Some("http://t:4318/in"));
+        let told = |text: &str| Some(text.to_owned());
+        assert_eq!(with(all, traces, Protocol::Http), told("http://t:4318/in"));
+        assert_eq!(with(None, traces, Protocol::Grpc), told("http://t:4318/in"));
+        let appended = "http://a:4318/v1/traces";
+        assert_eq!(with(all, None, Protocol::Http), told(appended));
+        assert_eq!(with(all, None, Protocol::Grpc), told("http://a:4318"));
+        assert_eq!(with(None, None, Protocol::Grpc), None);
     }
 }

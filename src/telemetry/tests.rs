@@ -1,5 +1,6 @@
 //! Telemetry as a whole: what is exported and what is logged, through `tracing` as the stages use it.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -7,19 +8,19 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
-use crate::config::{Format, Protocol, Sampler};
+use crate::config::{self, Exporter, Format, Sampler};
 
 pub(super) fn telemetry() -> Telemetry {
+    let environment = BTreeMap::from([(
+        "CUE_DATABASE_URL".to_owned(),
+        "postgresql://db.example/cue".to_owned(),
+    )]);
+    let defaults = config::load(None, &environment, &[]).settings.unwrap();
     Telemetry {
-        endpoint: None,
-        protocol: Protocol::Grpc,
         service_name: "farm".to_owned(),
-        sampler: Sampler::ParentBasedAlwaysOn,
-        sampler_arg: None,
         keep_slow: None,
-        keep_failed: true,
         resource_attributes: vec![("site".to_owned(), "a".to_owned())],
-        disabled: false,
+        ..defaults.telemetry
     }
 }
 
@@ -202,8 +203,9 @@ async fn a_collector_that_never_answers_holds_up_neither_the_work_nor_the_end() 
     });
     // The exporter may have taken a batch out of the queue.
     let left_out = guard.counts.left_out().get();
-    let least = (30_000 - export::QUEUE - export::BATCH) as u64;
-    assert!((least..=least + export::BATCH as u64).contains(&left_out));
+    let (queue, batch) = (telemetry().queue.get(), telemetry().batch.get());
+    let least = (30_000 - queue - batch) as u64;
+    assert!((least..=least + batch as u64).contains(&left_out));
     let finished = guard.finish_within(Duration::from_millis(50));
     assert!(tokio::time::timeout(FLUSH_LIMIT, finished).await.is_ok());
 }
@@ -271,7 +273,12 @@ async fn nothing_is_exported_without_an_endpoint_or_when_disabled() {
         disabled: true,
         ..telemetry()
     };
-    for settings in [telemetry(), disabled] {
+    let none = Telemetry {
+        exporter: Exporter::None,
+        disabled: false,
+        ..disabled.clone()
+    };
+    for settings in [telemetry(), disabled, none] {
         assert!(otlp::exporter(&settings).unwrap().is_none());
     }
 }

@@ -22,14 +22,22 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
 use crate::tree::{Span, Trace};
+
+/// Where a collector takes spans too that come over HTTP.
+pub const ELSEWHERE: &str = "/in/here";
 
 /// What a collector has received.
 #[derive(Clone)]
 struct Received {
     spans: Arc<Mutex<Vec<Span>>>,
+    /// Spans in the largest message.
+    largest: Arc<Mutex<usize>>,
+    /// The headers of each message.
+    headers: Arc<Mutex<Vec<HeaderMap>>>,
     changed: watch::Sender<usize>,
 }
 
@@ -45,7 +53,7 @@ impl Collector {
         Self::serve(|listener, received| async move {
             tonic::transport::Server::builder()
                 .serve_with_incoming(
-                    TraceServiceServer::new(received),
+                    TraceServiceServer::new(received).accept_compressed(CompressionEncoding::Gzip),
                     TcpListenerStream::new(listener),
                 )
                 .await
@@ -58,6 +66,7 @@ impl Collector {
         Self::serve(|listener, received| async move {
             let app = axum::Router::new()
                 .route("/v1/traces", post(take))
+                .route(ELSEWHERE, post(take))
                 .with_state(received);
             axum::serve(listener, app).await.unwrap();
         })
@@ -83,6 +92,8 @@ impl Collector {
         let address = listener.local_addr().unwrap();
         let received = Received {
             spans: Arc::default(),
+            largest: Arc::default(),
+            headers: Arc::default(),
             changed: watch::Sender::new(0),
         };
         let mut serving = JoinSet::new();
@@ -97,6 +108,18 @@ impl Collector {
     /// The endpoint, as a setting.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many spans came in the largest message.
+    pub fn largest(&self) -> usize {
+        *self.received.largest.lock().unwrap()
+    }
+
+    /// A header of the last message, if one came and had it.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let headers = self.received.headers.lock().unwrap();
+        let value = headers.last()?.get(name)?;
+        Some(value.to_str().unwrap().to_owned())
     }
 
     /// All complete traces of turns so far.
@@ -123,11 +146,14 @@ impl Collector {
 impl Received {
     fn take(&self, request: ExportTraceServiceRequest) {
         let mut spans = self.spans.lock().unwrap();
+        let before = spans.len();
         for group in request.resource_spans {
             let resource = group.resource.unwrap_or_default().attributes;
             let of_group = group.scope_spans.into_iter().flat_map(|scope| scope.spans);
             spans.extend(of_group.map(|span| Span::new(span, &resource)));
         }
+        let mut largest = self.largest.lock().unwrap();
+        *largest = (*largest).max(spans.len() - before);
         self.changed.send_replace(spans.len());
     }
 }
@@ -138,6 +164,8 @@ impl TraceService for Received {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let headers = request.metadata().clone().into_headers();
+        self.headers.lock().unwrap().push(headers);
         self.take(request.into_inner());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
@@ -149,6 +177,7 @@ async fn take(
     body: Bytes,
 ) -> (StatusCode, Vec<u8>) {
     assert_eq!(headers["content-type"], "application/x-protobuf");
+    received.headers.lock().unwrap().push(headers);
     match ExportTraceServiceRequest::decode(body) {
         Ok(request) => {
             received.take(request);

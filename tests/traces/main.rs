@@ -11,6 +11,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod addresses;
 #[path = "../farm/binary.rs"]
 mod binary;
 mod collector;
@@ -21,4 +22,5 @@ mod mixing;
 mod reference;
 mod tree;
 mod turns;
+mod waits;
 mod yard;

@@ -6,6 +6,7 @@ use cue_simfarm::postgres::TestDb;
 use cue_simfarm::rqd::{SimRqd, SimRqdSettings};
 use cue_simfarm::seed::Fixture;
 use cue_simfarm::waiting::{until, within};
+use sqlx::{Postgres, Transaction};
 
 use crate::binary::Service;
 use crate::collector::Collector;
@@ -43,6 +44,16 @@ impl Yard {
         ];
         all.extend_from_slice(more);
         Service::start(&all).await
+    }
+
+    /// Takes all frames into the hands of another session, so that nobody else can lock any.
+    pub async fn hold_frames(&self) -> Transaction<'static, Postgres> {
+        let mut somebody = self.db.pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE frame IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut *somebody)
+            .await
+            .unwrap();
+        somebody
     }
 
     pub async fn launched(&self, n: usize) {

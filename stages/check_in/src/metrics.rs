@@ -1,15 +1,17 @@
 //! What check-in counts.
 
 use cue_domain::messages::Returned;
+use cue_flow::Labelled;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Check-in's metrics.
 #[derive(Clone, Debug)]
 pub struct CheckInMetrics {
-    outcome: IntCounterVec,
-    pub(crate) wasted: IntCounterVec,
-    pub(crate) refreshes: IntCounterVec,
-    pub(crate) hosts: IntGaugeVec,
+    outcome: Labelled,
+    pub(crate) wasted: Labelled,
+    pub(crate) refreshes: Labelled,
+    pub(crate) hosts_leased: IntGauge,
+    pub(crate) hosts_free: IntGauge,
     pub(crate) idle_cores: IntGauge,
     pub(crate) total_cores: IntGauge,
 }
@@ -49,25 +51,17 @@ impl CheckInMetrics {
             "scheduler_hosts_total_centicores",
             "Cores of the indexed hosts, in hundredths",
         )?;
-        for value in ["booked", "partly_booked", "no_progress"] {
-            outcome.with_label_values(&[value]).reset();
-        }
-        for reason in ["not_booked", "launch_failed", "abandoned"] {
-            wasted.with_label_values(&[reason]).reset();
-        }
-        for value in ["ok", "error"] {
-            refreshes.with_label_values(&[value]).reset();
-        }
         registry.register(Box::new(outcome.clone()))?;
         registry.register(Box::new(refreshes.clone()))?;
         registry.register(Box::new(hosts.clone()))?;
         registry.register(Box::new(idle_cores.clone()))?;
         registry.register(Box::new(total_cores.clone()))?;
         Ok(Self {
-            outcome,
-            wasted,
-            refreshes,
-            hosts,
+            outcome: Labelled::new(outcome, &["booked", "partly_booked", "no_progress"]),
+            wasted: Labelled::new(wasted, &["not_booked", "launch_failed", "abandoned"]),
+            refreshes: Labelled::new(refreshes, &["ok", "error"]),
+            hosts_leased: hosts.with_label_values(&["leased"]),
+            hosts_free: hosts.with_label_values(&["free"]),
             idle_cores,
             total_cores,
         })
@@ -75,22 +69,22 @@ impl CheckInMetrics {
 
     /// Counts hosts that came back because their batch was given up.
     pub(crate) fn abandoned(&self, hosts: u64) {
-        self.wasted.with_label_values(&["abandoned"]).inc_by(hosts);
+        self.wasted.inc_by("abandoned", hosts);
     }
 
     pub(crate) fn returned(&self, host: &Returned) {
         let (placed, booked) = (host.placed, host.booked);
         if booked == 0 {
             // A cap refused everything, or the host was held or changed by somebody else.
-            self.wasted.with_label_values(&["not_booked"]).inc();
+            self.wasted.inc("not_booked");
         } else if host.launch_failures >= booked {
-            self.wasted.with_label_values(&["launch_failed"]).inc();
+            self.wasted.inc("launch_failed");
         }
         let outcome = match (placed, booked) {
             (_, 0) => "no_progress",
             (placed, booked) if booked < placed => "partly_booked",
             _ => "booked",
         };
-        self.outcome.with_label_values(&[outcome]).inc();
+        self.outcome.inc(outcome);
     }
 }

@@ -68,10 +68,8 @@ impl Refresh {
     pub async fn once(&self) -> Result<(), StoreError> {
         let mark = self.hosts.mark();
         let answer = self.read().await;
-        self.metrics
-            .refreshes
-            .with_label_values(&[if answer.is_ok() { "ok" } else { "error" }])
-            .inc();
+        let outcome = if answer.is_ok() { "ok" } else { "error" };
+        self.metrics.refreshes.inc(outcome);
         let applied = self.hosts.apply(mark, answer?);
         if applied.added + applied.left > 0 {
             tracing::info!(
@@ -83,14 +81,9 @@ impl Refresh {
         }
         let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let stats = self.hosts.stats();
-        self.metrics
-            .hosts
-            .with_label_values(&["leased"])
-            .set(gauge(stats.leased));
-        self.metrics
-            .hosts
-            .with_label_values(&["free"])
-            .set(gauge(stats.hosts.saturating_sub(stats.leased)));
+        self.metrics.hosts_leased.set(gauge(stats.leased));
+        let free = stats.hosts.saturating_sub(stats.leased);
+        self.metrics.hosts_free.set(gauge(free));
         self.metrics.idle_cores.set(stats.idle_cores.0);
         self.metrics.total_cores.set(stats.total_cores.0);
         Ok(())

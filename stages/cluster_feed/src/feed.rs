@@ -146,14 +146,14 @@ impl ClusterFeed {
                     .set_clusters(clusters.iter().map(|cluster| &cluster.key.kind));
                 let known = clusters.len();
                 let (came, left) = self.book.reload(clusters, Instant::now());
-                self.metrics.reloads.with_label_values(&["ok"]).inc();
+                self.metrics.reloads.inc("ok");
                 if came + left > 0 {
                     tracing::info!(known, came, left, "the cluster set changed");
                 }
                 Instant::now() + self.settings.reload
             }
             Err(error) => {
-                self.metrics.reloads.with_label_values(&["error"]).inc();
+                self.metrics.reloads.inc("error");
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the cluster set could not be read; going on with the known one"
@@ -181,6 +181,7 @@ impl ClusterFeed {
             }
             metrics.turn_ended(kind, end);
         });
+        let ticket = ticket.in_trace(span.id().map(|id| id.into_u64()));
         let turn = Turn {
             cluster: due.cluster,
             ticket,

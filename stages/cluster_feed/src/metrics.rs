@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cue_domain::{TagKind, TurnEnd};
+use cue_flow::Labelled;
 use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -15,7 +16,7 @@ use crate::census::Census;
 #[derive(Clone, Debug)]
 pub struct FeedMetrics {
     /// Reloads of the cluster set, by outcome.
-    pub(crate) reloads: IntCounterVec,
+    pub(crate) reloads: Labelled,
     /// Time of a scan.
     pub(crate) scan_seconds: Histogram,
     clusters: IntGaugeVec,
@@ -29,7 +30,7 @@ pub struct FeedMetrics {
 #[derive(Clone, Debug)]
 struct TurnMetrics {
     polls: IntCounter,
-    reasons: IntCounterVec,
+    reasons: Labelled,
     frames: HistogramVec,
     rounds: IntCounter,
     round_trip: HistogramVec,
@@ -49,9 +50,6 @@ impl FeedMetrics {
             ),
             &["outcome"],
         )?;
-        for outcome in ["ok", "error"] {
-            reloads.with_label_values(&[outcome]).reset();
-        }
         let clusters = IntGaugeVec::new(
             Opts::new("scheduler_clusters_total", "Known clusters, by kind of tag"),
             &["cluster_type"],
@@ -75,7 +73,7 @@ impl FeedMetrics {
             "Clusters with work that rest after a turn",
         )?;
         Ok(Self {
-            reloads: registered(registry, reloads)?,
+            reloads: Labelled::new(registered(registry, reloads)?, &["ok", "error"]),
             scan_seconds: registered(registry, scan_seconds)?,
             clusters: registered(registry, clusters)?,
             active_tags: registered(registry, active_tags)?,
@@ -97,7 +95,7 @@ impl FeedMetrics {
     }
 
     pub(crate) fn turn_ended(&self, kind: TagKind, end: &TurnEnd) {
-        self.turns.reasons.with_label_values(&[end.reason()]).inc();
+        self.turns.reasons.inc(end.reason());
         if end.booked > 0 {
             let jobs = i64::try_from(end.jobs).unwrap_or(i64::MAX);
             self.turns.last_jobs.set(jobs);
@@ -149,9 +147,7 @@ impl TurnMetrics {
             ),
             &["reason"],
         )?;
-        for reason in ["booked", "saturated", "no_jobs", "query_error"] {
-            reasons.with_label_values(&[reason]).reset();
-        }
+        let known = ["booked", "saturated", "no_jobs", "query_error"];
         let frames = HistogramVec::new(
             HistogramOpts::new(
                 "scheduler_frames_dispatched_per_pass",
@@ -182,7 +178,7 @@ impl TurnMetrics {
         )?;
         Ok(Self {
             polls: registered(registry, polls)?,
-            reasons: registered(registry, reasons)?,
+            reasons: Labelled::new(registered(registry, reasons)?, &known),
             frames: registered(registry, frames)?,
             rounds: registered(registry, rounds)?,
             round_trip: registered(registry, round_trip)?,

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cue_domain::LayerId;
+use cue_domain::messages::Outcome;
 use cue_domain::resting::Resting;
+use cue_flow::Outlet;
 use cue_rqd::{LaunchError, LaunchFrame, RqdClient};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -86,6 +88,8 @@ pub(crate) struct Launcher<'a> {
     pub(crate) permits: &'a Semaphore,
     pub(crate) resolve_attempts: u32,
     pub(crate) batch: &'a Batch,
+    /// Knows the span of the stage in the trace of each turn.
+    pub(crate) out: &'a Outlet<Outcome>,
     pub(crate) metrics: &'a DispatchMetrics,
     pub(crate) resting: &'a Resting<LayerId>,
 }
@@ -94,12 +98,9 @@ impl Launcher<'_> {
     async fn launch(&self, frame: &BatchFrame) -> Launched {
         // The semaphore is never closed, so the only answer is a permit.
         let _permit = self.permits.acquire().await;
-        if Instant::now() > self.batch.launch_by {
-            self.metrics.launches.with_label_values(&["too_late"]).inc();
-            tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch had to wait too long and is not begun");
-            return Launched::No;
-        }
+        // A batch holds work of several turns, and a launch belongs to the turn of its frame.
         let span = tracing::info_span!(
+            parent: &self.out.span_under(frame.ticket.trace()),
             "launch",
             otel.kind = "client",
             rpc.system.name = "grpc",
@@ -115,11 +116,16 @@ impl Launcher<'_> {
             otel.status_description = tracing::field::Empty,
         );
         let began = Instant::now();
-        let (launched, outcome) = self.call(frame).instrument(span.clone()).await;
-        self.metrics
-            .launch_seconds
-            .observe(began.elapsed().as_secs_f64());
-        self.metrics.launches.with_label_values(&[outcome]).inc();
+        let (launched, outcome) = if began > self.batch.launch_by {
+            span.in_scope(|| tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch had to wait too long and is not begun"));
+            (Launched::No, "too_late")
+        } else {
+            let called = self.call(frame).instrument(span.clone()).await;
+            let took = began.elapsed().as_secs_f64();
+            self.metrics.launch_seconds.observe(took);
+            called
+        };
+        self.metrics.launches.inc(outcome);
         span.record("outcome", outcome);
         if launched != Launched::Yes {
             span.record("otel.status_code", "ERROR");

@@ -109,7 +109,7 @@ impl Dispatch {
                 Verdict::Skip("timed_out")
             }
             Trouble::Refused => {
-                self.metrics.refused.with_label_values(&["database"]).inc();
+                self.metrics.refused.inc("database");
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the database refused a booking that admission let through"
@@ -125,8 +125,9 @@ impl Dispatch {
 
     /// Launches what was booked, and takes back what certainly does not run. What is left open, for
     /// whatever reason, is a debt when the batch is dropped.
-    async fn launch(&self, batch: &mut Batch, hosts: &mut [Returned]) {
+    async fn launch(&self, batch: &mut Batch, hosts: &mut [Returned], out: &Outlet<Outcome>) {
         let launcher = Launcher {
+            out,
             rqd: &self.rqd,
             permits: &self.launches,
             resolve_attempts: self.settings.resolve_attempts,
@@ -217,7 +218,7 @@ impl Stage for Dispatch {
         if let Some(mut batch) = batch
             && !self.settings.dry_run
         {
-            self.launch(&mut batch, &mut hosts).await;
+            self.launch(&mut batch, &mut hosts, out).await;
         }
         match out.send(Outcome { hosts, tickets }).await {
             Ok(()) if booked => Verdict::Done,

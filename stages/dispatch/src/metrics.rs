@@ -1,5 +1,6 @@
 //! What dispatch counts.
 
+use cue_flow::Labelled;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// What can keep a placement from being booked: the caps of admission, and the database itself.
@@ -42,13 +43,13 @@ pub struct DispatchMetrics {
     pub(crate) dispatched: IntCounterVec,
     pub(crate) time_to_book: Histogram,
     pub(crate) booking_seconds: Histogram,
-    pub(crate) refused: IntCounterVec,
-    pub(crate) over_cap: IntCounterVec,
+    pub(crate) refused: Labelled,
+    pub(crate) over_cap: Labelled,
     pub(crate) conflicts: IntCounter,
     pub(crate) outrun: IntCounter,
     pub(crate) timeouts: IntCounter,
     pub(crate) stolen: IntCounter,
-    pub(crate) launches: IntCounterVec,
+    pub(crate) launches: Labelled,
     pub(crate) launch_seconds: Histogram,
     pub(crate) undone: IntCounter,
     pub(crate) unresolved: IntGauge,
@@ -68,10 +69,12 @@ impl DispatchMetrics {
         let made = Maker(registry);
         let waits = vec![0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
         Ok(Self {
-            dispatched: made.by(
-                "scheduler_frames_dispatched_total",
-                "Frames booked, by show",
-                ("show_name", &[]),
+            dispatched: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new("scheduler_frames_dispatched_total", "Frames booked, by show"),
+                    &["show_name"],
+                )?,
             )?,
             time_to_book: made.histogram(
                 "scheduler_time_to_book_seconds",
@@ -147,18 +150,15 @@ impl Maker<'_> {
         registered(self.0, IntGauge::new(name, help)?)
     }
 
-    /// Counters by a label; those of known values are at zero from the start.
+    /// Counters by a label.
     fn by(
         &self,
         name: &str,
         help: &str,
-        (label, values): (&str, &[&str]),
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        let counters = registered(self.0, IntCounterVec::new(Opts::new(name, help), &[label])?)?;
-        for value in values {
-            counters.with_label_values(&[*value]).reset();
-        }
-        Ok(counters)
+        (label, values): (&str, &[&'static str]),
+    ) -> Result<Labelled, prometheus::Error> {
+        let family = registered(self.0, IntCounterVec::new(Opts::new(name, help), &[label])?)?;
+        Ok(Labelled::new(family, values))
     }
 
     fn histogram(

@@ -16,12 +16,9 @@ pub(crate) fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
         span.record("first_refusal", tracing::field::display(refusal));
     }
     for (placement, refusal) in refusals {
-        plan.metrics
-            .refused
-            .with_label_values(&[refusal.cap()])
-            .inc();
+        plan.metrics.refused.inc(refusal.cap());
         if let Some(table) = accounting_table(refusal) {
-            plan.metrics.over_cap.with_label_values(&[table]).inc();
+            plan.metrics.over_cap.inc(table);
         }
         let layer = plan
             .placements
@@ -51,19 +48,15 @@ pub(crate) fn note_bookings(booked: &HashMap<FrameId, i32>, plan: Plan<'_>) {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    let mut of_layers = vec![0; plan.layers.len()];
     for placement in plan
         .placements
         .iter()
         .filter(|place| booked.contains_key(&place.frame.id))
     {
-        let Some(layer) = plan.layers.get(placement.layer) else {
-            continue;
-        };
-        layer.ticket.booked(1);
-        plan.metrics
-            .dispatched
-            .with_label_values(&[&layer.cluster.show_name])
-            .inc();
+        if let Some(count) = of_layers.get_mut(placement.layer) {
+            *count += 1;
+        }
         if let Some(since) = placement.frame.waiting_since_ms {
             #[expect(
                 clippy::cast_precision_loss,
@@ -73,5 +66,13 @@ pub(crate) fn note_bookings(booked: &HashMap<FrameId, i32>, plan: Plan<'_>) {
                 .time_to_book
                 .observe(now_ms.saturating_sub(since).max(0) as f64 / 1000.0);
         }
+    }
+    // Shows are named by the farm, so their counters are looked up: once a layer, not once a frame.
+    let of_layers = plan.layers.iter().zip(of_layers);
+    for (layer, frames) in of_layers.filter(|(_, frames)| *frames > 0) {
+        layer.ticket.booked(frames);
+        let show = &layer.cluster.show_name;
+        let dispatched = &plan.metrics.dispatched;
+        dispatched.with_label_values(&[show]).inc_by(frames);
     }
 }

@@ -1,5 +1,6 @@
 //! What host match counts.
 
+use cue_flow::Labelled;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// The index found the host fitting and the plan did not.
@@ -10,10 +11,11 @@ const MISFIT: &str = "misfit";
 pub struct MatchMetrics {
     attempted: IntCounter,
     wasted: IntCounterVec,
+    misfits: IntCounter,
     no_candidate: IntCounter,
     candidates: Histogram,
     scores: Histogram,
-    outcome: IntCounterVec,
+    outcome: Labelled,
 }
 
 impl MatchMetrics {
@@ -33,7 +35,7 @@ impl MatchMetrics {
             ),
             &["reason"],
         )?;
-        wasted.with_label_values(&[MISFIT]).reset();
+        let misfits = wasted.with_label_values(&[MISFIT]);
         let no_candidate = IntCounter::new(
             "scheduler_no_candidate_iterations_total",
             "Layer attempts that found no host",
@@ -52,9 +54,6 @@ impl MatchMetrics {
             ),
             &["outcome"],
         )?;
-        for value in ["all", "some", "none"] {
-            outcome.with_label_values(&[value]).reset();
-        }
         let scores = Histogram::with_opts(
             HistogramOpts::new(
                 "scheduler_placement_score_chosen",
@@ -71,10 +70,11 @@ impl MatchMetrics {
         Ok(Self {
             attempted,
             wasted,
+            misfits,
             no_candidate,
             candidates,
             scores,
-            outcome,
+            outcome: Labelled::new(outcome, &["all", "some", "none"]),
         })
     }
 
@@ -92,9 +92,7 @@ impl MatchMetrics {
 
     pub(crate) fn layer_done(&self, tried: u32, wasted: u32, drained: bool) {
         self.attempted.inc_by(u64::from(tried + wasted));
-        self.wasted
-            .with_label_values(&[MISFIT])
-            .inc_by(u64::from(wasted));
+        self.misfits.inc_by(u64::from(wasted));
         self.candidates.observe(f64::from(tried));
         if tried == 0 {
             self.no_candidate.inc();
@@ -106,6 +104,6 @@ impl MatchMetrics {
         } else {
             "some"
         };
-        self.outcome.with_label_values(&[outcome]).inc();
+        self.outcome.inc(outcome);
     }
 }

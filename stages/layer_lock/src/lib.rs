@@ -168,7 +168,7 @@ impl LayerLock {
             Ok(Some(locked)) => locked,
             Ok(None) => {
                 self.metrics.skipped.inc_by(part.len() as u64);
-                return Verdict::Skip("nothing_to_lock");
+                return Verdict::Skip(NOTHING_TO_LOCK);
             }
             Err(error) => return self.failed(works, error),
         };
@@ -215,6 +215,9 @@ fn join(works: &[JobWork], part: &[Wanted], rows: Vec<LockedRow>) -> Vec<LockedL
         .collect()
 }
 
+/// Others hold all the layers, or their frames.
+const NOTHING_TO_LOCK: &str = "nothing_to_lock";
+
 impl BatchStage for LayerLock {
     const NAME: &'static str = "layer_lock";
     type In = JobWork;
@@ -229,7 +232,7 @@ impl BatchStage for LayerLock {
         if wanted.is_empty() {
             return Verdict::Skip("no_room");
         }
-        let mut verdict = Verdict::Skip("nothing_to_lock");
+        let (mut locked, mut why) = (false, NOTHING_TO_LOCK);
         for part in share::parts(
             &wanted,
             self.settings.layers,
@@ -237,11 +240,17 @@ impl BatchStage for LayerLock {
             |wanted| wanted.frames,
         ) {
             match self.lock(&works, part, out).await {
-                Verdict::Done => verdict = Verdict::Done,
+                Verdict::Done => locked = true,
+                // Of several parts the one that failed says more than one that found nothing.
+                Verdict::Skip(reason) if reason != NOTHING_TO_LOCK => why = reason,
                 Verdict::Skip(_) => {}
                 bad => return bad,
             }
         }
-        verdict
+        if locked {
+            Verdict::Done
+        } else {
+            Verdict::Skip(why)
+        }
     }
 }

@@ -173,7 +173,7 @@ async fn a_host_tried_in_vain_is_counted_with_its_reason() {
         });
     }
     refresh.sweep(Instant::now());
-    let of = |reason| refresh.metrics.wasted.with_label_values(&[reason]).get();
+    let of = |reason| refresh.metrics.wasted.count(reason);
     assert_eq!(
         ["not_booked", "launch_failed", "abandoned"].map(of),
         [1, 1, 4],

@@ -2,7 +2,7 @@
 //! turn is over.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What a turn did, counted by the stages while it passes through them.
 #[derive(Debug, Default)]
@@ -111,6 +111,7 @@ type OnLast = Box<dyn FnOnce(TurnEnd) + Send>;
 
 struct Inner {
     tally: Tally,
+    trace: OnceLock<u64>,
     on_last: Mutex<Option<OnLast>>,
 }
 
@@ -135,8 +136,25 @@ impl Ticket {
     pub fn open(on_last: impl FnOnce(TurnEnd) + Send + 'static) -> Self {
         Self(Arc::new(Inner {
             tally: Tally::default(),
+            trace: OnceLock::new(),
             on_last: Mutex::new(Some(Box::new(on_last))),
         }))
+    }
+
+    /// The same turn, whose trace has a root by this number, if anybody traces it. The first number
+    /// that is given counts.
+    #[must_use]
+    pub fn in_trace(self, root: Option<u64>) -> Self {
+        if let Some(root) = root {
+            self.0.trace.get_or_init(|| root);
+        }
+        self
+    }
+
+    /// The number of the root of the turn's trace, by which a stage finds its own span in it.
+    #[must_use]
+    pub fn trace(&self) -> Option<u64> {
+        self.0.trace.get().copied()
     }
 
     /// Whether both are copies of one ticket.

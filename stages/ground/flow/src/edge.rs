@@ -17,7 +17,7 @@ use tracing::Span;
 use crate::meters::EdgeMeters;
 use crate::park::wait_here;
 use crate::stage::Never;
-use crate::trace::Traces;
+use crate::trace::{StageSpans, Traces};
 
 /// Makes an edge. A capacity beyond what a channel can have is read as the most it can.
 pub(crate) fn edge<T>(meters: EdgeMeters, capacity: NonZeroUsize) -> (Outlet<T>, Inlet<T>) {
@@ -31,6 +31,7 @@ pub(crate) fn edge<T>(meters: EdgeMeters, capacity: NonZeroUsize) -> (Outlet<T>,
         tx,
         depth,
         traces: Traces::default(),
+        spans: StageSpans::default(),
         meter: None,
     };
     (outlet, Inlet { rx, meters })
@@ -43,6 +44,7 @@ pub(crate) fn last() -> Outlet<Never> {
         tx,
         depth: None,
         traces: Traces::default(),
+        spans: StageSpans::default(),
         meter: None,
     }
 }
@@ -52,6 +54,7 @@ pub struct Outlet<T> {
     tx: mpsc::Sender<Envelope<T>>,
     depth: Option<IntGauge>,
     traces: Traces,
+    spans: StageSpans,
     meter: Option<Arc<SendMeter>>,
 }
 
@@ -82,12 +85,24 @@ impl<T> Outlet<T> {
         self.send_with(item, Traces::root(trace)).await
     }
 
+    /// The stage's own span in the trace whose root has this number
+    /// ([`Id::into_u64`](tracing::span::Id::into_u64)): the parent for what is done for one turn of
+    /// several that share a pass. Without that root, the span the stage works in.
+    pub fn span_under(&self, root: Option<u64>) -> Span {
+        self.spans.under(root)
+    }
+
     /// The same way, for one pass: what is sent belongs to `traces` and is measured by `meter`.
-    pub(crate) fn for_pass(&self, traces: Traces, meter: Arc<SendMeter>) -> Self {
+    pub(crate) fn for_pass(
+        &self,
+        (traces, spans): (Traces, StageSpans),
+        meter: Arc<SendMeter>,
+    ) -> Self {
         Self {
             tx: self.tx.clone(),
             depth: self.depth.clone(),
             traces,
+            spans,
             meter: Some(meter),
         }
     }

@@ -78,7 +78,8 @@ impl Pass {
 
     /// The outlet for what is sent during this pass.
     pub(crate) fn outlet<T>(&self, out: &Outlet<T>) -> Outlet<T> {
-        out.for_pass(self.traces.clone(), Arc::clone(&self.sent))
+        let belongs = (self.traces.clone(), self.spans.clone());
+        out.for_pass(belongs, Arc::clone(&self.sent))
     }
 
     /// The span to work in.
@@ -135,8 +136,10 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let worked = self.began.elapsed().saturating_sub(self.sent.waited());
+        let waited = self.sent.waited();
+        let worked = self.began.elapsed().saturating_sub(waited);
         self.post.meters.run.observe(worked.as_secs_f64());
+        self.spans.record_send_wait(waited);
         if !self.ended {
             self.spans.record("aborted", None);
         }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::span::Id;
 use tracing::{Span, field};
 
 /// The distinct root spans of an item's turns.
@@ -29,7 +30,13 @@ impl Traces {
 }
 
 /// The spans of one pass through a stage: one under each distinct root.
-pub(crate) struct StageSpans(Vec<Span>);
+#[derive(Clone, Default)]
+pub(crate) struct StageSpans(Arc<[StageSpan]>);
+
+struct StageSpan {
+    root: Option<Id>,
+    span: Span,
+}
 
 impl StageSpans {
     /// Opens the spans of a pass that handles items with these traces and times spent queued.
@@ -45,13 +52,16 @@ impl StageSpans {
                 }
             }
         }
-        let spans: Vec<Span> = roots
+        let spans: Arc<[StageSpan]> = roots
             .iter()
-            .map(|(root, queued)| open_one(stage, root, *queued))
+            .map(|(root, queued)| StageSpan {
+                root: root.id(),
+                span: open_one(stage, root, *queued),
+            })
             .collect();
         if let Some((first, others)) = spans.split_first() {
             for other in others {
-                other.follows_from(first);
+                other.span.follows_from(&first.span);
             }
         }
         (Self(spans), union(items, &roots))
@@ -59,12 +69,28 @@ impl StageSpans {
 
     /// The span that is entered while the stage works.
     pub(crate) fn entered(&self) -> Span {
-        self.0.first().cloned().unwrap_or_else(Span::none)
+        self.0
+            .first()
+            .map_or_else(Span::none, |first| first.span.clone())
+    }
+
+    /// The span under the root with this number; without one, the span that is entered.
+    pub(crate) fn under(&self, root: Option<u64>) -> Span {
+        let root = root.and_then(|number| (number != 0).then(|| Id::from_u64(number)));
+        let own = self.0.iter().find(|one| one.root == root);
+        own.map_or_else(|| self.entered(), |one| one.span.clone())
+    }
+
+    /// Notes how long the pass waited for room in the next queue.
+    pub(crate) fn record_send_wait(&self, waited: Duration) {
+        for one in self.0.iter() {
+            one.span.record("send_wait_us", micros(waited));
+        }
     }
 
     /// Notes how the pass ended.
     pub(crate) fn record(&self, verdict: &'static str, reason: Option<&dyn std::fmt::Display>) {
-        for span in &self.0 {
+        for StageSpan { span, .. } in self.0.iter() {
             span.record("verdict", verdict);
             if let Some(reason) = reason {
                 span.record("reason", field::display(reason));
@@ -80,12 +106,17 @@ impl StageSpans {
     }
 }
 
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 fn open_one(stage: &'static str, root: &Span, queued: Duration) -> Span {
     tracing::info_span!(
         parent: root,
         "stage",
         otel.name = stage,
-        queue_wait_us = u64::try_from(queued.as_micros()).unwrap_or(u64::MAX),
+        queue_wait_us = micros(queued),
+        send_wait_us = field::Empty,
         verdict = field::Empty,
         reason = field::Empty,
         otel.status_code = field::Empty,

@@ -14,6 +14,7 @@ mod breaker;
 mod clusters;
 mod commit;
 mod error;
+mod handles;
 mod hosts;
 mod jobs;
 mod launch;

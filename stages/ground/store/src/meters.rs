@@ -10,6 +10,7 @@ use tracing::{Instrument, Span, field};
 
 use crate::breaker::Breaker;
 use crate::error::{StoreError, trouble};
+use crate::handles::Handles;
 use crate::statements::Statement;
 use crate::tx::{Numbers, Over};
 
@@ -19,8 +20,7 @@ pub(crate) type Bound = Query<'static, Postgres, sqlx::postgres::PgArguments>;
 /// Counts and times statements.
 #[derive(Clone, Debug)]
 pub(crate) struct Meters {
-    statements: IntCounterVec,
-    seconds: HistogramVec,
+    handles: Arc<Handles>,
     breaker: Breaker,
     place: Arc<Place>,
     numbers: Arc<Numbers>,
@@ -58,8 +58,7 @@ impl Meters {
         registry.register(Box::new(statements.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         Ok(Self {
-            statements,
-            seconds,
+            handles: Arc::new(Handles::new(statements, seconds)),
             breaker,
             place: Arc::new(place),
             numbers: Arc::default(),
@@ -138,11 +137,6 @@ impl Meters {
 
     /// Notes one round trip that is not a statement of ours: `begin`, `commit`.
     pub(crate) fn note(&self, name: &'static str, asked: Instant, ok: bool) {
-        self.statements
-            .with_label_values(&[name, if ok { "ok" } else { "error" }])
-            .inc();
-        self.seconds
-            .with_label_values(&[name])
-            .observe(asked.elapsed().as_secs_f64());
+        self.handles.note(name, asked.elapsed().as_secs_f64(), ok);
     }
 }

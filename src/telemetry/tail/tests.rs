@@ -1,13 +1,19 @@
 //! The tail filter by itself: real spans of the library, kept in memory.
 
+mod ratio;
+mod shared;
+
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{
+    Link, SpanBuilder, SpanKind, Status, TraceId, Tracer as _, TracerProvider as _,
+};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::super::sampler::Head;
 use super::super::tests::telemetry as all;
+use super::held::OUTCOME;
 use super::*;
 use crate::config::{Sampler, Telemetry};
 
@@ -35,7 +41,30 @@ impl SpanProcessor for Behind {
     }
 }
 
+/// The filter in the hands of the library and of the test.
+#[derive(Clone, Debug)]
+struct Shared(Arc<TailFilter<Behind>>);
+
+impl SpanProcessor for Shared {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.0.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.0.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+}
+
 struct Bench {
+    filter: Shared,
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     behind: Behind,
@@ -55,12 +84,14 @@ impl Bench {
             failed: telemetry.keep_failed,
         };
         let tail = TailFilter::new(behind.clone(), keep, limits, counts.clone());
+        let filter = Shared(Arc::new(tail));
         let provider = SdkTracerProvider::builder()
             .with_sampler(Head::new(telemetry))
-            .with_span_processor(tail)
+            .with_span_processor(filter.clone())
             .build();
         let tracer = provider.tracer("test");
         Self {
+            filter,
             provider,
             tracer,
             behind,
@@ -76,8 +107,20 @@ impl Bench {
         self.tracer.start_with_context(name, turn).end();
     }
 
+    /// A child of one turn that points at a child of another.
+    fn pointing(&self, turn: &Context, at: &Context) {
+        let builder = SpanBuilder::from_name("points");
+        let links = vec![Link::with_context(at.span().span_context().clone())];
+        let builder = builder.with_links(links);
+        self.tracer.build_with_context(builder, turn).end();
+    }
+
     fn exported(&self) -> Vec<String> {
         self.behind.0.lock().unwrap().clone()
+    }
+
+    fn sizes(&self) -> [usize; 4] {
+        self.filter.0.with_held(|held| held.sizes())
     }
 
     fn counted(&self, outcome: &str) -> u64 {
@@ -186,121 +229,5 @@ fn nothing_is_kept_of_turns_that_ended() {
     for number in 1..100_u128 {
         held.open(TraceId::from(number), true);
     }
-    assert_eq!((held.traces.len(), held.order.len()), (2, 2));
-    assert_eq!((held.gone.len(), held.gone_order.len()), (2, 2));
-}
-
-/// A ratio that chooses no turn.
-fn none() -> Telemetry {
-    Telemetry {
-        sampler: Sampler::ParentBasedTraceIdRatio,
-        sampler_arg: Some(0.0),
-        keep_slow: Some(Duration::from_secs(3600)),
-        ..all()
-    }
-}
-
-#[test]
-fn of_the_turns_that_were_not_chosen_the_failed_ones_are_kept_whole() {
-    let bench = Bench::with(&none(), SMALL);
-    let (ordinary, failed) = (bench.turn(), bench.turn());
-    bench.child(&ordinary, "fine");
-    bench.child(&failed, "before");
-    let launch = Context::new().with_span(bench.tracer.start_with_context("launch", &failed));
-    launch.span().set_status(Status::error("refused"));
-    launch.span().end();
-    end(&ordinary, "booked");
-    end(&failed, "booked");
-    assert_eq!(bench.exported(), ["before", "launch", "turn"]);
-    assert_eq!(
-        (bench.counted("kept"), bench.counted("not_sampled")),
-        (1, 1)
-    );
-}
-
-#[test]
-fn a_turn_without_jobs_whose_query_failed_is_kept() {
-    let bench = Bench::with(&none(), SMALL);
-    let turn = bench.turn();
-    turn.span()
-        .set_status(Status::error("the database is away"));
-    end(&turn, "no_jobs");
-    assert_eq!(bench.exported(), ["turn"]);
-}
-
-#[test]
-fn a_failure_is_nothing_special_when_so_set() {
-    let plain = Telemetry {
-        keep_failed: false,
-        ..none()
-    };
-    let bench = Bench::with(&plain, SMALL);
-    let turn = bench.turn();
-    turn.span().set_status(Status::error("refused"));
-    end(&turn, "booked");
-    assert_eq!(bench.exported(), [""; 0]);
-}
-
-#[test]
-fn of_the_turns_that_were_not_chosen_the_slow_ones_are_kept() {
-    let slow = Telemetry {
-        keep_slow: Some(Duration::from_secs(1)),
-        ..none()
-    };
-    let bench = Bench::with(&slow, SMALL);
-    let began = std::time::SystemTime::now();
-    for took in [Duration::from_millis(999), Duration::from_secs(1)] {
-        let turn = bench
-            .tracer
-            .span_builder(ROOT)
-            .with_start_time(began)
-            .start_with_context(&bench.tracer, &Context::new());
-        let turn = Context::new().with_span(turn);
-        turn.span().end_with_timestamp(began + took);
-    }
-    assert_eq!(bench.exported(), ["turn"]);
-    assert_eq!(bench.counted("not_sampled"), 1);
-}
-
-#[test]
-fn a_trace_that_was_not_chosen_and_is_too_large_to_wait_is_let_through() {
-    let bench = Bench::with(&none(), SMALL);
-    let turn = bench.turn();
-    for name in ["a", "b", "c", "d"] {
-        bench.child(&turn, name);
-    }
-    assert_eq!(bench.exported(), [""; 0]);
-    bench.child(&turn, "e");
-    end(&turn, "booked");
-    assert_eq!(bench.exported(), ["a", "b", "c", "d", "e", "turn"]);
-}
-
-#[test]
-fn a_ratio_counts_for_spans_of_no_turn_too() {
-    let bench = Bench::with(&none(), SMALL);
-    let refresh = Context::new().with_span(bench.tracer.start_with_context("r", &Context::new()));
-    bench.child(&refresh, "sql");
-    refresh.span().end();
-    assert_eq!(bench.exported(), [""; 0]);
-}
-
-#[test]
-fn a_host_is_told_whether_the_turn_was_chosen() {
-    for (telemetry, chosen) in [(none(), false), (all(), true)] {
-        let bench = Bench::with(&telemetry, SMALL);
-        let turn = bench.turn();
-        let launch = bench.tracer.start_with_context("launch", &turn);
-        assert_eq!(launch.span_context().is_sampled(), chosen);
-        assert!(launch.is_recording());
-    }
-}
-
-#[test]
-fn who_switches_traces_off_records_nothing() {
-    let off = Telemetry {
-        sampler: Sampler::AlwaysOff,
-        ..all()
-    };
-    let bench = Bench::with(&off, SMALL);
-    assert!(!bench.turn().span().is_recording());
+    assert_eq!(held.sizes(), [2, 2, 2, 2]);
 }
