@@ -1,12 +1,15 @@
 //! Dashboards and alert rules: what they name exists, and the programs that read them accept them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::reference;
+use crate::asked;
+
+const DASHBOARDS: [&str; 5] = ["stages", "farm", "database", "failures", "accounting"];
 
 fn config(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,74 +25,90 @@ fn read(path: &str) -> String {
     }
 }
 
-/// The names of our metrics in a text, without the endings of a histogram's parts.
-fn named(text: &str) -> BTreeSet<String> {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let known = reference::metrics();
-    let words = text.split(|c| !is_part(c));
-    let names = words.filter(|word| word.starts_with("scheduler_"));
-    names
-        .map(|name| {
-            let endings = ["_bucket", "_sum", "_count"];
-            let mut stems = endings
-                .iter()
-                .filter_map(|ending| name.strip_suffix(ending));
-            let stem = stems.find(|stem| known.get(*stem).is_some_and(|m| m.kind == "histogram"));
-            stem.unwrap_or(name).to_owned()
-        })
-        .collect()
+/// A query of a dashboard, and where it stands.
+struct Drawn {
+    place: String,
+    expr: String,
+    legend: String,
 }
 
-fn assert_known(place: &str, text: &str) {
-    let known: BTreeSet<String> = reference::metrics().into_keys().collect();
-    let named = named(text);
-    assert!(!named.is_empty(), "{place} names no metric");
-    let unknown: Vec<_> = named.difference(&known).collect();
-    assert!(
-        unknown.is_empty(),
-        "{place} names {unknown:?}, which do not exist"
-    );
-}
-
-/// A dashboard's panels and the queries in them.
-fn queries(dashboard: &Value) -> Vec<(String, String)> {
+/// The queries in the panels of a dashboard.
+fn queries(name: &str, dashboard: &Value) -> Vec<Drawn> {
     let panels = dashboard["panels"].as_array().unwrap();
     let of = |panel: &Value| {
-        let title = panel["title"].as_str().unwrap().to_owned();
+        let title = panel["title"].as_str().unwrap();
         let targets = panel["targets"].as_array().unwrap();
         assert!(!targets.is_empty(), "{title} shows nothing");
-        let query = |target: &Value| target["expr"].as_str().unwrap().to_owned();
-        targets
-            .iter()
-            .map(|target| (title.clone(), query(target)))
-            .collect::<Vec<_>>()
+        let text = |target: &Value, key: &str| target[key].as_str().unwrap().to_owned();
+        let query = |target: &Value| Drawn {
+            place: format!("{name}, {title}"),
+            expr: text(target, "expr"),
+            legend: text(target, "legendFormat"),
+        };
+        targets.iter().map(query).collect::<Vec<_>>()
     };
     panels.iter().flat_map(of).collect()
 }
 
-#[test]
-fn every_metric_in_a_dashboard_exists() {
-    let mut ids = BTreeSet::new();
-    for name in ["stages", "farm", "database", "failures"] {
+/// All dashboards, by name.
+fn dashboards() -> Vec<(&'static str, Value)> {
+    let there = std::fs::read_dir(config("grafana/dashboards")).unwrap();
+    assert_eq!(
+        there.count(),
+        DASHBOARDS.len(),
+        "every dashboard is looked at"
+    );
+    let read = |name| {
         let text = read(&format!("grafana/dashboards/{name}.json"));
-        let dashboard: Value = serde_json::from_str(&text).unwrap();
+        (name, serde_json::from_str(&text).unwrap())
+    };
+    DASHBOARDS.into_iter().map(read).collect()
+}
+
+#[test]
+fn every_metric_label_and_value_in_a_dashboard_exists() {
+    let known = asked::known();
+    let mut ids = BTreeSet::new();
+    for (name, dashboard) in dashboards() {
         assert!(
             ids.insert(dashboard["uid"].to_string()),
             "{name} has the id of another"
         );
-        for (title, query) in queries(&dashboard) {
-            assert_known(&format!("{name}, {title}"), &query);
+        for Drawn {
+            place,
+            expr,
+            legend,
+        } in queries(name, &dashboard)
+        {
+            let complaints = asked::complaints(&expr, &legend, &known);
+            assert_eq!(complaints, [""; 0], "{place}: {expr}");
         }
     }
-    let there = std::fs::read_dir(config("grafana/dashboards"))
-        .unwrap()
-        .count();
-    assert_eq!(there, ids.len(), "every dashboard is looked at");
+}
+
+#[test]
+fn prometheus_accepts_the_queries_of_the_dashboards() {
+    // Only rules can be checked without a server, so each query becomes one.
+    let mut rules = "groups: [{ name: drawn, rules: [\n".to_owned();
+    for (name, dashboard) in dashboards() {
+        for (n, query) in queries(name, &dashboard).iter().enumerate() {
+            let expr = query.expr.replace("$__rate_interval", "1m");
+            let expr = serde_json::to_string(&expr).unwrap();
+            writeln!(rules, "{{ record: '{name}:{n}', expr: {expr} }},").unwrap();
+        }
+    }
+    rules.push_str("] }]\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("drawn.yml");
+    std::fs::write(&file, rules).unwrap();
+    promtool(&["check", "rules"], &[file]);
 }
 
 /// An alert rule, as far as it matters here.
 struct Rule {
     name: String,
+    expr: String,
+    /// Everything from its name on.
     text: String,
 }
 
@@ -97,23 +116,29 @@ struct Rule {
 fn rules(text: &str) -> Vec<Rule> {
     let parts = text.split("- alert: ").skip(1);
     parts
-        .map(|part| Rule {
-            name: part.lines().next().unwrap().trim().to_owned(),
-            text: part.to_owned(),
+        .map(|part| {
+            let (_, after) = part.split_once("expr:").unwrap();
+            let mut lines = after.lines();
+            let first = lines.next().unwrap().trim_start_matches([' ', '|']);
+            // What belongs to a text of several lines is indented by more than a key of the rule.
+            let more = lines.take_while(|line| line.starts_with("          "));
+            let expr: Vec<&str> = std::iter::once(first).chain(more).collect();
+            Rule {
+                name: part.lines().next().unwrap().trim().to_owned(),
+                expr: expr.join("\n"),
+                text: part.to_owned(),
+            }
         })
         .collect()
 }
 
 #[test]
-fn every_alert_names_metrics_that_exist_and_has_its_line_in_the_runbook() {
+fn every_alert_asks_for_what_exists_and_has_its_line_in_the_runbook() {
     let (alerts, runbook) = (read("prometheus-alerts.yml"), read("RUNBOOK.md"));
-    let rules = rules(&alerts);
-    for Rule { name, text } in &rules {
-        let expr = text.split("expr:").nth(1).unwrap();
-        let expr = expr.split("labels:").next().unwrap();
-        if !expr.contains("up{job=") {
-            assert_known(name, expr);
-        }
+    let (rules, known) = (rules(&alerts), asked::known());
+    for Rule { name, expr, text } in &rules {
+        let complaints = asked::complaints(expr, text, &known);
+        assert_eq!(complaints, [""; 0], "{name}: {expr}");
         let line = text.split("runbook: \"").nth(1).unwrap();
         let line = line.split('"').next().unwrap();
         let entry = format!("## {name}\n\n**{line}**\n");
@@ -126,23 +151,67 @@ fn every_alert_names_metrics_that_exist_and_has_its_line_in_the_runbook() {
     assert_eq!(entries, rules.len(), "no entry without a rule");
 }
 
-#[test]
-fn prometheus_accepts_its_settings_and_the_rules() {
-    let check = Command::new("promtool")
-        .args(["check", "config"])
-        .arg(config("prometheus.yml"))
-        .output();
-    let Ok(check) = check else {
+/// Runs Prometheus' own checker, which must be content; without it, says so and returns nothing.
+fn promtool(words: &[&str], files: &[PathBuf]) -> Option<String> {
+    let Ok(check) = Command::new("promtool").args(words).args(files).output() else {
         eprintln!(
-            "SKIPPED: promtool is not installed (Debian package prometheus); prometheus.yml and the alert rules were NOT checked"
+            "SKIPPED: promtool is not installed (Debian package prometheus); promtool {words:?} {files:?} was NOT run"
         );
-        return;
+        return None;
     };
     let says = String::from_utf8_lossy(&check.stderr);
-    assert!(check.status.success(), "{says}");
-    let rules = rules(&read("prometheus-alerts.yml")).len();
     let found = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert!(found.contains(&format!("{rules} rules found")), "{found}");
+    assert!(check.status.success(), "{found}{says}");
+    Some(found)
+}
+
+#[test]
+fn prometheus_accepts_its_settings_and_the_rules() {
+    if let Some(found) = promtool(&["check", "config"], &[config("prometheus.yml")]) {
+        let rules = rules(&read("prometheus-alerts.yml")).len();
+        assert!(found.contains(&format!("{rules} rules found")), "{found}");
+    }
+}
+
+/// The files in which it is written when alerts are to fire.
+fn cases() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(config("alerts-test")).unwrap();
+    files.map(|file| file.unwrap().path()).collect()
+}
+
+#[test]
+fn alerts_fire_when_they_should_and_only_then() {
+    promtool(&["test", "rules"], &cases());
+}
+
+#[test]
+fn every_alert_has_a_farm_on_which_it_fires_and_one_on_which_it_is_silent() {
+    let (mut fires, mut silent) = (BTreeSet::new(), BTreeSet::new());
+    let known = asked::known();
+    for file in cases() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut about = String::new();
+        for line in text.lines() {
+            if let Some((_, after)) = line.split_once("alertname: ") {
+                about = after.split([',', ' ']).next().unwrap().to_owned();
+            }
+            if line.contains("exp_alerts: []") {
+                silent.insert(about.clone());
+            } else if line.contains("- exp_labels:") {
+                fires.insert(about.clone());
+            }
+            // A farm with other metrics than ours would prove nothing.
+            if let Some((_, series)) = line.split_once("series: '") {
+                let (series, _) = series.split_once('\'').unwrap();
+                let complaints = asked::complaints(series, "", &known);
+                assert_eq!(complaints, [""; 0], "{}: {series}", file.display());
+            }
+        }
+    }
+    let rules = rules(&read("prometheus-alerts.yml"));
+    let rules: BTreeSet<String> = rules.into_iter().map(|rule| rule.name).collect();
+    assert_eq!(fires, rules, "each alert fires somewhere");
+    assert_eq!(silent, rules, "each alert is silent somewhere");
 }
 
 #[test]
@@ -166,17 +235,21 @@ fn every_file_that_compose_mounts_is_there() {
 
 #[test]
 fn yaml_is_written_with_spaces_and_even_steps() {
-    let files = [
+    let mut files: Vec<PathBuf> = [
         "compose.yaml",
         "otel-collector.yaml",
         "prometheus.yml",
         "prometheus-alerts.yml",
         "grafana/provisioning/datasources/datasources.yaml",
         "grafana/provisioning/dashboards/dashboards.yaml",
-    ];
+    ]
+    .map(config)
+    .to_vec();
+    files.extend(cases());
     for file in files {
-        for (number, line) in read(file).lines().enumerate() {
-            let place = format!("{file}:{}", number + 1);
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{}:{}", file.display(), number + 1);
             let indent = line.len() - line.trim_start().len();
             assert!(!line.contains('\t'), "{place} has a tab");
             assert!(indent.is_multiple_of(2), "{place} is indented by {indent}");

@@ -12,6 +12,7 @@
 )]
 
 mod addresses;
+mod asked;
 #[path = "../farm/binary.rs"]
 mod binary;
 mod collector;
@@ -19,7 +20,10 @@ mod drawn;
 mod export;
 mod metrics;
 mod mixing;
+mod pinned;
+mod promql;
 mod reference;
+mod scrape;
 mod tree;
 mod turns;
 mod waits;

@@ -1,71 +1,16 @@
 //! The metrics that are scraped and those of the reference are the same ones.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirEntry;
+use std::path::Path;
 
-use cue_simfarm::rqd::SimRqdSettings;
-
-use crate::collector::Collector;
+use crate::pinned::RETIRED;
 use crate::reference::{self, FROM_DATA};
-use crate::yard::Yard;
-
-/// A metric as it was scraped.
-#[derive(Debug, Default)]
-struct Scraped {
-    kind: String,
-    /// Its labels and the values seen.
-    labels: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// Reads the text format.
-fn scraped(text: &str) -> BTreeMap<String, Scraped> {
-    let mut all: BTreeMap<String, Scraped> = BTreeMap::new();
-    for line in text.lines() {
-        if let Some(about) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = about.split_once(' ').unwrap();
-            kind.clone_into(&mut all.entry(name.to_owned()).or_default().kind);
-        } else if !line.starts_with('#') && !line.is_empty() {
-            let (series, _value) = line.rsplit_once(' ').unwrap();
-            let (name, labels) = match series.split_once('{') {
-                Some((name, labels)) => (name, labels.trim_end_matches('}')),
-                None => (series, ""),
-            };
-            let metric = all.get_mut(family(name, &all).as_str()).unwrap();
-            for pair in labels.split(',').filter(|pair| !pair.is_empty()) {
-                let (label, value) = pair.split_once('=').unwrap();
-                if label != "le" {
-                    let values = metric.labels.entry(label.to_owned()).or_default();
-                    values.insert(value.trim_matches('"').to_owned());
-                }
-            }
-        }
-    }
-    all
-}
-
-/// The metric that a line belongs to: those of a histogram have an ending.
-fn family(name: &str, known: &BTreeMap<String, Scraped>) -> String {
-    let endings = ["_bucket", "_sum", "_count"];
-    let stems = endings
-        .iter()
-        .filter_map(|ending| name.strip_suffix(ending));
-    let of_histogram = stems
-        .into_iter()
-        .find(|stem| known.get(*stem).is_some_and(|m| m.kind == "histogram"));
-    of_histogram.unwrap_or(name).to_owned()
-}
+use crate::scrape;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_metric_is_in_the_reference_and_every_one_there_is_exported() {
-    let collector = Collector::grpc().await;
-    let yard = Yard::new(2, SimRqdSettings::default()).await;
-    yard.farm.frames("shot", 4, |_| ()).await.unwrap();
-    // The accountant has metrics of its own, and works with this setting only.
-    let how = [("CUE_ACCOUNTING", "deferred")];
-    let program = yard.schedule(&collector, &how).await;
-    yard.launched(4).await;
-    collector.trace("a turn that booked", |_| true).await;
-    let text = program.get("/metrics").await.1;
-    let scraped = scraped(&text);
+    let scraped = scrape::metrics().await;
     let documented = reference::metrics();
 
     let exported: BTreeSet<&String> = scraped.keys().collect();
@@ -96,7 +41,47 @@ async fn every_metric_is_in_the_reference_and_every_one_there_is_exported() {
             assert!(stray.is_empty(), "{name} has {label} = {stray:?}");
         }
     }
-    yard.close(program).await;
+}
+
+/// Labels that come into being with what they tell of: a metric, or a metric and its label.
+const ON_USE: [(&str, &[&str]); 4] = [
+    ("scheduler_db_statements_total", &["statement", "outcome"]),
+    ("scheduler_db_statement_seconds", &["statement"]),
+    ("scheduler_cluster_round_trip_seconds", &["cluster_type"]),
+    ("scheduler_frames_dispatched_per_pass", &["cluster_type"]),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_value_in_the_reference_is_exported_before_it_is_needed() {
+    // An alert on the increase of a counter misses the step with which the counter begins to exist.
+    let scraped = scrape::metrics().await;
+    for (name, told) in reference::metrics() {
+        let on_use = ON_USE.iter().find(|(metric, _)| *metric == name);
+        for (label, values) in &told.labels {
+            let comes_later = on_use.is_some_and(|(_, labels)| labels.contains(&label.as_str()));
+            if label != FROM_DATA && !comes_later {
+                assert_eq!(&scraped[&name].labels[label], values, "{label} of {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_statement_in_the_reference_is_one_of_the_store() {
+    let told = &reference::metrics()["scheduler_db_statements_total"].labels["statement"];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/ground/store/sql");
+    let files = std::fs::read_dir(folder).unwrap();
+    let stem = |file: std::io::Result<DirEntry>| {
+        let path = file.unwrap().path();
+        path.file_stem().unwrap().to_str().unwrap().to_owned()
+    };
+    // The statements of `cue-scheduler check` are asked by a program that nobody scrapes.
+    let mut asked: BTreeSet<String> = files
+        .map(stem)
+        .filter(|name| !name.starts_with("check_"))
+        .collect();
+    asked.extend(["acquire", "begin", "commit", "rollback"].map(str::to_owned));
+    assert_eq!(told, &asked);
 }
 
 #[test]
@@ -120,56 +105,3 @@ fn every_name_of_the_retired_scheduler_is_here_or_has_a_reason_not_to_be() {
         assert!(why.len() > 20, "{name}: {why} is no reason");
     }
 }
-
-/// What farms may chart already: name, type, labels.
-const RETIRED: [(&str, &str, &[&str]); 21] = [
-    ("scheduler_jobs_queried_total", "counter", &[]),
-    ("scheduler_jobs_processed_total", "counter", &["show_name"]),
-    ("scheduler_no_candidate_iterations_total", "counter", &[]),
-    ("scheduler_candidates_per_layer", "histogram", &[]),
-    (
-        "scheduler_frames_dispatched_total",
-        "counter",
-        &["show_name"],
-    ),
-    ("scheduler_time_to_book_seconds", "histogram", &[]),
-    (
-        "scheduler_accounting_limit_exceeded_total",
-        "counter",
-        &["table"],
-    ),
-    ("scheduler_job_cap_precheck_skip_total", "counter", &[]),
-    ("scheduler_job_query_duration_seconds", "histogram", &[]),
-    (
-        "scheduler_recompute_cycle_duration_seconds",
-        "histogram",
-        &[],
-    ),
-    (
-        "scheduler_cluster_round_trip_seconds",
-        "histogram",
-        &["cluster_type"],
-    ),
-    ("scheduler_clusters_total", "gauge", &["cluster_type"]),
-    ("scheduler_clusters_active", "gauge", &[]),
-    ("scheduler_active_tags", "gauge", &[]),
-    ("scheduler_active_scan_duration_seconds", "histogram", &[]),
-    ("scheduler_clusters_sleeping", "gauge", &[]),
-    (
-        "scheduler_frames_dispatched_per_pass",
-        "histogram",
-        &["cluster_type"],
-    ),
-    (
-        "scheduler_pass_terminated_reason_total",
-        "counter",
-        &["reason"],
-    ),
-    ("scheduler_checkout_outcome_total", "counter", &["outcome"]),
-    ("scheduler_placement_score_chosen", "histogram", &[]),
-    (
-        "scheduler_placement_inner_retries_exhausted_total",
-        "counter",
-        &[],
-    ),
-];

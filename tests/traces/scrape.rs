@@ -1,0 +1,88 @@
+//! A scrape of a scheduler that has booked, as data.
+//!
+//! Invariant: there is one, whoever looks at it first: starting a farm takes seconds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cue_simfarm::rqd::SimRqdSettings;
+use tokio::sync::OnceCell;
+
+use crate::collector::Collector;
+use crate::yard::Yard;
+
+/// A metric as it was scraped.
+#[derive(Debug, Default)]
+pub struct Scraped {
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: String,
+    /// Its labels and the values seen.
+    pub labels: BTreeMap<String, BTreeSet<String>>,
+    /// Where the buckets of a histogram end, in the order in which they were told; each once.
+    pub bounds: Vec<String>,
+}
+
+/// The metrics of a scheduler that has booked and launched, by name.
+pub async fn metrics() -> BTreeMap<String, Scraped> {
+    static TEXT: OnceCell<String> = OnceCell::const_new();
+    read(TEXT.get_or_init(text).await)
+}
+
+async fn text() -> String {
+    let collector = Collector::grpc().await;
+    let yard = Yard::new(2, SimRqdSettings::default()).await;
+    yard.farm.frames("shot", 4, |_| ()).await.unwrap();
+    // The accountant has metrics of its own, and works with this setting only.
+    let how = [("CUE_ACCOUNTING", "deferred")];
+    let program = yard.schedule(&collector, &how).await;
+    yard.launched(4).await;
+    collector.trace("a turn that booked", |_| true).await;
+    let text = program.get("/metrics").await.1;
+    yard.close(program).await;
+    text
+}
+
+/// Reads the text format.
+fn read(text: &str) -> BTreeMap<String, Scraped> {
+    let mut all: BTreeMap<String, Scraped> = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(about) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = about.split_once(' ').unwrap();
+            kind.clone_into(&mut all.entry(name.to_owned()).or_default().kind);
+        } else if !line.starts_with('#') && !line.is_empty() {
+            let (series, _value) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = match series.split_once('{') {
+                Some((name, labels)) => (name, labels.trim_end_matches('}')),
+                None => (series, ""),
+            };
+            let metric = all.get_mut(family(name, &all).as_str()).unwrap();
+            for pair in labels.split(',').filter(|pair| !pair.is_empty()) {
+                let (label, value) = pair.split_once('=').unwrap();
+                metric.note(label, value.trim_matches('"').to_owned());
+            }
+        }
+    }
+    all
+}
+
+impl Scraped {
+    fn note(&mut self, label: &str, value: String) {
+        if label != "le" {
+            let values = self.labels.entry(label.to_owned()).or_default();
+            values.insert(value);
+        } else if !self.bounds.contains(&value) {
+            self.bounds.push(value);
+        }
+    }
+}
+
+/// The metric that a line belongs to: those of a histogram have an ending.
+fn family(name: &str, known: &BTreeMap<String, Scraped>) -> String {
+    let endings = ["_bucket", "_sum", "_count"];
+    let stems = endings
+        .iter()
+        .filter_map(|ending| name.strip_suffix(ending));
+    let of_histogram = stems
+        .into_iter()
+        .find(|stem| known.get(*stem).is_some_and(|m| m.kind == "histogram"));
+    of_histogram.unwrap_or(name).to_owned()
+}
