@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use cue_cluster_feed::FeedHandle;
-use cue_flow::{BoxError, Flow};
+use cue_flow::{BoxError, Chain, Flow};
 use futures::future::BoxFuture;
 use prometheus::Registry;
 use tokio::task::JoinSet;
@@ -213,9 +213,7 @@ impl AdminTask {
 /// An error with all its causes in one line.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
+    Chain(error).to_string()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cue_cluster_feed::{ClusterStatus, Phase, TurnBook};
+use cue_flow::Chain;
 use cue_hosts::HostIndex;
 use cue_store::Store;
 use prometheus::Registry;
@@ -64,7 +65,7 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         match tokio::time::timeout(LAST_SETTLING, settle.once()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "open launches could not be settled"
             ),
             Err(_) => tracing::warn!("open launches could not be settled in time"),

@@ -3,11 +3,13 @@
 //! The filter can be changed while the program runs: with `PUT /log` of the admin server, or with
 //! SIGUSR1, which switches between the filter that was set and [`DETAILED`] and back. Invariants: the
 //! filter belongs to this layer alone, so the layer of traces does not see it; a filter that cannot
-//! be read changes nothing.
+//! be read changes nothing; it chooses among lines only, so that a line always has the ids of the
+//! spans that it stands in.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing_subscriber::filter::ParseError;
+use tracing::Metadata;
+use tracing_subscriber::filter::{FilterExt as _, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
@@ -16,6 +18,9 @@ use crate::config::{Format, Logging};
 
 /// What SIGUSR1 switches to: every detail of the scheduler, and no more of the libraries below it.
 pub const DETAILED: &str = "info,cue_=debug";
+
+/// The target of lines that no filter hides: that the filter itself was changed, and by whom.
+pub const ALWAYS: &str = "cue_scheduler::log_filter";
 
 /// A layer of the subscriber, whatever it is made of.
 pub(super) type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -32,6 +37,7 @@ where
         source,
     })?;
     let (filter, handle) = reload::Layer::new(filter);
+    let filter = filter_fn(is_always_shown).or(filter);
     let lines = fmt::layer().with_writer(writer);
     let layer = match logging.format {
         Format::Human => lines.with_filter(filter).boxed(),
@@ -46,6 +52,12 @@ where
         shown: Arc::new(Mutex::new(shown)),
     };
     Ok((layer, filter))
+}
+
+/// Our own spans, which are shown with the lines in them, and the lines that nothing hides.
+fn is_always_shown(what: &Metadata<'_>) -> bool {
+    let is_ours = what.is_span() && what.target().starts_with("cue_");
+    is_ours || what.target() == ALWAYS
 }
 
 /// Why the filter of the log stays as it is.
@@ -152,6 +164,56 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    fn log(filter: &str, format: Format, speak: impl FnOnce()) -> String {
+        let logging = Logging {
+            filter: filter.to_owned(),
+            format,
+        };
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let (layer, _filter) = layer(&logging, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(Registry::default().with(vec![layer]), speak);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_the_ids_of_its_spans_whatever_the_filter_hides() {
+        let speak = || {
+            let span = tracing::info_span!(target: "cue_dispatch", "launch", frame.id = "f1");
+            let _in = span.entered();
+            tracing::info!(target: "cue_dispatch", "hidden");
+            tracing::warn!(target: "cue_dispatch", "shown");
+            tracing::info!(target: ALWAYS, "never hidden");
+        };
+        let told = log("warn", Format::Human, speak);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 2, "{told}");
+        assert!(
+            lines[0].contains("f1") && lines[0].ends_with("shown"),
+            "{told}"
+        );
+        assert!(lines[1].ends_with("never hidden"), "{told}");
+    }
+
+    #[test]
+    fn a_line_in_json_tells_an_error_with_its_causes() {
+        let unreadable = EnvFilter::try_new("a=b=c").unwrap_err();
+        let cause = unreadable.to_string();
+        let error = FilterError::Unreadable {
+            filter: "a=b=c".to_owned(),
+            source: unreadable,
+        };
+        let told = log("info", Format::Json, || {
+            tracing::warn!(error = %cue_flow::Chain(&error), "it stays");
+        });
+        let line: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let error = line["error"].as_str().unwrap();
+        assert!(
+            error.contains("not a log filter") && error.ends_with(&cause),
+            "{error}"
+        );
     }
 
     #[test]

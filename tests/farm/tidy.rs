@@ -183,3 +183,18 @@ fn every_source_says_what_it_is_and_can_be_read_in_one_go() {
     }
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
+
+/// The line of a log macro that gives an error as such: in JSON only its outermost words are written.
+const SHORTENED: &str = "as &dyn std::error::Error";
+
+#[test]
+fn an_error_in_a_log_line_is_told_with_its_causes() {
+    let shipped = files(".rs").into_iter().filter(|path| {
+        let path = path.strip_prefix(root()).unwrap();
+        path.starts_with("src") || path.starts_with("stages")
+    });
+    let bad: Vec<PathBuf> = shipped
+        .filter(|path| std::fs::read_to_string(path).unwrap().contains(SHORTENED))
+        .collect();
+    assert!(bad.is_empty(), "use cue_flow::Chain in {bad:?}");
+}

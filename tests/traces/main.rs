@@ -18,6 +18,7 @@ mod binary;
 mod collector;
 mod drawn;
 mod export;
+mod failures;
 mod metrics;
 mod mixing;
 mod pinned;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cue_domain::Cluster;
 use cue_domain::messages::Turn;
-use cue_flow::{BoxError, Outlet, Source, StopToken};
+use cue_flow::{BoxError, Chain, Outlet, Source, StopToken};
 use cue_store::{Outage, Store};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -155,7 +155,7 @@ impl ClusterFeed {
             Err(error) => {
                 self.metrics.reloads.inc("error");
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "the cluster set could not be read; going on with the known one"
                 );
                 Instant::now() + READ_AGAIN.min(self.settings.reload)

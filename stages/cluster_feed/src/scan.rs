@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cue_flow::{BoxError, Tick};
+use cue_flow::{BoxError, Chain, Tick};
 use cue_store::{Store, StoreError, Trouble};
 use tokio::time::Instant;
 
@@ -86,7 +86,7 @@ impl Tick for ActiveScan {
             && !failed_before
         {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "the farm cannot be scanned for work; going on with what is known"
             );
         }

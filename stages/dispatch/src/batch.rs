@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cue_domain::{HostId, LayerId, Lease, Resources, Ticket};
-use cue_rqd::LaunchLayer;
+use cue_rqd::{LaunchLayer, TracePoint};
 use cue_store::{BookRow, LaunchFacts, Unlaunched};
 
 use crate::book::{Plan, PlannedRow};
@@ -51,10 +51,15 @@ impl BatchFrame {
             proc: row.proc.clone(),
         };
         let host = row.host_name.clone();
+        let trace = TracePoint::default();
         // Without a launch there is nothing to find out later.
-        let debt = plan
-            .launching
-            .then(|| plan.debts.lend(Debt { booking, host }));
+        let debt = plan.launching.then(|| {
+            plan.debts.lend(Debt {
+                booking,
+                host,
+                trace,
+            })
+        });
         Some(Self {
             row,
             debt,

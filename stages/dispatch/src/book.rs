@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use cue_domain::messages::{HostLease, LockedLayer, Placement};
 use cue_domain::{FrameId, ProcId};
+use cue_flow::Chain;
 use cue_store::{BookRow, OpenBooking, StoreError, Trouble};
 use tracing::Instrument;
 
@@ -135,7 +136,7 @@ async fn try_book(
             Err(error) if error.trouble() == Trouble::Conflict && tries < TRIES => {
                 plan.metrics.conflicts.inc();
                 tracing::debug!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     tries,
                     "a booking met a conflict and is tried again"
                 );

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cue_domain::{Lease, Lender, ProcId};
+use cue_rqd::TracePoint;
 use cue_store::Unlaunched;
 
 /// When a host is asked again about a launch that was taken back in doubt.
@@ -25,6 +26,8 @@ pub struct Debt {
     pub booking: Unlaunched,
     /// The host that knows.
     pub host: Arc<str>,
+    /// Where its launch is told, if it was tried.
+    pub trace: TracePoint,
 }
 
 /// A launch that was taken back because the host did not know it. A request that was stuck on its
@@ -136,6 +139,7 @@ mod tests {
         Debt {
             booking,
             host: "h".into(),
+            trace: TracePoint::default(),
         }
     }
 

@@ -6,12 +6,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use cue_domain::LayerId;
 use cue_domain::messages::Outcome;
 use cue_domain::resting::Resting;
-use cue_flow::Outlet;
-use cue_rqd::{LaunchError, LaunchFrame, RqdClient};
+use cue_flow::{Chain, Outlet};
+use cue_rqd::{LaunchError, LaunchFrame, RqdClient, TracePoint};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
 
 use crate::batch::{Batch, BatchFrame};
 use crate::metrics::DispatchMetrics;
@@ -43,6 +43,8 @@ pub(crate) struct Launches {
     pub(crate) doubtful: HashSet<usize>,
     /// For these the host is to blame.
     pub(crate) host_failed: Vec<usize>,
+    /// Where those are told of which more may become known.
+    pub(crate) traces: Vec<(usize, TracePoint)>,
 }
 
 impl Launches {
@@ -75,7 +77,10 @@ impl Launcher<'_> {
         let mut calls: FuturesUnordered<_> =
             self.batch.frames.iter().enumerate().map(launch).collect();
         let mut launches = Launches::default();
-        while let Some((index, launched)) = calls.next().await {
+        while let Some((index, (launched, span))) = calls.next().await {
+            if matches!(launched, Launched::NotThere | Launched::Unknown) {
+                launches.traces.push((index, TracePoint::of(&span)));
+            }
             launches.note(index, launched);
         }
         launches
@@ -95,30 +100,18 @@ pub(crate) struct Launcher<'a> {
 }
 
 impl Launcher<'_> {
-    async fn launch(&self, frame: &BatchFrame) -> Launched {
+    /// Launches a frame; returns its span too, for what becomes known of it later.
+    async fn launch(&self, frame: &BatchFrame) -> (Launched, Span) {
+        let wanted = Instant::now();
         // The semaphore is never closed, so the only answer is a permit.
         let _permit = self.permits.acquire().await;
-        // A batch holds work of several turns, and a launch belongs to the turn of its frame.
-        let span = tracing::info_span!(
-            parent: &self.out.span_under(frame.ticket.trace()),
-            "launch",
-            otel.kind = "client",
-            rpc.system.name = "grpc",
-            rpc.method = "rqd.RqdInterface/LaunchFrame",
-            rpc.response.status_code = tracing::field::Empty,
-            server.address = %frame.row.host_name,
-            frame.id = %frame.row.frame,
-            frame.name = %frame.name,
-            proc.id = %frame.row.proc,
-            outcome = tracing::field::Empty,
-            error.type = tracing::field::Empty,
-            otel.status_code = tracing::field::Empty,
-            otel.status_description = tracing::field::Empty,
-        );
         let began = Instant::now();
+        let span = self.span(frame);
+        let waited = began.saturating_duration_since(wanted);
+        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        span.record("queue_wait_us", waited);
         let (launched, outcome) = if began > self.batch.launch_by {
-            span.in_scope(|| tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch had to wait too long and is not begun"));
-            (Launched::No, "too_late")
+            span.in_scope(|| too_late(frame))
         } else {
             let called = self.call(frame).instrument(span.clone()).await;
             let took = began.elapsed().as_secs_f64();
@@ -128,14 +121,35 @@ impl Launcher<'_> {
         self.metrics.launches.inc(outcome);
         span.record("outcome", outcome);
         if launched != Launched::Yes {
-            span.record("otel.status_code", "ERROR");
             span.record("error.type", outcome);
         }
-        launched
+        (launched, span)
+    }
+
+    /// A batch holds work of several turns, and a launch belongs to the turn of its frame.
+    fn span(&self, frame: &BatchFrame) -> Span {
+        tracing::info_span!(
+            parent: &self.out.span_under(frame.ticket.trace()),
+            "launch",
+            otel.kind = "client",
+            rpc.system.name = "grpc",
+            rpc.method = "rqd.RqdInterface/LaunchFrame",
+            rpc.response.status_code = field::Empty,
+            server.address = %frame.row.host_name,
+            frame.id = %frame.row.frame,
+            frame.name = %frame.name,
+            proc.id = %frame.row.proc,
+            queue_wait_us = field::Empty,
+            outcome = field::Empty,
+            error.type = field::Empty,
+            otel.status_code = field::Empty,
+            otel.status_description = field::Empty,
+        )
     }
 
     async fn call(&self, frame: &BatchFrame) -> (Launched, &'static str) {
         let Some(layer) = self.batch.layers.get(&frame.row.layer) else {
+            failed_because("its layer is gone");
             tracing::warn!(frame.id = %frame.row.frame, layer.id = %frame.row.layer, "the layer is gone; the booking is taken back");
             return (Launched::No, "layer_gone");
         };
@@ -166,13 +180,11 @@ impl Launcher<'_> {
         match self.rqd.launch(&frame.row.host_name, run_frame).await {
             Ok(()) => {
                 self.resting.forgive(&frame.row.layer);
-                tracing::Span::current().record("rpc.response.status_code", "OK");
+                Span::current().record("rpc.response.status_code", "OK");
                 (Launched::Yes, "launched")
             }
             Err(error) => {
-                if let Some(code) = error.status_code() {
-                    tracing::Span::current().record("rpc.response.status_code", code);
-                }
+                Span::current().record("rpc.response.status_code", error.status_code());
                 let (launched, outcome) = self.failed(frame, &error).await;
                 if launched != Launched::Yes {
                     describe(&error);
@@ -237,21 +249,31 @@ impl Launcher<'_> {
     fn refused_for_good(&self, frame: &BatchFrame, error: &(dyn std::error::Error + 'static)) {
         let rest = self.resting.strike(&frame.row.layer, Instant::now());
         tracing::warn!(
-            error, frame.id = %frame.row.frame, layer.id = %frame.row.layer, host = %frame.row.host_name, rest_seconds = rest.as_secs(),
+            error = %Chain(error), frame.id = %frame.row.frame, layer.id = %frame.row.layer, host = %frame.row.host_name, rest_seconds = rest.as_secs(),
             "a launch is refused for good; the booking is taken back and the layer rests"
         );
     }
 
     fn warn(&self, frame: &BatchFrame, error: &LaunchError, fact: &'static str) {
         tracing::warn!(
-            error = error as &dyn std::error::Error, frame.id = %frame.row.frame, proc.id = %frame.row.proc,
+            error = %Chain(error), frame.id = %frame.row.frame, proc.id = %frame.row.proc,
             host = %frame.row.host_name, "{fact}"
         );
     }
 }
 
+/// A launch that waited for so long that another process may have taken its booking back.
+fn too_late(frame: &BatchFrame) -> (Launched, &'static str) {
+    failed_because("it had to wait too long and was not begun");
+    tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch had to wait too long and is not begun");
+    (Launched::No, "too_late")
+}
+
 /// Writes into the current span why it failed.
 pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) {
-    let chain = cue_flow::Chain(error);
-    tracing::Span::current().record("otel.status_description", tracing::field::display(chain));
+    failed_because(Chain(error));
+}
+
+fn failed_because(reason: impl std::fmt::Display) {
+    Span::current().record("otel.status_description", field::display(reason));
 }

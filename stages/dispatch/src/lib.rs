@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use cue_domain::messages::{BookingPlan, HostLease, Outcome, Placement, Returned};
 use cue_domain::resting::Resting;
 use cue_domain::{LayerId, Ticket};
-use cue_flow::{Outlet, Stage, Verdict};
+use cue_flow::{Chain, Outlet, Stage, Verdict};
 use cue_rqd::RqdClient;
 use cue_store::{OpenBooking, Store, StoreError, Trouble};
 use tokio::sync::Semaphore;
@@ -103,7 +103,7 @@ impl Dispatch {
             Trouble::TimedOut => {
                 self.metrics.timeouts.inc();
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "a booking waited too long for rows that somebody holds; the next turn tries again"
                 );
                 Verdict::Skip("timed_out")
@@ -111,7 +111,7 @@ impl Dispatch {
             Trouble::Refused => {
                 self.metrics.refused.inc("database");
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "the database refused a booking that admission let through"
                 );
                 Verdict::Skip("refused")
@@ -135,7 +135,12 @@ impl Dispatch {
             metrics: &self.metrics,
             resting: &self.resting,
         };
-        let launches = launcher.launch_all().await;
+        let mut launches = launcher.launch_all().await;
+        for (index, trace) in launches.traces.drain(..) {
+            if let Some(debt) = &mut batch.frames[index].debt {
+                debt.trace = trace;
+            }
+        }
         for index in &launches.running {
             batch.frames[*index].settled();
             batch.frames[*index].ticket.launched(1);
@@ -160,7 +165,7 @@ impl Dispatch {
             Ok(undone) => undone,
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     frames = bookings.len(),
                     "failed launches cannot be taken back yet; they stay booked until they can"
                 );

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use cue_domain::{FrameId, ProcId};
+use cue_flow::Chain;
 use cue_rqd::RqdClient;
+use tracing::{Instrument, Span, field};
 
 /// What the host says about a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,14 @@ pub(crate) async fn does_it_run(
 ) -> Found {
     let mut not_running = 0;
     for attempt in 1..=attempts.max(2) {
-        match rqd.running(host, frame.as_str()).await {
+        let question = question(host, attempt);
+        let answer = rqd.running(host, frame.as_str());
+        let answer = answer.instrument(question.clone()).await;
+        if let Err(error) = &answer {
+            question.record("otel.status_code", "ERROR");
+            question.record("otel.status_description", field::display(Chain(error)));
+        }
+        match answer {
             Ok(Some(info)) if info.resource_id == proc.as_str() => return Found::Runs,
             Ok(_) => {
                 not_running += 1;
@@ -41,10 +50,28 @@ pub(crate) async fn does_it_run(
             }
             Err(error) => {
                 not_running = 0;
-                tracing::debug!(error = &error as &dyn std::error::Error, host, frame.id = %frame, attempt, "the host does not answer");
+                tracing::debug!(error = %Chain(&error), host, frame.id = %frame, attempt, "the host does not answer");
             }
         }
         tokio::time::sleep(PAUSE * attempt).await;
     }
     Found::NoAnswer
+}
+
+/// The span of a question that belongs to a launch. The loop that settles asks for ever, and its
+/// questions are in no trace.
+fn question(host: &str, attempt: u32) -> Span {
+    if Span::current().is_none() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        "ask_host",
+        otel.kind = "client",
+        rpc.system.name = "grpc",
+        rpc.method = "rqd.RqdInterface/GetRunningFrameStatus",
+        server.address = host,
+        attempt,
+        otel.status_code = field::Empty,
+        otel.status_description = field::Empty,
+    )
 }

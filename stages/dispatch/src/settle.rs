@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cue_domain::{Lease, ProcId};
-use cue_flow::{BoxError, Tick};
-use cue_rqd::RqdClient;
+use cue_flow::{BoxError, Chain, Tick};
+use cue_rqd::{RqdClient, TracePoint};
 use cue_store::{Store, StoreError, Trouble, Unlaunched};
 use futures::StreamExt;
 
@@ -94,7 +94,10 @@ impl Settle {
         let (mut dead, mut running) = (Vec::new(), Vec::new());
         for (debt, found) in asked {
             match found {
-                Found::Runs => running.push(debt.keep().booking.proc),
+                Found::Runs => {
+                    tell(&debt, "confirmed");
+                    running.push(debt.keep().booking.proc);
+                }
                 Found::DoesNotRun => dead.push(debt),
                 Found::NoAnswer => {}
             }
@@ -105,6 +108,7 @@ impl Settle {
             self.metrics.undone.inc_by(undone.procs.len() as u64);
             for debt in dead.into_iter().map(Lease::keep) {
                 if undone.procs.contains(&debt.booking.proc) {
+                    tell(&debt, "taken_back");
                     self.debts.doubt(debt);
                 }
             }
@@ -126,9 +130,26 @@ impl Settle {
             let why = "its launch arrived after its booking had been taken back";
             let killed = self.rqd.kill(&debt.host, frame.as_str(), why).await;
             self.metrics.latecomers.inc();
+            tell(&debt, "killed");
             tracing::warn!(host = %debt.host, frame.id = %frame, proc.id = %proc, killed = ?killed, "a frame ran without a booking: {why}");
         }
     }
+}
+
+/// Tells in the trace of the launch what it came to. It is told once: a host that does not answer is
+/// asked every second, and would fill the trace. A booking of another process has no trace here.
+fn tell(debt: &Debt, outcome: &'static str) {
+    if debt.trace.is_nowhere() {
+        return;
+    }
+    let span = tracing::info_span!(
+        "settle",
+        frame.id = %debt.booking.frame,
+        proc.id = %debt.booking.proc,
+        server.address = %debt.host,
+        outcome,
+    );
+    debt.trace.adopt(&span);
 }
 
 impl Tick for Settle {
@@ -192,6 +213,7 @@ impl Reconcile {
                 debts.lend(Debt {
                     booking: found.booking,
                     host: found.host,
+                    trace: TracePoint::default(),
                 })
             })
             .collect();
@@ -228,7 +250,7 @@ pub(crate) fn go_on_while_away(answer: Result<(), StoreError>) -> Result<(), Sto
     match answer {
         Err(error) if error.trouble() == Trouble::Unavailable => {
             tracing::debug!(
-                error = &error as &dyn std::error::Error,
+                error = %Chain(&error),
                 "what is left to do waits for the database"
             );
             Ok(())

@@ -15,7 +15,7 @@ use cue_domain::fit;
 use cue_domain::messages::{JobWork, LockedBatch, LockedLayer};
 use cue_domain::resting::Resting;
 use cue_domain::{Layer, LayerId, Tag};
-use cue_flow::{BatchStage, Outlet, Verdict};
+use cue_flow::{BatchStage, Chain, Outlet, Verdict};
 use cue_hosts::{HostIndex, Want};
 use cue_store::{LockedRow, OpenBooking, Store, StoreError, Trouble, WantedLayer};
 
@@ -139,7 +139,7 @@ impl LayerLock {
             Trouble::Conflict => Verdict::Skip("conflict"),
             Trouble::TimedOut => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "locking layers took too long; the next turn tries again"
                 );
                 Verdict::Skip("timed_out")

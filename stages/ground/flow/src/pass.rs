@@ -141,7 +141,8 @@ impl Drop for Pass {
         self.post.meters.run.observe(worked.as_secs_f64());
         self.spans.record_send_wait(waited);
         if !self.ended {
-            self.spans.record("aborted", None);
+            let reason = "the program ended while it was at work";
+            self.spans.record("aborted", Some(&reason));
         }
     }
 }

@@ -95,7 +95,7 @@ impl StageSpans {
             if let Some(reason) = reason {
                 span.record("reason", field::display(reason));
             }
-            if matches!(verdict, "retry" | "fatal" | "panic") {
+            if matches!(verdict, "retry" | "fatal" | "panic" | "aborted") {
                 span.record("otel.status_code", "ERROR");
                 span.record("error.type", verdict);
                 if let Some(reason) = reason {

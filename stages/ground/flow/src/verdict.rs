@@ -54,7 +54,8 @@ impl Panicked {
     }
 }
 
-/// Prints an error and all its sources, outermost first.
+/// Prints an error and all its sources, outermost first. A source that the error before it has said
+/// already is not said again.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
@@ -68,12 +69,46 @@ impl<'a> Chain<'a> {
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
         let mut source = self.0.source();
         while let Some(error) = source {
-            write!(f, ": {error}")?;
+            let next = error.to_string();
+            if !said.ends_with(&next) {
+                write!(f, ": {next}")?;
+                said = next;
+            }
             source = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Told {
+        words: &'static str,
+        #[source]
+        source: Option<Box<Told>>,
+    }
+
+    fn told(words: &'static str, source: Option<Told>) -> Told {
+        let source = source.map(Box::new);
+        Told { words, source }
+    }
+
+    #[test]
+    fn a_chain_tells_every_cause_and_none_twice() {
+        let cause = told("the row is held", Some(told("by another session", None)));
+        let error = told("the server says: the row is held", Some(cause));
+        let error = told("statement lock_layers failed", Some(error));
+        assert_eq!(
+            Chain(&error).to_string(),
+            "statement lock_layers failed: the server says: the row is held: by another session"
+        );
     }
 }

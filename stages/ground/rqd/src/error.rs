@@ -87,18 +87,22 @@ impl LaunchError {
         }
     }
 
-    /// The status the call ended with, in gRPC's own words; `None` when it did not end or was not
-    /// made.
+    /// The status the call ended with, in gRPC's own words. A call that the host did not end has the
+    /// one that gRPC gives to its kind.
     #[must_use]
-    pub fn status_code(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused { code, .. } | Self::RefusedForNow { code, .. } => Some(code_name(*code)),
+    pub fn status_code(&self) -> &'static str {
+        code_name(match self {
+            Self::Refused { code, .. } | Self::RefusedForNow { code, .. } => *code,
             Self::Unknown {
                 source: Doubt::Status(status),
                 ..
-            } => Some(code_name(status.code())),
-            Self::Unreachable { .. } | Self::Unknown { .. } => None,
-        }
+            } => status.code(),
+            Self::Unreachable { .. } => Code::Unavailable,
+            Self::Unknown {
+                source: Doubt::Silence(_),
+                ..
+            } => Code::DeadlineExceeded,
+        })
     }
 
     pub(crate) fn new(host: &str, failure: Failure) -> Self {
@@ -285,14 +289,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_and_a_broken_call_have_a_status_and_a_silence_has_none() {
+    fn every_failed_launch_has_a_status_in_grpcs_own_words() {
         let status =
             |code| LaunchError::new("h", Failure::Doubt(Doubt::Status(Status::new(code, ""))));
-        assert_eq!(status(Code::Aborted).status_code(), Some("ABORTED"));
-        assert_eq!(status(Code::Unavailable).status_code(), Some("UNAVAILABLE"));
+        assert_eq!(status(Code::Aborted).status_code(), "ABORTED");
+        assert_eq!(status(Code::Unavailable).status_code(), "UNAVAILABLE");
         let silence = Doubt::Silence(Duration::from_secs(1));
         let silence = LaunchError::new("h", Failure::Doubt(silence));
-        assert_eq!(silence.status_code(), None);
+        assert_eq!(silence.status_code(), "DEADLINE_EXCEEDED");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! frame, so that both a proxy and a render can join the trace. Without a valid span nothing is
 //! written: a made-up parent would tie unrelated work together.
 
+use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -11,6 +12,34 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 #[must_use]
 pub fn current_traceparent() -> Option<String> {
     current().as_ref().map(traceparent)
+}
+
+/// A place in a trace, to go on from when its span has long ended.
+#[derive(Clone, Debug, Default)]
+pub struct TracePoint(Option<SpanContext>);
+
+impl TracePoint {
+    /// The span; nowhere when it is not traced.
+    #[must_use]
+    pub fn of(span: &tracing::Span) -> Self {
+        let span = span.context().span().span_context().clone();
+        Self(span.is_valid().then_some(span))
+    }
+
+    /// Whether it is no place at all.
+    #[must_use]
+    pub const fn is_nowhere(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Puts a new span below this place. Nowhere, it stays where it is.
+    pub fn adopt(&self, span: &tracing::Span) {
+        if let Some(parent) = &self.0 {
+            let context = Context::new().with_remote_span_context(parent.clone());
+            // A span that nobody traces has no parent, and needs none.
+            let _untraced = span.set_parent(context);
+        }
+    }
 }
 
 pub(crate) fn current() -> Option<SpanContext> {

@@ -13,6 +13,7 @@ mod machine;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cue_flow::Chain;
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::time::Instant;
 
@@ -111,7 +112,7 @@ impl Breaker {
     fn say_opened(&self, opened: Opened, error: &StoreError) {
         self.openings.inc();
         tracing::error!(
-            error = error as &dyn std::error::Error,
+            error = %Chain(error),
             openings = opened.in_a_row,
             rest_ms = u64::try_from(opened.rest.as_millis()).unwrap_or(u64::MAX),
             "the database does not answer and is left alone for a while"

@@ -1,0 +1,109 @@
+//! Launches that fail, and what becomes known of them later, are told where the launch is.
+
+use cue_simfarm::rqd::{Fault, SimRqdSettings};
+use cue_simfarm::waiting::until;
+
+use crate::collector::Collector;
+use crate::tree::Trace;
+use crate::yard::Yard;
+
+/// One host, so many frames, and what the host does to launches.
+async fn yard(frames: i64, fault: Fault) -> (Collector, Yard) {
+    let collector = Collector::grpc().await;
+    let yard = Yard::new(1, SimRqdSettings::default()).await;
+    yard.rqd.set_fault_all(fault);
+    yard.farm.frames("unlucky", frames, |_| ()).await.unwrap();
+    (collector, yard)
+}
+
+/// Whether a launch in the trace came to this.
+fn with(outcome: &'static str) -> impl Fn(&Trace) -> bool {
+    move |trace| {
+        let launches = trace.named("launch");
+        launches
+            .iter()
+            .any(|launch| launch.attribute("outcome") == outcome)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_cannot_be_reached_has_grpcs_word_for_it_and_the_reason() {
+    let (collector, yard) = yard(1, Fault::None).await;
+    let nobody = [("CUE_RQD_ADDRESS", "127.0.0.1:1")];
+    let program = yard.schedule(&collector, &nobody).await;
+    let trace = collector.trace("the failure", with("unreachable")).await;
+    trace.assert_sound();
+    let launch = trace.only("launch");
+    assert_eq!(launch.attribute("rpc.response.status_code"), "UNAVAILABLE");
+    assert_eq!(launch.attribute("error.type"), "unreachable");
+    let why = launch.error.as_deref().unwrap();
+    assert!(
+        why.contains("node1 cannot be reached") && why.contains("refused"),
+        "{why}"
+    );
+    yard.close(program).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_launch_that_had_to_wait_too_long_says_so_and_for_how_long() {
+    let (collector, yard) = yard(2, Fault::Stall).await;
+    let one_at_a_time = [
+        ("CUE_LAUNCHES_IN_FLIGHT", "1"),
+        ("CUE_LAUNCH_DEADLINE", "1s"),
+        ("CUE_RQD_REQUEST_TIMEOUT", "1200ms"),
+        ("CUE_RESOLVE_ATTEMPTS", "2"),
+    ];
+    let program = yard.schedule(&collector, &one_at_a_time).await;
+    let trace = collector.trace("the late one", with("too_late")).await;
+    println!("{trace}");
+    trace.assert_sound();
+    let launches = trace.named("launch");
+    let of = |outcome: &str| {
+        let is = |launch: &&&_| crate::tree::Span::attribute(launch, "outcome") == outcome;
+        *launches.iter().find(is).unwrap()
+    };
+    let late = of("too_late");
+    let why = late.error.as_deref().unwrap();
+    assert_eq!(why, "it had to wait too long and was not begun");
+    assert!(late.number("queue_wait_us") >= 1_000_000, "{trace}");
+    let first = of("unresolved");
+    assert_eq!(
+        first.attribute("rpc.response.status_code"),
+        "DEADLINE_EXCEEDED"
+    );
+    assert!(first.number("queue_wait_us") < 1_000_000, "{trace}");
+    // The host was asked what became of the first, and did not answer either.
+    let questions = trace.named("ask_host");
+    assert_eq!(questions.len(), 2, "{trace}");
+    for question in questions {
+        assert_eq!(question.parent, first.id);
+        assert!(question.error.as_deref().unwrap().contains("node1"));
+    }
+    yard.rqd.set_fault_all(Fault::None);
+    yard.launched(2).await;
+    yard.close(program).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_launch_without_an_answer_came_to_is_told_in_its_trace() {
+    let (collector, yard) = yard(1, Fault::Vanish).await;
+    let few = [("CUE_RESOLVE_ATTEMPTS", "2")];
+    let program = yard.schedule(&collector, &few).await;
+    let open = r#"scheduler_launches_total{outcome="unresolved"} 1"#;
+    until("the launch to be left open", async || {
+        program.get("/metrics").await.1.contains(open)
+    })
+    .await;
+    yard.rqd.set_fault_all(Fault::None);
+    let trace = collector
+        .trace("what it came to", |trace| !trace.named("settle").is_empty())
+        .await;
+    println!("{trace}");
+    let (launch, settled) = (trace.only("launch"), trace.only("settle"));
+    assert_eq!(settled.parent, launch.id);
+    assert_eq!(settled.attribute("outcome"), "taken_back");
+    assert_eq!(settled.attribute("frame.id"), launch.attribute("frame.id"));
+    assert!(settled.start >= launch.end);
+    yard.launched(1).await;
+    yard.close(program).await;
+}
