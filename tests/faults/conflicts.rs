@@ -124,12 +124,16 @@ async fn a_booking_is_tried_four_times_and_then_left_to_the_next_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_booking_that_a_rule_of_the_schema_refuses_is_counted_and_left_to_the_next_turn() {
-    let (world, scheduler) = refusing("P0001", 3).await;
-    assert_eq!(refused(&scheduler, "database"), 3.0);
+async fn a_booking_that_a_rule_of_the_schema_refuses_is_counted_and_tried_again_after_a_rest() {
+    let (world, scheduler) = refusing("P0001", 1).await;
+    assert_eq!(refused(&scheduler, "database"), 1.0);
     let wasted = || scheduler.sum_of("scheduler_wasted_attempts_total", "abandoned");
     until("their hosts to be counted as wasted", async || {
-        wasted() >= 3.0
+        wasted() >= 1.0
+    })
+    .await;
+    until("the layer to be passed over", async || {
+        scheduler.sum("scheduler_layers_skipped_while_resting_total") > 0.0
     })
     .await;
     assert_eq!(scheduler.sum("scheduler_booking_conflicts_total"), 0.0);

@@ -10,6 +10,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod behind;
 mod cable;
 mod caps;
 mod commits;

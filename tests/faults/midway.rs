@@ -120,6 +120,39 @@ async fn a_job_that_is_killed_midway_is_not_booked() {
     world.close().await;
 }
 
+/// What ends of a job is taken from the folder it is in then, so it is booked there, or not at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_moved_midway_is_charged_to_its_new_folder() {
+    let Midway {
+        world,
+        farm,
+        job,
+        scheduler,
+        foreign,
+        ..
+    } = Midway::stop().await;
+    let folder = farm.folder("elsewhere", -1, -1).await.unwrap();
+    let moved = sqlx::query("UPDATE job SET pk_folder = $2 WHERE pk_job = $1")
+        .bind(&job.id)
+        .bind(&folder)
+        .execute(&world.db.pool);
+    assert_eq!(moved.await.unwrap().rows_affected(), 1);
+    foreign.rollback().await.unwrap();
+    until("the frames to be found changed", async || {
+        scheduler.sum("scheduler_frames_stolen_total") >= FRAMES as f64
+    })
+    .await;
+    world.launched(FRAMES).await;
+    let charged: i64 =
+        sqlx::query_scalar("SELECT int_cores::bigint FROM folder_resource WHERE pk_folder = $1")
+            .bind(&folder)
+            .fetch_one(&world.db.pool)
+            .await
+            .unwrap();
+    assert_eq!(charged, 100 * FRAMES as i64);
+    everything_runs(world, scheduler).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_is_locked_midway_is_not_booked() {
     let midway = Midway::stop().await;

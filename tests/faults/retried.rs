@@ -133,6 +133,7 @@ async fn a_job_that_is_deleted_while_a_booking_begins_again_is_left_out() {
             .lock_layers(&want(&job, 2))
             .await
             .unwrap()
+            .batch
             .is_none()
     );
     yard.assert_sound().await;

@@ -104,7 +104,7 @@ async fn prepare(field: &Field, plans: usize) -> anyhow::Result<Vec<BookingPlan<
     let mut made = Vec::new();
     for part in layers.chunks(LAYERS).take(plans) {
         let wanted: Vec<WantedLayer> = part.iter().map(|(_, wanted)| wanted.clone()).collect();
-        let Some((held, rows)) = field.store.lock_layers(&wanted).await? else {
+        let Some((held, rows)) = field.store.lock_layers(&wanted).await?.batch else {
             continue;
         };
         let ticket = Ticket::open(|_| {});
@@ -117,6 +117,7 @@ async fn prepare(field: &Field, plans: usize) -> anyhow::Result<Vec<BookingPlan<
                 job: Arc::clone(&job.job),
                 layer: row.layer,
                 frames: row.frames,
+                limits: row.limits,
             }));
         }
         let planned = plan(&field.index, &FitRules::default(), &mut layers, &metrics);

@@ -111,6 +111,7 @@ impl Farm {
             job: Arc::clone(&self.job),
             layer: self.layer(number),
             frames: (0..BATCH.1).map(frame).collect(),
+            limits: Vec::new(),
         };
         LockedBatch {
             held: (),

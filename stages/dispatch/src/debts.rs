@@ -4,7 +4,7 @@
 //! the loan; so does an undo. Everything else (an unknown outcome, a panic, an aborted drain, a
 //! database that was away) drops the lease, and the debt comes here, for [`Settle`](crate::Settle).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,9 @@ pub(crate) struct Doubt {
 
 #[derive(Debug, Default)]
 struct State {
-    debts: Vec<Debt>,
+    debts: HashMap<ProcId, Debt>,
+    /// The procs of debts that are being looked at: they are known, and nobody else's to find.
+    examined: HashSet<ProcId>,
     doubts: Vec<Doubt>,
 }
 
@@ -51,8 +53,11 @@ struct State {
 pub struct Debts(Mutex<State>);
 
 impl Lender<Debt> for Debts {
+    /// A debt that is here already, because two loops looked at the same booking, is not kept twice.
     fn give_back(&self, debt: Debt) {
-        self.lock().debts.push(debt);
+        let mut state = self.lock();
+        state.examined.remove(&debt.booking.proc);
+        state.debts.entry(debt.booking.proc.clone()).or_insert(debt);
     }
 }
 
@@ -79,23 +84,35 @@ impl Debts {
         self.len() == 0
     }
 
-    /// The procs of all of them.
+    /// The procs of all of them, with those that are being looked at.
     pub(crate) fn procs(&self) -> HashSet<ProcId> {
-        self.lock()
-            .debts
-            .iter()
-            .map(|debt| debt.booking.proc.clone())
-            .collect()
+        let state = self.lock();
+        let open = state.debts.keys().chain(&state.examined);
+        open.cloned().collect()
     }
 
-    /// Forgets the debts that are `settled`.
-    pub(crate) fn forget(&self, settled: impl Fn(&Debt) -> bool) {
-        self.lock().debts.retain(|debt| !settled(debt));
+    /// Forgets the debts of procs that are `gone`.
+    pub(crate) fn forget(&self, gone: impl Fn(&ProcId) -> bool) {
+        self.lock().debts.retain(|proc, _| !gone(proc));
     }
 
+    /// Takes all of them, to look at. What is not given back is to be [`done`](Self::done).
     pub(crate) fn take_all(self: &Arc<Self>) -> Vec<Lease<Debt>> {
-        let all = std::mem::take(&mut self.lock().debts);
-        all.into_iter().map(|debt| self.lend(debt)).collect()
+        let all = {
+            let mut state = self.lock();
+            let all = std::mem::take(&mut state.debts);
+            state.examined.extend(all.keys().cloned());
+            all
+        };
+        all.into_values().map(|debt| self.lend(debt)).collect()
+    }
+
+    /// These have been looked at, and are no debts any more.
+    pub(crate) fn done<'a>(&self, procs: impl IntoIterator<Item = &'a ProcId>) {
+        let mut state = self.lock();
+        for proc in procs {
+            state.examined.remove(proc);
+        }
     }
 
     /// Remembers a launch that was taken back in doubt.
@@ -153,6 +170,28 @@ mod tests {
         assert!(debts.is_empty());
         drop(taken);
         assert_eq!(debts.len(), 1);
+    }
+
+    #[test]
+    fn a_debt_that_is_looked_at_is_known_and_never_kept_twice() {
+        let debts = Arc::new(Debts::default());
+        drop(debts.lend(debt("a")));
+        drop(debts.lend(debt("b")));
+        let taken = debts.take_all();
+        let both = HashSet::from([ProcId::from("a"), ProcId::from("b")]);
+        assert_eq!(debts.procs(), both, "nobody else is to find them");
+        // Another loop has found one of them all the same.
+        drop(debts.lend(debt("a")));
+        for one in taken {
+            if one.booking.proc.as_str() == "b" {
+                let _settled = one.keep();
+            }
+        }
+        debts.done(&[ProcId::from("a"), ProcId::from("b")]);
+        assert_eq!(
+            (debts.len(), debts.procs()),
+            (1, HashSet::from(["a".into()]))
+        );
     }
 
     #[test]

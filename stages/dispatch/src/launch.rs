@@ -1,7 +1,7 @@
 //! Launching what was booked, with bounded concurrency and no connection held.
 
 use std::collections::HashSet;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cue_domain::LayerId;
 use cue_domain::messages::Outcome;
@@ -10,12 +10,16 @@ use cue_flow::{Chain, Outlet};
 use cue_rqd::{LaunchError, LaunchFrame, RqdClient, TracePoint};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{Instrument, Span, field};
 
 use crate::batch::{Batch, BatchFrame};
 use crate::metrics::DispatchMetrics;
 use crate::resolve::{self, Found};
+
+/// How long a batch waits to learn what became of a launch. Meanwhile it keeps its worker, its hosts and
+/// its turns, so a host that hangs is left to the loop that settles after that.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What became of one launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +108,7 @@ impl Launcher<'_> {
     async fn launch(&self, frame: &BatchFrame) -> (Launched, Span) {
         let wanted = Instant::now();
         // The semaphore is never closed, so the only answer is a permit.
-        let _permit = self.permits.acquire().await;
+        let permit = self.permits.acquire().await.ok();
         let began = Instant::now();
         let span = self.span(frame);
         let waited = began.saturating_duration_since(wanted);
@@ -113,7 +117,7 @@ impl Launcher<'_> {
         let (launched, outcome) = if began > self.batch.launch_by {
             span.in_scope(|| too_late(frame))
         } else {
-            let called = self.call(frame).instrument(span.clone()).await;
+            let called = self.call(frame, permit).instrument(span.clone()).await;
             let took = began.elapsed().as_secs_f64();
             self.metrics.launch_seconds.observe(took);
             called
@@ -147,7 +151,11 @@ impl Launcher<'_> {
         )
     }
 
-    async fn call(&self, frame: &BatchFrame) -> (Launched, &'static str) {
+    async fn call(
+        &self,
+        frame: &BatchFrame,
+        permit: Option<SemaphorePermit<'_>>,
+    ) -> (Launched, &'static str) {
         let Some(layer) = self.batch.layers.get(&frame.row.layer) else {
             failed_because("its layer is gone");
             tracing::warn!(frame.id = %frame.row.frame, layer.id = %frame.row.layer, "the layer is gone; the booking is taken back");
@@ -177,7 +185,10 @@ impl Launcher<'_> {
                     return (Launched::No, "not_launchable");
                 }
             };
-        match self.rqd.launch(&frame.row.host_name, run_frame).await {
+        let answer = self.rqd.launch(&frame.row.host_name, run_frame).await;
+        // A host that does not answer is asked for a while, and must not keep others from launching.
+        drop(permit);
+        match answer {
             Ok(()) => {
                 self.resting.forgive(&frame.row.layer);
                 Span::current().record("rpc.response.status_code", "OK");
@@ -222,16 +233,15 @@ impl Launcher<'_> {
                     error,
                     "the outcome of a launch is unknown; asking the host",
                 );
-                let attempts = self.resolve_attempts;
-                match resolve::does_it_run(
+                let asked = resolve::does_it_run(
                     self.rqd,
                     &frame.row.host_name,
                     &frame.row.frame,
                     &frame.row.proc,
-                    attempts,
-                )
-                .await
-                {
+                    self.resolve_attempts,
+                );
+                let found = tokio::time::timeout(RESOLVE_LIMIT, asked).await;
+                match found.unwrap_or(Found::NoAnswer) {
                     Found::Runs => (Launched::Yes, "confirmed"),
                     Found::DoesNotRun => (Launched::NotThere, "not_running"),
                     Found::NoAnswer => {

@@ -19,7 +19,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cue_domain::messages::{BookingPlan, HostLease, Outcome, Placement, Returned};
+use cue_domain::messages::{BookingPlan, HostLease, LockedLayer, Outcome, Placement, Returned};
 use cue_domain::resting::Resting;
 use cue_domain::{LayerId, Ticket};
 use cue_flow::{Chain, Outlet, Stage, Verdict};
@@ -96,7 +96,7 @@ impl Dispatch {
     }
 
     /// What follows from a booking that failed: nothing was committed, everything is given back.
-    fn failed(&self, tickets: &[Ticket], error: StoreError) -> Verdict {
+    fn failed(&self, tickets: &[Ticket], layers: &[LayerId], error: StoreError) -> Verdict {
         match error.trouble() {
             // Whoever is in the way books it; the next turn tries what is left.
             Trouble::Conflict => Verdict::Skip("conflict"),
@@ -110,10 +110,7 @@ impl Dispatch {
             }
             Trouble::Refused => {
                 self.metrics.refused.inc("database");
-                tracing::warn!(
-                    error = %Chain(&error),
-                    "the database refused a booking that admission let through"
-                );
+                self.refused(layers, &error);
                 Verdict::Skip("refused")
             }
             Trouble::Unavailable | Trouble::Fault => {
@@ -121,6 +118,33 @@ impl Dispatch {
                 Verdict::RetryAfter(self.settings.rest, error.into())
             }
         }
+    }
+
+    /// A trigger or a constraint of the schema does not let a row of these layers in. One that was alone
+    /// is to blame and rests; of several each is tried alone, so that the others are booked.
+    fn refused(&self, layers: &[LayerId], error: &StoreError) {
+        let now = Instant::now();
+        let error = Chain(error);
+        if let [layer] = layers {
+            let rest = self.resting.strike(layer, now);
+            tracing::warn!(
+                %error, layer.id = %layer, rest_seconds = rest.as_secs(),
+                "the database refused a booking that admission let through; the layer rests"
+            );
+        } else {
+            self.resting.suspect(layers.iter().cloned(), now);
+            tracing::warn!(
+                %error, layers = layers.len(),
+                "the database refused a booking that admission let through; its layers are tried one by one"
+            );
+        }
+    }
+
+    /// The layers of a plan that have placements, each once.
+    fn planned(layers: &[LockedLayer], placements: &[Placement]) -> Vec<LayerId> {
+        let has = |number: usize| placements.iter().any(|place| place.layer == number);
+        let planned = layers.iter().enumerate().filter(|(number, _)| has(*number));
+        planned.map(|(_, layer)| layer.layer.id.clone()).collect()
     }
 
     /// Launches what was booked, and takes back what certainly does not run. What is left open, for
@@ -211,9 +235,16 @@ impl Stage for Dispatch {
             launching: !self.settings.dry_run,
             launch_deadline: self.settings.launch_deadline,
         };
+        if plan.launching && held.began().elapsed() > plan.launch_deadline {
+            // It waited for so long that every launch would come too late and be taken back.
+            return Verdict::Skip("too_late");
+        }
         let batch = match book::book(held, rows, plan).await {
             Ok(batch) => batch,
-            Err(error) => return self.failed(&tickets, error),
+            Err(error) => {
+                let layers = Self::planned(&layers, &placements);
+                return self.failed(&tickets, &layers, error);
+            }
         };
         self.metrics
             .booking_seconds

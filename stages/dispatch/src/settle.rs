@@ -4,7 +4,7 @@
 //! debts of this process ([`Settle`]) and the bookings that a dead one has left behind
 //! ([`Reconcile`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,10 +67,13 @@ impl Settle {
     pub async fn once(&self) -> Result<(), StoreError> {
         let procs: Vec<ProcId> = self.debts.procs().into_iter().collect();
         let there = self.store.existing_procs(&procs).await?;
-        self.debts.forget(|debt| {
-            procs.contains(&debt.booking.proc) && !there.contains(&debt.booking.proc)
-        });
-        let examined = self.examine(self.debts.take_all()).await;
+        let asked: HashSet<&ProcId> = procs.iter().collect();
+        self.debts
+            .forget(|proc| asked.contains(proc) && !there.contains(proc));
+        let open = self.debts.take_all();
+        let looked_at: Vec<ProcId> = open.iter().map(|debt| debt.booking.proc.clone()).collect();
+        let examined = self.examine(open).await;
+        self.debts.done(&looked_at);
         self.metrics
             .unresolved
             .set(i64::try_from(self.debts.len()).unwrap_or(i64::MAX));
@@ -118,21 +121,25 @@ impl Settle {
 
     /// Kills what was taken back in doubt and runs after all.
     async fn kill_latecomers(&self) {
-        for debt in self.debts.due_doubts(Instant::now()) {
-            let (frame, proc) = (&debt.booking.frame, &debt.booking.proc);
-            let late = match self.rqd.running(&debt.host, frame.as_str()).await {
-                Ok(Some(info)) => info.resource_id == proc.as_str(),
-                Ok(None) | Err(_) => false,
-            };
-            if !late {
-                continue;
-            }
-            let why = "its launch arrived after its booking had been taken back";
-            let killed = self.rqd.kill(&debt.host, frame.as_str(), why).await;
-            self.metrics.latecomers.inc();
-            tell(&debt, "killed");
-            tracing::warn!(host = %debt.host, frame.id = %frame, proc.id = %proc, killed = ?killed, "a frame ran without a booking: {why}");
+        futures::stream::iter(self.debts.due_doubts(Instant::now()))
+            .for_each_concurrent(ASKED_AT_ONCE, |debt| self.kill_if_late(debt))
+            .await;
+    }
+
+    async fn kill_if_late(&self, debt: Debt) {
+        let (frame, proc) = (&debt.booking.frame, &debt.booking.proc);
+        let late = match self.rqd.running(&debt.host, frame.as_str()).await {
+            Ok(Some(info)) => info.resource_id == proc.as_str(),
+            Ok(None) | Err(_) => false,
+        };
+        if !late {
+            return;
         }
+        let why = "its launch arrived after its booking had been taken back";
+        let killed = self.rqd.kill(&debt.host, frame.as_str(), why).await;
+        self.metrics.latecomers.inc();
+        tell(&debt, "killed");
+        tracing::warn!(host = %debt.host, frame.id = %frame, proc.id = %proc, killed = ?killed, "a frame ran without a booking: {why}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use cue_domain::fit::{self, FitRules};
 use cue_domain::job::Headroom;
 use cue_domain::messages::{HostLease, LockedLayer, Placement};
-use cue_domain::{AllocId, Centicores, Host, JobId, Resources, ShowId, Tag, WaitingFrame};
+use cue_domain::{AllocId, Centicores, Host, JobId, LimitId, Resources, ShowId, Tag, WaitingFrame};
 use cue_hosts::{HostIndex, Want};
 
 use crate::metrics::MatchMetrics;
@@ -45,9 +45,17 @@ impl Planned {
 struct Rests {
     jobs: HashMap<JobId, (Option<Centicores>, Option<i64>)>,
     subscriptions: HashMap<(ShowId, AllocId), Centicores>,
+    limits: HashMap<LimitId, i64>,
 }
 
 impl Rests {
+    /// Whether all limits of a layer have room for one frame more.
+    fn within_limits(&self, layer: &LockedLayer) -> bool {
+        let left =
+            |(limit, read): &(LimitId, i64)| self.limits.get(limit).copied().unwrap_or(*read);
+        layer.limits.iter().all(|limit| left(limit) > 0)
+    }
+
     fn job(&mut self, layer: &LockedLayer) -> &mut (Option<Centicores>, Option<i64>) {
         let Headroom { cores, gpus, .. } = layer.job.headroom;
         self.jobs
@@ -84,6 +92,9 @@ impl Rests {
             .entry((layer.job.show.clone(), alloc.clone()))
             .or_insert(read);
         rest.0 = rest.0.saturating_sub(taken.cores.0);
+        for (limit, read) in &layer.limits {
+            *self.limits.entry(limit.clone()).or_insert(*read) -= 1;
+        }
     }
 }
 
@@ -146,7 +157,7 @@ impl LayerPlan<'_> {
                 self.fill_host(host, planned, rests);
             }
         }
-        while !self.frames.is_empty() {
+        while !self.frames.is_empty() && rests.within_limits(self.layer) {
             let subscriptions = rests.subscriptions(self.layer);
             let want = Want {
                 facility: &self.layer.cluster.key.facility,
@@ -201,7 +212,9 @@ impl LayerPlan<'_> {
         else {
             return 0;
         };
-        while let Some(frame) = self.frames.pop_front() {
+        while rests.within_limits(self.layer)
+            && let Some(frame) = self.frames.pop_front()
+        {
             let (cores_rest, gpus_rest) = *rests.job(self.layer);
             let subscription = rests
                 .subscriptions

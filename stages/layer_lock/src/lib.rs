@@ -17,7 +17,7 @@ use cue_domain::resting::Resting;
 use cue_domain::{Layer, LayerId, Tag};
 use cue_flow::{BatchStage, Chain, Outlet, Verdict};
 use cue_hosts::{HostIndex, Want};
-use cue_store::{LockedRow, OpenBooking, Store, StoreError, Trouble, WantedLayer};
+use cue_store::{Locked, LockedRow, OpenBooking, Store, StoreError, Trouble, WantedLayer};
 
 pub use metrics::LockMetrics;
 
@@ -164,17 +164,22 @@ impl LayerLock {
                 frames: wanted.frames,
             })
             .collect();
-        let (held, rows) = match self.store.lock_layers(&ask).await {
-            Ok(Some(locked)) => locked,
-            Ok(None) => {
-                self.metrics.skipped.inc_by(part.len() as u64);
-                return Verdict::Skip(NOTHING_TO_LOCK);
-            }
+        let Locked { batch, at_limit } = match self.store.lock_layers(&ask).await {
+            Ok(locked) => locked,
             Err(error) => return self.failed(works, error),
         };
+        self.metrics.at_limit.inc_by(at_limit as u64);
+        let had = batch.as_ref().map_or(0, |(_, rows)| rows.len()) + at_limit;
         self.metrics
             .skipped
-            .inc_by(part.len().saturating_sub(rows.len()) as u64);
+            .inc_by(part.len().saturating_sub(had) as u64);
+        let Some((held, rows)) = batch else {
+            return Verdict::Skip(if at_limit > 0 {
+                AT_LIMIT
+            } else {
+                NOTHING_TO_LOCK
+            });
+        };
         self.metrics
             .batch_frames
             .observe(rows.iter().map(|row| row.frames.len()).sum::<usize>() as f64);
@@ -210,6 +215,7 @@ fn join(works: &[JobWork], part: &[Wanted], rows: Vec<LockedRow>) -> Vec<LockedL
                 job: work.job.clone(),
                 layer: row.layer,
                 frames: row.frames,
+                limits: row.limits,
             })
         })
         .collect()
@@ -217,6 +223,9 @@ fn join(works: &[JobWork], part: &[Wanted], rows: Vec<LockedRow>) -> Vec<LockedL
 
 /// Others hold all the layers, or their frames.
 const NOTHING_TO_LOCK: &str = "nothing_to_lock";
+
+/// Limits of the layers are full.
+const AT_LIMIT: &str = "at_limit";
 
 impl BatchStage for LayerLock {
     const NAME: &'static str = "layer_lock";
@@ -233,12 +242,14 @@ impl BatchStage for LayerLock {
             return Verdict::Skip("no_room");
         }
         let (mut locked, mut why) = (false, NOTHING_TO_LOCK);
-        for part in share::parts(
-            &wanted,
-            self.settings.layers,
-            self.settings.frames,
-            |wanted| wanted.frames,
-        ) {
+        let now = Instant::now();
+        // Where the database refused a batch, its layers get a transaction each: one is to blame.
+        let weight = |wanted: &Wanted| match self.resting.is_suspect(&wanted.layer, now) {
+            true => u32::MAX,
+            false => wanted.frames,
+        };
+        let parts = share::parts(&wanted, self.settings.layers, self.settings.frames, weight);
+        for part in parts {
             match self.lock(&works, part, out).await {
                 Verdict::Done => locked = true,
                 // Of several parts the one that failed says more than one that found nothing.

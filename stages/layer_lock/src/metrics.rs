@@ -8,6 +8,7 @@ pub struct LockMetrics {
     pub(crate) processed: IntCounterVec,
     pub(crate) skipped: IntCounter,
     pub(crate) at_job_cap: IntCounter,
+    pub(crate) at_limit: IntCounter,
     pub(crate) no_room: IntCounter,
     pub(crate) resting: IntCounter,
     pub(crate) batch_frames: Histogram,
@@ -34,6 +35,10 @@ impl LockMetrics {
             "scheduler_job_cap_precheck_skip_total",
             "Layers for which no SQL was spent because the caps of their job and folder leave too few cores",
         )?;
+        let at_limit = IntCounter::new(
+            "scheduler_layers_skipped_at_limit_total",
+            "Layers of which no frame was locked because a limit of theirs is full",
+        )?;
         let no_room = IntCounter::new(
             "scheduler_layers_skipped_without_room_total",
             "Layers for which no SQL was spent because no host had room",
@@ -51,6 +56,7 @@ impl LockMetrics {
         registry.register(Box::new(processed.clone()))?;
         registry.register(Box::new(skipped.clone()))?;
         registry.register(Box::new(at_job_cap.clone()))?;
+        registry.register(Box::new(at_limit.clone()))?;
         registry.register(Box::new(no_room.clone()))?;
         registry.register(Box::new(resting.clone()))?;
         registry.register(Box::new(batch_frames.clone()))?;
@@ -58,6 +64,7 @@ impl LockMetrics {
             processed,
             skipped,
             at_job_cap,
+            at_limit,
             no_room,
             resting,
             batch_frames,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::cluster::Cluster;
 use crate::frame::WaitingFrame;
 use crate::host::Host;
+use crate::ids::LimitId;
 use crate::job::Job;
 use crate::layer::Layer;
 use crate::lease::Lease;
@@ -52,6 +53,9 @@ pub struct LockedLayer {
     pub layer: Layer,
     /// Its next waiting frames, in dispatch order.
     pub frames: Vec<WaitingFrame>,
+    /// Its limits, and how many frames more could run under each when it was locked. Not exact: others
+    /// book meanwhile, and admission counts under the lock.
+    pub limits: Vec<(LimitId, i64)>,
 }
 
 /// layer lock → host match: the open transaction and what it holds.

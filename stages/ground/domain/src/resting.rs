@@ -20,6 +20,7 @@ pub struct Resting<K> {
     first: Duration,
     longest: Duration,
     rests: Mutex<HashMap<K, Rest>>,
+    suspects: Mutex<HashMap<K, Instant>>,
 }
 
 impl<K: Eq + Hash + Clone> Resting<K> {
@@ -30,6 +31,7 @@ impl<K: Eq + Hash + Clone> Resting<K> {
             first,
             longest,
             rests: Mutex::default(),
+            suspects: Mutex::default(),
         }
     }
 
@@ -58,6 +60,24 @@ impl<K: Eq + Hash + Clone> Resting<K> {
         rest.strikes = rest.strikes.saturating_add(1);
         rest.until = now + length;
         length
+    }
+
+    /// Notes that one of these has failed and it is not known which: for as long as the longest rest
+    /// each is to be tried by itself, so that the others do not fail with it again.
+    pub fn suspect(&self, keys: impl IntoIterator<Item = K>, now: Instant) {
+        let mut suspects = self.suspects();
+        suspects.retain(|_, until| *until > now);
+        suspects.extend(keys.into_iter().map(|key| (key, now + self.longest)));
+    }
+
+    /// Whether `key` is to be tried by itself at `now`.
+    #[must_use]
+    pub fn is_suspect(&self, key: &K, now: Instant) -> bool {
+        self.suspects().get(key).is_some_and(|until| *until > now)
+    }
+
+    fn suspects(&self) -> MutexGuard<'_, HashMap<K, Instant>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the failures of `key`: it succeeded.
@@ -131,5 +151,20 @@ mod tests {
         });
         resting.strike(&1000, now + Duration::from_secs(60));
         assert_eq!(resting.lock().len(), 1);
+    }
+
+    #[test]
+    fn suspects_are_tried_by_themselves_for_a_while() {
+        let resting = Resting::new(Duration::from_secs(1), Duration::from_secs(10));
+        let now = Instant::now();
+        resting.suspect(["a", "b"], now);
+        let at = |key, seconds| resting.is_suspect(&key, now + Duration::from_secs(seconds));
+        assert_eq!(
+            [at("a", 0), at("b", 9), at("a", 10), at("c", 0)],
+            [true, true, false, false]
+        );
+        assert!(!resting.rests(&"a", now), "it may be another's fault");
+        resting.suspect(["c"], now + Duration::from_secs(20));
+        assert_eq!(resting.suspects().len(), 1);
     }
 }

@@ -34,8 +34,9 @@ jobs AS MATERIALIZED (
         WHERE l.pk_job = j.pk_job
           AND string_to_array(replace(l.str_tags, ' ', ''), '|') && $3::text[]
           AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)
-          AND jr.int_cores + l.int_cores_min <= jr.int_max_cores
-          AND (l.int_gpus_min <= 0 OR jr.int_gpus + l.int_gpus_min <= jr.int_max_gpus)
+          -- By difference, for a sum with an absurd minimum would fail the query of the whole cluster.
+          AND l.int_cores_min <= jr.int_max_cores - jr.int_cores
+          AND greatest(l.int_gpus_min, 0) <= jr.int_max_gpus - jr.int_gpus
     )
     ORDER BY jr.int_priority DESC, j.ts_started, j.pk_job
     OFFSET $4 LIMIT $5
@@ -52,6 +53,6 @@ JOIN layer_stat ls ON ls.pk_layer = l.pk_layer AND ls.int_waiting_count > 0
 WHERE string_to_array(replace(l.str_tags, ' ', ''), '|') && $3::text[]
   AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)
   AND jobs.job_cores_rest >= l.int_cores_min
-  AND (l.int_gpus_min <= 0 OR jobs.job_gpus_rest >= l.int_gpus_min)
+  AND jobs.job_gpus_rest >= greatest(l.int_gpus_min, 0)
 ORDER BY jobs.int_priority DESC, jobs.ts_started, jobs.pk_job, l.int_dispatch_order, l.pk_layer
 LIMIT $6

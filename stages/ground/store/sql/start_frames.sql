@@ -4,12 +4,15 @@
 -- $1 frames, $2 their versions, $3 layers, $4 jobs, $5 shows, $6 hosts, $7 host names, $8 procs,
 -- $9 centicores, $10 KiB, $11 GPUs, $12 KiB of GPU memory, all of one length;
 -- $13 KiB of memory a fresh proc is said to use;
--- $14 whether host_stat is to follow, for farms without RQD reports.
+-- $14 whether host_stat is to follow, for farms without RQD reports;
+-- $15 folders, $16 departments, of the length of the others: a job that was moved since it was read is
+-- charged elsewhere when its frames end, so it is left for a later turn.
 WITH plan AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
-         AS p(pk_frame, int_version, pk_layer, pk_job, pk_show, pk_host, host_name, pk_proc, cores, mem, gpus, gpu_mem)
+                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $15::text[], $16::text[])
+         AS p(pk_frame, int_version, pk_layer, pk_job, pk_show, pk_host, host_name, pk_proc, cores, mem, gpus, gpu_mem,
+              pk_folder, pk_dept)
 ),
 started AS (
     UPDATE frame f
@@ -22,6 +25,7 @@ started AS (
     FROM plan p
     JOIN layer l ON l.pk_layer = p.pk_layer
     JOIN job j ON j.pk_job = p.pk_job AND j.str_state = 'PENDING' AND j.b_paused = false
+        AND j.pk_folder = p.pk_folder AND j.pk_dept = p.pk_dept
     WHERE f.pk_frame = p.pk_frame AND f.str_state = 'WAITING' AND coalesce(f.int_version, 0) = p.int_version
       AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)
     RETURNING f.pk_frame, f.int_version

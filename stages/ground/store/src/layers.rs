@@ -1,15 +1,16 @@
 //! Locking layers and their next frames: the start of a booking transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use cue_domain::{Layer, LayerId, LimitId, WaitingFrame};
+use sqlx::postgres::PgRow;
 
 use crate::booking::OpenBooking;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{get, id, layer};
-use crate::statements::{LOCK_FRAMES, LOCK_LAYERS};
+use crate::statements::{LIMIT_RESTS, LOCK_FRAMES, LOCK_LAYERS};
 use crate::tx::Tx;
 
 /// A layer to be locked, and how many of its frames.
@@ -28,19 +29,28 @@ pub struct LockedRow {
     pub layer: Layer,
     /// Its next waiting frames, locked, in dispatch order. Never empty.
     pub frames: Vec<WaitingFrame>,
+    /// Its limits, and how many frames more could run under each when it was counted, unlocked.
+    pub limits: Vec<(LimitId, i64)>,
+}
+
+/// What came of locking layers.
+#[derive(Debug, Default)]
+pub struct Locked {
+    /// The transaction and what it holds; `None` when nothing could be locked, and it is over.
+    pub batch: Option<(OpenBooking, Vec<LockedRow>)>,
+    /// How many layers were left out because a limit of theirs is full.
+    pub at_limit: usize,
 }
 
 impl Store {
     /// Opens a booking transaction that holds those of the wanted layers that nobody else holds,
     /// and their next waiting frames. In the order of `wanted`; layers without a frame to be had
-    /// are not in it. `None` when nothing could be locked: the transaction is over then.
+    /// are not in it, nor those whose limits have no room: their frames would only keep hosts from
+    /// others.
     ///
     /// # Errors
     /// A statement failed; nothing is held.
-    pub async fn lock_layers(
-        &self,
-        wanted: &[WantedLayer],
-    ) -> Result<Option<(OpenBooking, Vec<LockedRow>)>, StoreError> {
+    pub async fn lock_layers(&self, wanted: &[WantedLayer]) -> Result<Locked, StoreError> {
         let began = Instant::now();
         let mut tx = self.begin().await?;
         let ids: Vec<String> = wanted
@@ -55,44 +65,74 @@ impl Store {
                 &mut tx,
             )
             .await?;
-        let mut layers: HashMap<LayerId, Layer> = HashMap::with_capacity(rows.len());
-        let mut limits: HashMap<LayerId, Vec<LimitId>> = HashMap::new();
-        for row in &rows {
-            let layer = layer(row, LOCK_LAYERS.name)?;
-            let of_layer: Vec<String> = get(row, LOCK_LAYERS.name, "limits")?;
-            if !of_layer.is_empty() {
-                limits.insert(
-                    layer.id.clone(),
-                    of_layer.into_iter().map(LimitId::from).collect(),
-                );
-            }
-            layers.insert(layer.id.clone(), layer);
-        }
-        let held: Vec<&WantedLayer> = wanted
+        let (mut layers, limits) = read(&rows)?;
+        let rests = self.limit_rests(&mut tx, &limits).await?;
+        let of_layer = |layer: &LayerId| limits.get(layer).into_iter().flatten();
+        let room = |layer: &LayerId| of_layer(layer).filter_map(|limit| rests.get(limit)).min();
+        let mut held: Vec<WantedLayer> = wanted
             .iter()
             .filter(|want| layers.contains_key(&want.layer))
+            .cloned()
             .collect();
-        let locked = if held.is_empty() {
+        let there = held.len();
+        held.retain_mut(|want| {
+            if let Some(room) = room(&want.layer) {
+                let room = u32::try_from((*room).max(0)).unwrap_or(u32::MAX);
+                want.frames = want.frames.min(room);
+            }
+            want.frames > 0
+        });
+        let at_limit = there - held.len();
+        let mut locked = if held.is_empty() {
             Vec::new()
         } else {
             self.lock_frames(&mut tx, &held, &mut layers).await?
         };
         if locked.is_empty() {
-            let asked = Instant::now();
-            let answer = tx.rollback().await;
-            self.meters.note("rollback", asked, answer.is_ok());
-            return answer.map(|()| None).map_err(|source| StoreError::Failed {
-                statement: "rollback",
-                source,
-            });
+            self.give_up(tx).await?;
+            let batch = None;
+            return Ok(Locked { batch, at_limit });
         }
-        Ok(Some((OpenBooking::new(tx, self, limits, began), locked)))
+        for row in &mut locked {
+            let known = |limit: &LimitId| Some((limit.clone(), *rests.get(limit)?));
+            row.limits = of_layer(&row.layer.id).filter_map(known).collect();
+        }
+        let batch = Some((OpenBooking::new(tx, self, limits, began), locked));
+        Ok(Locked { batch, at_limit })
+    }
+
+    async fn give_up(&self, tx: Tx) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        let answer = tx.rollback().await;
+        self.meters.note("rollback", asked, answer.is_ok());
+        answer.map_err(|source| StoreError::Failed {
+            statement: "rollback",
+            source,
+        })
+    }
+
+    /// What is left under the limits of these layers.
+    async fn limit_rests(
+        &self,
+        tx: &mut Tx,
+        limits: &HashMap<LayerId, Vec<LimitId>>,
+    ) -> Result<HashMap<LimitId, i64>, StoreError> {
+        let asked: BTreeSet<&str> = limits.values().flatten().map(LimitId::as_str).collect();
+        if asked.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let asked: Vec<String> = asked.into_iter().map(str::to_owned).collect();
+        let query = sqlx::query(LIMIT_RESTS.sql).bind(asked);
+        let name = LIMIT_RESTS.name;
+        let rows = self.meters.rows(&LIMIT_RESTS, query, tx).await?;
+        let rest = |row| Ok((id(row, name, "pk_limit_record")?, get(row, name, "rest")?));
+        rows.iter().map(rest).collect()
     }
 
     async fn lock_frames(
         &self,
         tx: &mut Tx,
-        held: &[&WantedLayer],
+        held: &[WantedLayer],
         layers: &mut HashMap<LayerId, Layer>,
     ) -> Result<Vec<LockedRow>, StoreError> {
         let name = LOCK_FRAMES.name;
@@ -124,6 +164,7 @@ impl Store {
                         locked.push(LockedRow {
                             layer,
                             frames: vec![frame],
+                            limits: Vec::new(),
                         });
                     }
                 }
@@ -131,4 +172,22 @@ impl Store {
         }
         Ok(locked)
     }
+}
+
+/// Locked layers, and the limits of those that carry any.
+type Read = (HashMap<LayerId, Layer>, HashMap<LayerId, Vec<LimitId>>);
+
+fn read(rows: &[PgRow]) -> Result<Read, StoreError> {
+    let mut layers = HashMap::with_capacity(rows.len());
+    let mut limits = HashMap::new();
+    for row in rows {
+        let layer = layer(row, LOCK_LAYERS.name)?;
+        let of_layer: Vec<String> = get(row, LOCK_LAYERS.name, "limits")?;
+        if !of_layer.is_empty() {
+            let of_layer: Vec<LimitId> = of_layer.into_iter().map(LimitId::from).collect();
+            limits.insert(layer.id.clone(), of_layer);
+        }
+        layers.insert(layer.id.clone(), layer);
+    }
+    Ok((layers, limits))
 }

@@ -41,7 +41,7 @@ pub use error::{StoreError, Trouble};
 pub use hosts::HostTags;
 pub use jobs::{PendingJob, PendingLayers};
 pub use launch::LaunchFacts;
-pub use layers::{LockedRow, WantedLayer};
+pub use layers::{Locked, LockedRow, WantedLayer};
 pub use pool::{Store, StoreSettings};
 pub use replicas::{ReplicaRow, session_name};
 pub use schema_check::{

@@ -46,6 +46,8 @@ statements! {
     LOCK_COUNTERS = "lock_counters";
     /// Counts what runs under limits.
     LIMIT_USE = "limit_use";
+    /// What is left under limits, to choose what is worth trying.
+    LIMIT_RESTS = "limit_rests";
     /// Starts frames.
     START_FRAMES = "start_frames";
     /// Charges the counters for them.

@@ -55,7 +55,9 @@ impl OpenBooking {
             .bind(amount(|row| row.reserved.gpus))
             .bind(amount(|row| row.reserved.gpu_memory.0))
             .bind(store.rules.memory_used_min.0)
-            .bind(store.rules.update_stat_on_book);
+            .bind(store.rules.update_stat_on_book)
+            .bind(text(|row| row.folder.as_str()))
+            .bind(text(|row| row.dept.as_str()));
         let mut booked = Booked::default();
         for row in &store.meters.rows(&START_FRAMES, query, tx).await? {
             booked.frames.push(BookedFrame {

@@ -16,7 +16,7 @@ async fn layers_that_another_booking_holds_are_passed_over() {
     let both = [want(&a, 9), want(&b, 9)].concat();
     let (_second, locked) = open(&yard.store, &both).await;
     assert_eq!(frames(&locked), b.layers[0].frames);
-    assert!(yard.store.lock_layers(&both).await.unwrap().is_none());
+    assert!(yard.store.lock_layers(&both).await.unwrap().batch.is_none());
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_paused_job_and_a_layer_whose_time_has_not_come_are_not_locked() {
         .await
         .unwrap();
     let both = [want(&paused, 9), want(&later, 9)].concat();
-    assert!(yard.store.lock_layers(&both).await.unwrap().is_none());
+    assert!(yard.store.lock_layers(&both).await.unwrap().batch.is_none());
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ pub fn want(job: &Launched, frames: u32) -> Vec<WantedLayer> {
 
 /// Opens a booking that must find something.
 pub async fn open(store: &Store, wanted: &[WantedLayer]) -> (OpenBooking, Vec<LockedRow>) {
-    store.lock_layers(wanted).await.unwrap().unwrap()
+    store.lock_layers(wanted).await.unwrap().batch.unwrap()
 }
 
 /// The ids of the locked frames, layer by layer.

@@ -1,0 +1,116 @@
+//! Work behind other work that cannot run: a full limit, a row that the schema refuses, a host that
+//! hangs. Invariant: it runs all the same.
+
+use std::time::{Duration, Instant};
+
+use cue_simfarm::rqd::Fault;
+use cue_simfarm::seed::{Fixture, JobSpec, LayerSpec};
+use cue_simfarm::waiting::{until, within};
+
+use crate::world::{Scheduler, World, endless, yard};
+
+/// More frames than the host has cores.
+const MANY: i64 = 40;
+
+fn layer(farm: &Fixture, name: &str, frames: i64, limits: &[String]) -> LayerSpec {
+    let mut layer = LayerSpec::new(name, &farm.allocation.name);
+    layer.frames = frames;
+    layer.limits = limits.to_vec();
+    layer
+}
+
+/// How many frames of layers of this name run.
+async fn running(world: &World, layer: &str) -> i64 {
+    let running = "SELECT sum(s.int_running_count)::bigint FROM layer_stat s \
+                   JOIN layer l ON l.pk_layer = s.pk_layer WHERE l.str_name = $1";
+    let running = sqlx::query_scalar(running).bind(layer);
+    running.fetch_one(&world.db.pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn layers_at_a_full_limit_keep_no_host_from_the_jobs_behind_them() {
+    let (db, farm) = yard(1).await;
+    let limit = farm.limit("licence", 2).await.unwrap();
+    let first = |job: &mut JobSpec| {
+        job.priority = 10;
+        // Two layers share the two licences; the one behind them needs none.
+        for name in ["limited", "limited-too"] {
+            job.layers
+                .push(layer(&farm, name, MANY, std::slice::from_ref(&limit)));
+        }
+        job.layers.push(layer(&farm, "free", 10, &[]));
+    };
+    farm.job("first", first).await.unwrap();
+    let second = |job: &mut JobSpec| {
+        job.priority = 1;
+        job.layers.push(layer(&farm, "second", 20, &[]));
+    };
+    farm.job("second", second).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
+    until("both to run as far as there are cores", async || {
+        running(&world, "free").await == 10 && running(&world, "second").await == 20
+    })
+    .await;
+    let limited = running(&world, "limited").await + running(&world, "limited-too").await;
+    assert_eq!(limited, 2);
+    // From now on nothing is tried for which there is no licence.
+    scheduler.rounds(4).await;
+    let asked = world.rqd.counts().asked;
+    let tried = scheduler.sum("scheduler_hosts_attempted_total");
+    scheduler.rounds(10).await;
+    assert_eq!(world.rqd.counts().asked, asked);
+    assert_eq!(scheduler.sum("scheduler_hosts_attempted_total"), tried);
+    world.finish_all(32 + 2 * (MANY as usize) - 2).await;
+    scheduler.drain().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_rows_the_schema_refuses_takes_no_other_down_with_it() {
+    let (db, farm) = yard(2).await;
+    for name in ["good", "bad", "fine"] {
+        farm.frames(name, 4, |_| ()).await.unwrap();
+    }
+    // The history of its frames refers to the history of the job.
+    let lost = "DELETE FROM job_history WHERE str_name LIKE '%bad%'";
+    let lost = sqlx::query(lost).execute(&db.pool).await.unwrap();
+    assert_eq!(lost.rows_affected(), 1);
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
+    world.launched(8).await;
+    until("the bad one to be known", async || {
+        scheduler.sum("scheduler_layers_skipped_while_resting_total") > 0.0
+    })
+    .await;
+    assert_eq!(world.frames("WAITING").await, 4);
+    world.finish_all(8).await;
+    scheduler.drain().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_hangs_holds_up_no_launch_on_another() {
+    let (db, farm) = yard(2).await;
+    farm.frames("a", 64, |_| ()).await.unwrap();
+    let world = World::open(db, endless()).await;
+    world.rqd.set_fault("node1", Fault::Stall);
+    let few = [
+        ("CUE_LAUNCHES_IN_FLIGHT", "32"),
+        ("CUE_RQD_REQUEST_TIMEOUT", "1s"),
+        ("CUE_LAUNCH_DEADLINE", "5s"),
+    ];
+    let began = Instant::now();
+    let scheduler = Scheduler::start(&world, &few).await;
+    world.launched(32).await;
+    let took = began.elapsed();
+    // Asking the host that hangs takes far longer than the one second its launches had.
+    assert!(took < Duration::from_secs(4), "it took {took:?}");
+    let late = scheduler.sum_of("scheduler_launches_total", "too_late");
+    assert_eq!(late, 0.0);
+    world.rqd.set_fault_all(Fault::None);
+    within("the rest", world.rqd.launched(64)).await;
+    world.finish_all(64).await;
+    scheduler.drain().await;
+    world.close().await;
+}
