@@ -10,7 +10,7 @@ use cue_cluster_feed::{DatabaseGone, FeedHandle};
 use cue_flow::DrainReport;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::telemetry::LogFilter;
+use crate::telemetry::{ALWAYS, LogFilter};
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,24 +116,33 @@ pub async fn toggle_details(filter: LogFilter) -> std::io::Error {
             return std::io::Error::other("no more signals can be received");
         }
         match filter.toggle() {
-            Ok(filter) => tracing::info!(filter, "the log filter was switched by SIGUSR1"),
+            Ok(filter) => {
+                tracing::info!(target: ALWAYS, filter, "the log filter was switched by SIGUSR1")
+            }
             Err(error) => tracing::warn!(%error, "the log filter cannot be switched"),
         }
     }
 }
 
-/// Has the clusters read again at each SIGHUP. It ends only when the signal cannot be taken over.
-pub async fn reload_on_hangup(feed: FeedHandle) -> std::io::Error {
-    let mut asked = match signal(SignalKind::hangup()) {
-        Ok(asked) => asked,
-        Err(error) => return error,
-    };
-    loop {
-        if asked.recv().await.is_none() {
-            return std::io::Error::other("no more signals can be received");
+/// SIGHUP, which has the clusters read again.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes the signal over: from now on it does not end the process by itself.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Has the clusters read again at each signal. It ends only when no more can be received.
+    pub async fn reload(mut self, feed: FeedHandle) -> std::io::Error {
+        loop {
+            if self.0.recv().await.is_none() {
+                return std::io::Error::other("no more signals can be received");
+            }
+            tracing::info!("the clusters are read again, as asked by SIGHUP");
+            feed.reload_now();
         }
-        tracing::info!("the clusters are read again, as asked by SIGHUP");
-        feed.reload_now();
     }
 }
 
@@ -165,9 +174,8 @@ mod tests {
     #[tokio::test]
     async fn a_hangup_has_the_clusters_read_again() {
         let feed = FeedHandle::default();
-        let mut listening = std::pin::pin!(reload_on_hangup(feed.clone()));
-        // From the first poll on the signal is taken over and does not end the process.
-        assert!(futures::poll!(listening.as_mut()).is_pending());
+        // From now on the signal does not end the process, also before anybody waits for it.
+        let hangups = Hangups::listen().unwrap();
         let command = format!("kill -HUP {}", std::process::id());
         let sent = tokio::process::Command::new("sh")
             .args(["-c", &command])
@@ -175,7 +183,7 @@ mod tests {
             .await;
         assert!(sent.unwrap().success());
         tokio::select! {
-            error = listening => panic!("{error}"),
+            error = hangups.reload(feed.clone()) => panic!("{error}"),
             () = feed.reload_asked() => {}
         }
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, AdminError, Exhibits, Levers, Probe, Section, stages};
 use crate::config::{LiveWidths, Settings};
-use crate::lifecycle::{Exit, Signals, StopRequests, exit_code, reload_on_hangup, toggle_details};
+use crate::lifecycle::{Exit, Hangups, Signals, StopRequests, exit_code, toggle_details};
 use crate::telemetry::{self, TelemetryError, TelemetryGuard};
 use crate::why::Oracle;
 
@@ -104,14 +104,22 @@ where
     B: AsyncFnOnce(&Settings, &Registry) -> Result<Running, StartError>,
     S: StopRequests,
 {
+    let hangups = Hangups::listen().map_err(StartError::Signals)?;
     let registry = Registry::new();
     guard.register(&registry)?;
     let admin = match settings.admin.addr {
         Some(addr) => Some(Admin::bind(addr).await?),
         None => None,
     };
+    let starting = async {
+        match &admin {
+            Some(admin) => admin.answer_while_starting().await,
+            None => std::future::pending().await,
+        }
+    };
     let running = tokio::select! {
         built = build(settings, &registry) => built?,
+        never = starting => match never {},
         name = stop.next() => {
             tracing::info!(signal = name, "stopped before the pipeline was ready");
             return Ok(Exit::Clean);
@@ -143,7 +151,7 @@ where
     } = running;
     let exit = tokio::select! {
         exit = attend(flow, finish, stop, settings.lifecycle.shutdown_grace) => exit,
-        error = reload_on_hangup(feed) => return Err(StartError::Signals(error)),
+        error = hangups.reload(feed) => return Err(StartError::Signals(error)),
     };
     server.end().await;
     Ok(exit)
@@ -182,7 +190,7 @@ async fn attend(
 /// The task of the admin server, if there is one.
 #[derive(Default)]
 struct AdminTask {
-    tasks: JoinSet<std::io::Result<()>>,
+    tasks: JoinSet<()>,
     stop: CancellationToken,
 }
 
@@ -202,8 +210,7 @@ impl AdminTask {
     async fn end(mut self) {
         self.stop.cancel();
         match tokio::time::timeout(ADMIN_GRACE, self.tasks.join_next()).await {
-            Ok(None | Some(Ok(Ok(())))) => {}
-            Ok(Some(Ok(Err(error)))) => tracing::warn!(%error, "the admin server failed"),
+            Ok(None | Some(Ok(()))) => {}
             Ok(Some(Err(error))) => tracing::warn!(%error, "the admin server broke off"),
             Err(_) => tracing::warn!("the admin server still had requests, they are cut off"),
         }

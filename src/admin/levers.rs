@@ -4,9 +4,12 @@
 //! to switch it on; who asks is checked before what is asked; a change that would break the sum of
 //! connections is refused; one change is made at a time.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Bytes};
@@ -15,7 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::config::{Fault, LiveWidths, MOST_WORKERS, Secret};
-use crate::telemetry::{FilterError, LogFilter};
+use crate::telemetry::{ALWAYS, FilterError, LogFilter};
 
 /// What can be changed, and by whom. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -28,6 +31,30 @@ struct Inner {
     widths: LiveWidths,
     log: LogFilter,
     one_at_a_time: Mutex<()>,
+    guesses: Guesses,
+}
+
+/// Who asks for a change, and what was sent along.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) peer: SocketAddr,
+}
+
+/// Wrong tokens. They are logged once a minute, so that whoever guesses cannot fill the log.
+#[derive(Debug, Default)]
+struct Guesses(Mutex<(Option<Instant>, u64)>);
+
+impl Guesses {
+    fn note(&self, peer: SocketAddr) {
+        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (told, untold) = &mut *guesses;
+        *untold += 1;
+        if told.is_none_or(|told| told.elapsed() >= Duration::from_secs(60)) {
+            tracing::warn!(%peer, wrong = *untold, "a change was asked for with a wrong token");
+            (*told, *untold) = (Some(Instant::now()), 0);
+        }
+    }
 }
 
 /// Why nothing was changed.
@@ -41,6 +68,8 @@ pub(super) enum Denied {
     NoToken,
     #[error("this is not the token of the settings (CUE_ADMIN_TOKEN)")]
     WrongToken,
+    #[error("the request cannot be read: {0}")]
+    Unreadable(#[from] BytesRejection),
     #[error("send {wanted}: {found}")]
     BadBody { wanted: &'static str, found: String },
     #[error(transparent)]
@@ -72,6 +101,7 @@ impl Levers {
             widths,
             log,
             one_at_a_time: Mutex::new(()),
+            guesses: Guesses::default(),
         })))
     }
 
@@ -83,11 +113,11 @@ impl Levers {
     /// Changes the workers of a stage. The answer says what it has now.
     pub(super) fn set_workers(
         &self,
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         stage: &str,
         body: &Bytes,
     ) -> Result<serde_json::Value, Denied> {
-        let inner = self.admit(headers)?;
+        let inner = self.admit(asked)?;
         let wanted: Workers = read(body, r#"{"workers": n} with a whole number from 1 to 256"#)?;
         let workers = wanted.workers;
         if workers.get() > MOST_WORKERS {
@@ -108,26 +138,31 @@ impl Levers {
             .check(running, stage, workers)
             .map_err(Denied::PoolTooSmall)?;
         inner.control.set_workers(stage, workers)?;
+        tracing::info!(stage, workers, peer = %asked.peer, "the workers of a stage were changed");
         Ok(json!({ "stage": stage, "workers": workers }))
     }
 
     /// Changes the filter of the log.
     pub(super) fn set_filter(
         &self,
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         body: &Bytes,
     ) -> Result<serde_json::Value, Denied> {
-        let inner = self.admit(headers)?;
+        let inner = self.admit(asked)?;
         let wanted: Filter = read(body, r#"{"filter": "..."}"#)?;
+        let before = inner.log.current();
         inner.log.set(&wanted.filter)?;
-        tracing::info!(filter = wanted.filter, "the log filter was changed");
+        tracing::info!(target: ALWAYS, filter = wanted.filter, before, peer = %asked.peer, "the log filter was changed");
         Ok(json!({ "filter": wanted.filter }))
     }
 
-    fn admit(&self, headers: &HeaderMap) -> Result<&Inner, Denied> {
+    fn admit(&self, asked: Asked<'_>) -> Result<&Inner, Denied> {
         let inner = self.0.as_deref().ok_or(Denied::Off)?;
         let token = inner.token.as_ref().ok_or(Denied::Off)?;
-        let given = headers.get(header::AUTHORIZATION).ok_or(Denied::NoToken)?;
+        let given = asked
+            .headers
+            .get(header::AUTHORIZATION)
+            .ok_or(Denied::NoToken)?;
         let given = given
             .to_str()
             .ok()
@@ -138,7 +173,7 @@ impl Levers {
         if same(given.as_bytes(), token.reveal().as_bytes()) {
             Ok(inner)
         } else {
-            tracing::warn!("a change was asked for with a wrong token");
+            inner.guesses.note(asked.peer);
             Err(Denied::WrongToken)
         }
     }
@@ -149,6 +184,7 @@ impl IntoResponse for Denied {
         let code = match &self {
             Self::Off => StatusCode::FORBIDDEN,
             Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
+            Self::Unreadable(rejection) => rejection.status(),
             Self::BadBody { .. } | Self::Filter(_) => StatusCode::BAD_REQUEST,
             Self::NoSuchStage(_) => StatusCode::NOT_FOUND,
             Self::PoolTooSmall(_) => StatusCode::CONFLICT,

@@ -10,11 +10,13 @@ mod levers;
 pub mod live;
 mod page;
 mod routes;
+mod server;
 mod status;
 
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,7 +97,7 @@ impl Admin {
 
     /// Answers requests until `stop`, then finishes those under way. It also makes the samples that
     /// the live page shows.
-    pub async fn serve(self, exhibits: Exhibits, stop: CancellationToken) -> std::io::Result<()> {
+    pub async fn serve(self, exhibits: Exhibits, stop: CancellationToken) {
         let newest = live::Newest::new(stop.clone());
         let shown = Arc::new(routes::Shown {
             exhibits,
@@ -103,13 +105,20 @@ impl Admin {
             newest,
         });
         let sampler = live::Sampler::new(Arc::clone(&shown));
-        let serve = axum::serve(self.listener, routes::router(Arc::clone(&shown)))
-            .with_graceful_shutdown(async move { stop.cancelled().await })
-            .into_future();
+        let router = routes::router(Arc::clone(&shown));
+        let serve = server::serve(&self.listener, router, server::Bounds::default(), stop);
         tokio::pin!(serve);
         tokio::select! {
-            served = &mut serve => served,
+            () = &mut serve => {}
             () = shown.newest.keep(sampler) => serve.await,
         }
+    }
+
+    /// Says that the process lives and is not ready, for as long as there is nothing else to show.
+    pub async fn answer_while_starting(&self) -> Infallible {
+        let never = CancellationToken::new();
+        let bounds = server::Bounds::default();
+        server::serve(&self.listener, routes::starting(), bounds, never).await;
+        std::future::pending().await
     }
 }

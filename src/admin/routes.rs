@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{DefaultBodyLimit, Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
@@ -15,8 +16,9 @@ use axum::{Json, Router};
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::{Map, Value, json};
 
-use super::levers::Denied;
+use super::levers::{Asked, Denied};
 use super::live::Newest;
+use super::server::Peer;
 use super::{Exhibits, health, page};
 
 /// The paths that answer, as told to whoever asks for another.
@@ -61,6 +63,23 @@ pub(super) fn router(shown: Arc<Shown>) -> Router {
             )
         })
         .with_state(shown)
+}
+
+/// What answers before the pipeline has been built.
+pub(super) fn starting() -> Router {
+    let not_ready = || async {
+        let reason =
+            json!({ "name": "start", "reason": "it is starting, and waits for its database" });
+        let body = json!({ "ready": false, "not_ready": [reason] });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+    };
+    Router::new()
+        .route(PATHS[1], get(healthz))
+        .route(PATHS[2], get(not_ready))
+        .fallback(|| async {
+            let body = json!({ "error": "it is starting, and has nothing to show yet" });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+        })
 }
 
 async fn metrics(State(shown): State<Arc<Shown>>) -> Response {
@@ -116,7 +135,14 @@ async fn events(State(shown): State<Arc<Shown>>) -> Response {
     }
 }
 
-async fn why(State(shown): State<Arc<Shown>>, Path(name): Path<String>) -> Response {
+async fn why(
+    State(shown): State<Arc<Shown>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Response {
+    let Ok(Path(name)) = name else {
+        let error = "the name is not UTF-8: write what is not plain as %XX of its UTF-8 bytes";
+        return told(StatusCode::BAD_REQUEST, error.to_owned());
+    };
     let Some(oracle) = &shown.exhibits.oracle else {
         return told(
             StatusCode::NOT_FOUND,
@@ -145,20 +171,36 @@ fn told(code: StatusCode, error: String) -> Response {
 async fn set_workers(
     State(shown): State<Arc<Shown>>,
     Path(stage): Path<String>,
+    Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Denied> {
     let levers = &shown.exhibits.levers;
-    levers.set_workers(&headers, &stage, &body).map(Json)
+    let (body, asked) = (
+        body?,
+        Asked {
+            headers: &headers,
+            peer,
+        },
+    );
+    levers.set_workers(asked, &stage, &body).map(Json)
 }
 
 async fn set_filter(
     State(shown): State<Arc<Shown>>,
+    Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Denied> {
     let levers = &shown.exhibits.levers;
-    levers.set_filter(&headers, &body).map(Json)
+    let (body, asked) = (
+        body?,
+        Asked {
+            headers: &headers,
+            peer,
+        },
+    );
+    levers.set_filter(asked, &body).map(Json)
 }
 
 async fn refuse(code: StatusCode, reason: &'static str) -> (StatusCode, Json<Value>) {

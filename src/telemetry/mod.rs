@@ -36,7 +36,7 @@ use tracing_subscriber::{Layer, Registry};
 use crate::config::{Logging, Telemetry};
 use counts::Counts;
 
-pub use logs::{DETAILED, FilterError, LogFilter};
+pub use logs::{ALWAYS, DETAILED, FilterError, LogFilter};
 pub use resource::replica;
 
 /// How long the end of the program waits for the last spans to be exported.

@@ -95,7 +95,7 @@ impl Farm {
 struct Watched {
     address: std::net::SocketAddr,
     stop: CancellationToken,
-    serving: JoinSet<std::io::Result<()>>,
+    serving: JoinSet<()>,
 }
 
 impl Watched {

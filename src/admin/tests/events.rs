@@ -70,7 +70,7 @@ async fn every_viewer_gets_the_same_samples_until_the_server_ends() {
     let (left, right) = (next(&mut one).await, next(&mut other).await);
     assert_eq!(left.unwrap(), right.unwrap());
     server.stop.cancel();
-    server.tasks.join_next().await.unwrap().unwrap().unwrap();
+    server.tasks.join_next().await.unwrap().unwrap();
     while next(&mut one).await.is_some() {}
 }
 

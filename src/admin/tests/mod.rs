@@ -16,7 +16,7 @@ use super::*;
 struct Running {
     address: SocketAddr,
     stop: CancellationToken,
-    tasks: JoinSet<std::io::Result<()>>,
+    tasks: JoinSet<()>,
 }
 
 async fn start(probes: Vec<Probe>, sections: Vec<Section>) -> Running {
@@ -181,6 +181,40 @@ async fn the_server_ends_when_it_is_told_to_and_frees_its_address() {
     let mut server = start(vec![], vec![]).await;
     assert_eq!(ask(server.address, "GET", "/healthz").await.code, 200);
     server.stop.cancel();
-    server.tasks.join_next().await.unwrap().unwrap().unwrap();
+    server.tasks.join_next().await.unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn while_it_starts_it_lives_and_is_not_ready_and_then_the_same_address_shows_all() {
+    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = admin.address();
+    let looks = async {
+        assert_eq!(ask(address, "GET", "/healthz").await.code, 200);
+        let ready = ask(address, "GET", "/readyz").await;
+        assert_eq!(ready.code, 503);
+        assert_eq!(ready.json()["not_ready"][0]["name"], "start");
+        assert_eq!(ask(address, "GET", "/status").await.code, 503);
+    };
+    tokio::select! {
+        never = admin.answer_while_starting() => match never {},
+        () = looks => {}
+    }
+    let exhibits = Exhibits::new(Registry::new());
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(admin.serve(exhibits, stop));
+    assert_eq!(ask(address, "GET", "/readyz").await.code, 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_answered_in_json_too() {
+    let server = start(vec![], vec![]).await;
+    let name = ask(server.address, "GET", "/why/%ff").await;
+    assert_eq!(name.code, 400);
+    assert!(name.json()["error"].as_str().unwrap().contains("UTF-8"));
+    let huge = "x".repeat(5000);
+    let body = send(server.address, "PUT", "/log", "", &huge).await;
+    assert_eq!(body.code, 413, "{}", body.body);
+    assert!(body.json()["error"].is_string());
 }
