@@ -99,7 +99,7 @@ impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
                 span.span_context().is_sampled(),
             );
             for outcome in self.with_held(|held| held.open(trace, chosen)) {
-                self.counts.traces(outcome).inc();
+                self.counts.traces().inc(outcome);
             }
         }
         self.next.on_start(span, context);
@@ -108,7 +108,7 @@ impl<P: SpanProcessor> SpanProcessor for TailFilter<P> {
     fn on_end(&self, span: SpanData) {
         let fate = self.with_held(|held| held.end(span));
         for outcome in fate.outcomes {
-            self.counts.traces(outcome).inc();
+            self.counts.traces().inc(outcome);
         }
         for span in fate.waited.into_iter().chain(fate.span) {
             self.next.on_end(sampled(span));

@@ -124,7 +124,7 @@ impl Bench {
     }
 
     fn counted(&self, outcome: &str) -> u64 {
-        self.counts.traces(outcome).get()
+        self.counts.traces().count(outcome)
     }
 }
 
