@@ -18,9 +18,7 @@ fn of_the_turns_that_were_not_chosen_the_failed_ones_are_kept_whole() {
     let (ordinary, failed) = (bench.turn(), bench.turn());
     bench.child(&ordinary, "fine");
     bench.child(&failed, "before");
-    let launch = Context::new().with_span(bench.tracer.start_with_context("launch", &failed));
-    launch.span().set_status(Status::error("refused"));
-    launch.span().end();
+    bench.failing(&failed, "launch");
     end(&ordinary, "booked");
     end(&failed, "booked");
     assert_eq!(bench.exported(), ["before", "launch", "turn"]);
