@@ -108,7 +108,8 @@ topic! {
         sampler: Sampler = Some("parentbased_always_on"), "OTEL_TRACES_SAMPLER", choice(&SAMPLERS);
         /// The share of turns that a sampler with a ratio traces; without it, all.
         sampler_arg: Option<f64> = None, "OTEL_TRACES_SAMPLER_ARG", optional(ratio());
-        /// Turns that took so long are traced whatever a ratio says, also those that found no jobs.
+        /// Turns that took so long are traced whatever a ratio says, also those that found no jobs, without the time
+        /// in which these waited for room.
         keep_slow: Option<Duration> = Some("1s"), "CUE_TRACE_KEEP_SLOW",
             duration_or_never(Duration::from_millis(1)..=Duration::from_secs(3600));
         /// Whether turns in which something failed are traced whatever a ratio says; a statement that fails in a

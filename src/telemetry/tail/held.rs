@@ -217,7 +217,7 @@ impl Held {
 
     /// What a turn that has ended is worth.
     fn worth(&self, trace: &Trace, root: &SpanData) -> Worth {
-        let slow = self.keep.was_slow(root);
+        let slow = self.keep.turn_was_slow(root);
         let passes = trace.state == State::Passing;
         if found_no_work(root) && !trace.failed && !slow && !passes {
             Worth::Nothing("no_work")

@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::super::sampler::Head;
 use super::super::tests::telemetry as all;
-use super::keep::OUTCOME;
+use super::keep::{OUTCOME, SEND_WAIT};
 use super::*;
 use crate::config::{Sampler, Telemetry};
 
