@@ -4,7 +4,7 @@
 //! reported about a value nobody gave.
 
 use super::fault::Fault;
-use super::{Accounting, Booking, Database, Lock, Matching, Rqd, Stages, Telemetry};
+use super::{Accounting, Booking, Database, Lock, Matching, Rqd, Stages};
 
 /// The side loops that use a connection each: clusters, the scan for work, hosts, launches whose
 /// outcome is unknown, bookings that were forgotten, the list of replicas; and one for health, one
@@ -19,7 +19,6 @@ pub(super) struct Topics<'a> {
     pub(super) matching: Option<&'a Matching>,
     pub(super) booking: Option<&'a Booking>,
     pub(super) rqd: Option<&'a Rqd>,
-    pub(super) telemetry: Option<&'a Telemetry>,
 }
 
 impl Topics<'_> {
@@ -45,9 +44,6 @@ impl Topics<'_> {
         }
         if let Some(rqd) = self.rqd {
             faults.extend(launches_fit_connections(rqd));
-        }
-        if let Some(telemetry) = self.telemetry {
-            faults.extend(spans_fit_queue(telemetry));
         }
     }
 }
@@ -136,17 +132,6 @@ fn lease_outlives_dispatch(matching: &Matching, database: &Database, rqd: &Rqd) 
             "a booking may take {} (database.statement_timeout + rqd.request_timeout), give at \
              least that",
             humantime::format_duration(longest)
-        ),
-    })
-}
-
-fn spans_fit_queue(telemetry: &Telemetry) -> Option<Fault> {
-    (telemetry.batch > telemetry.queue).then(|| Fault::Combination {
-        key: "telemetry.batch",
-        value: telemetry.batch.to_string(),
-        reason: format!(
-            "{} spans may wait to be sent (telemetry.queue), give at most that many",
-            telemetry.queue
         ),
     })
 }

@@ -22,7 +22,8 @@ pub(super) fn provider<E: SpanExporter + 'static>(
 ) -> SdkTracerProvider {
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(telemetry.queue.get())
-        .with_max_export_batch_size(telemetry.batch.get())
+        // Whoever makes the queue small has not asked for large batches.
+        .with_max_export_batch_size(telemetry.batch.min(telemetry.queue).get())
         .with_scheduled_delay(telemetry.delay)
         .build();
     let places = Places::new(telemetry.queue.get());

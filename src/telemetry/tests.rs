@@ -17,7 +17,7 @@ pub(super) fn telemetry() -> Telemetry {
     )]);
     let defaults = config::load(None, &environment, &[]).settings.unwrap();
     Telemetry {
-        service_name: "farm".to_owned(),
+        service_name: Some("farm".to_owned()),
         keep_slow: None,
         resource_attributes: vec![("site".to_owned(), "a".to_owned())],
         ..defaults.telemetry
@@ -149,6 +149,24 @@ fn the_resource_names_service_version_and_instance() {
     assert_eq!(value("service.instance.id"), replica());
     assert_eq!(value("site"), "a");
     assert!(replica().ends_with(&std::process::id().to_string()));
+}
+
+#[test]
+fn the_name_of_the_service_is_the_one_that_is_said_most_precisely() {
+    let named = |own: Option<&str>, attribute: Option<&str>| {
+        let attribute = attribute.map(|name| ("service.name".to_owned(), name.to_owned()));
+        let telemetry = Telemetry {
+            service_name: own.map(str::to_owned),
+            resource_attributes: attribute.into_iter().collect(),
+            ..telemetry()
+        };
+        let resource = resource::resource(&telemetry);
+        resource.get(&"service.name".into()).unwrap().to_string()
+    };
+    assert_eq!(named(None, None), "cue-scheduler");
+    assert_eq!(named(None, Some("north")), "north");
+    assert_eq!(named(Some("farm"), Some("north")), "farm");
+    assert_eq!(named(Some("farm"), None), "farm");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
