@@ -4,7 +4,7 @@
 //! reported about a value nobody gave.
 
 use super::fault::Fault;
-use super::{Accounting, Booking, Database, Lock, Matching, Rqd, Stages};
+use super::{Accounting, Booking, Database, Lock, Matching, Rqd, Stages, Telemetry};
 
 /// The side loops that use a connection each: clusters, the scan for work, hosts, launches whose
 /// outcome is unknown, bookings that were forgotten, the list of replicas; and one for health, one
@@ -19,6 +19,7 @@ pub(super) struct Topics<'a> {
     pub(super) matching: Option<&'a Matching>,
     pub(super) booking: Option<&'a Booking>,
     pub(super) rqd: Option<&'a Rqd>,
+    pub(super) telemetry: Option<&'a Telemetry>,
 }
 
 impl Topics<'_> {
@@ -44,6 +45,9 @@ impl Topics<'_> {
         }
         if let Some(rqd) = self.rqd {
             faults.extend(launches_fit_connections(rqd));
+        }
+        if let Some(telemetry) = self.telemetry {
+            faults.extend(certificate_and_key_go_together(telemetry));
         }
     }
 }
@@ -132,6 +136,21 @@ fn lease_outlives_dispatch(matching: &Matching, database: &Database, rqd: &Rqd) 
             "a booking may take {} (database.statement_timeout + rqd.request_timeout), give at \
              least that",
             humantime::format_duration(longest)
+        ),
+    })
+}
+
+fn certificate_and_key_go_together(telemetry: &Telemetry) -> Option<Fault> {
+    let (key, value, missing) = match (&telemetry.client_certificate, &telemetry.client_key) {
+        (Some(certificate), None) => ("telemetry.client_certificate", certificate, "CLIENT_KEY"),
+        (None, Some(key)) => ("telemetry.client_key", key, "CLIENT_CERTIFICATE"),
+        _ => return None,
+    };
+    Some(Fault::Combination {
+        key,
+        value: value.display().to_string(),
+        reason: format!(
+            "a certificate and its key go together, give OTEL_EXPORTER_OTLP_{missing} too"
         ),
     })
 }

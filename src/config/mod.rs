@@ -136,6 +136,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         matching: matching.as_ref(),
         booking: booking.as_ref(),
         rqd: rqd.as_ref(),
+        telemetry: telemetry.as_ref(),
     };
     topics.check(&mut reader.faults);
     Some(Settings {

@@ -6,6 +6,7 @@
 //! is buffered for export.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -89,6 +90,19 @@ topic! {
         compression: Compression = Some("none"),
             "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION" or "OTEL_EXPORTER_OTLP_COMPRESSION",
             word(&COMPRESSIONS);
+        /// The certificates of those who may vouch for a collector behind `https://`, as a file in PEM; without it,
+        /// those of the system.
+        certificate: Option<PathBuf> = None,
+            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE" or "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            optional(file());
+        /// The certificate by which this service introduces itself to a collector behind `https://`, as a file in PEM.
+        client_certificate: Option<PathBuf> = None,
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE" or "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+            optional(file());
+        /// The private key of that certificate, as a file in PEM.
+        client_key: Option<PathBuf> = None,
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY" or "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+            optional(file());
         /// How long one message may take, in milliseconds.
         timeout: Duration = Some("4000"),
             "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT" or "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -142,6 +156,7 @@ A turn is dozens of spans that end within milliseconds, so the queue holds 16384
 sent at a time.
 They wait for 1000 ms (5000), so that a turn can be looked at when it is over.
 A message may take 4000 ms (10000), because the end of the program waits for the last ones for 5 s at most.
+Headers and compression that a variable gives are used even if a flag says otherwise.
 ";
 
 /// One of a few words. OpenTelemetry compares them without regard to case.
@@ -154,10 +169,19 @@ fn word<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Rule<T> {
 }
 
 fn collector() -> Rule<String> {
-    let allowed = "an `http://` address of an OTLP port, such as `http://localhost:4317`";
+    let allowed =
+        "an `http://` or `https://` address of an OTLP port, such as `http://localhost:4317`";
     Rule::new(Form::Text, allowed, |text| {
-        let place = text.strip_prefix("http://")?;
+        let place = text
+            .strip_prefix("http://")
+            .or_else(|| text.strip_prefix("https://"))?;
         (!place.is_empty() && text.parse::<axum::http::Uri>().is_ok()).then(|| text.to_owned())
+    })
+}
+
+fn file() -> Rule<PathBuf> {
+    Rule::new(Form::Text, "the path of a file", |text| {
+        (!text.is_empty()).then(|| PathBuf::from(text))
     })
 }
 

@@ -1,7 +1,9 @@
 //! The way of a span: sampler, tail filter, entrance of the queue, bounded queue, exporter.
 //!
-//! Invariant: what the settings say is passed to the library in full. It reads the environment for
-//! what it is not told, and then there would be two truths.
+//! Invariant: what the settings say is passed to the library. It reads the environment for what it is
+//! not told, and then there would be two truths. Two things it cannot be told: that nothing is to be
+//! compressed, and that there are no headers but these. So what the variables of both say counts even
+//! when a flag says otherwise, which the page of settings tells.
 
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter,

@@ -26,7 +26,7 @@ fn telemetry_reads_the_names_of_open_telemetry() {
     assert_eq!(telemetry.sampler_arg, Some(0.25));
     assert_eq!(telemetry.resource_attributes.len(), 2);
     for (name, value) in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector:4317"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("CUE_TRACE_KEEP_SLOW", "soon"),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
@@ -115,5 +115,46 @@ fn a_value_of_open_telemetry_that_others_take_is_refused_by_no_default_of_ours()
     ] {
         let loaded = with(&[(name, value)]);
         assert!(loaded.settings.is_ok(), "{:?}", loaded.settings);
+    }
+}
+
+#[test]
+fn an_address_may_be_one_of_tls_and_files_have_the_names_of_open_telemetry() {
+    let settings = with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/t/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/own.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/own.key"),
+    ]);
+    let telemetry = settings.settings.unwrap().telemetry;
+    assert_eq!(
+        telemetry.endpoint.as_deref(),
+        Some("https://collector:4317")
+    );
+    let files = [
+        telemetry.certificate,
+        telemetry.client_certificate,
+        telemetry.client_key,
+    ];
+    let named = ["/t/ca.pem", "/own.pem", "/own.key"];
+    assert_eq!(files, named.map(|path| Some(path.into())));
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused_and_a_key_without_its_certificate() {
+    for (given, key, missing) in [
+        ("CLIENT_CERTIFICATE", "client_certificate", "CLIENT_KEY"),
+        ("TRACES_CLIENT_KEY", "client_key", "CLIENT_CERTIFICATE"),
+    ] {
+        let given = format!("OTEL_EXPORTER_OTLP_{given}");
+        let found = faults(with(&[(&given, "/own")]));
+        let told = found[0].to_string();
+        assert!(told.contains(&format!("telemetry.{key} = /own")), "{told}");
+        assert!(
+            told.contains(&format!("OTEL_EXPORTER_OTLP_{missing} too")),
+            "{told}"
+        );
+        assert_eq!(found.len(), 1);
     }
 }
