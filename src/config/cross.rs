@@ -47,7 +47,7 @@ impl Topics<'_> {
             faults.extend(launches_fit_connections(rqd));
         }
         if let Some(telemetry) = self.telemetry {
-            faults.extend(spans_fit_queue(telemetry));
+            faults.extend(certificate_and_key_go_together(telemetry));
         }
     }
 }
@@ -140,13 +140,17 @@ fn lease_outlives_dispatch(matching: &Matching, database: &Database, rqd: &Rqd) 
     })
 }
 
-fn spans_fit_queue(telemetry: &Telemetry) -> Option<Fault> {
-    (telemetry.batch > telemetry.queue).then(|| Fault::Combination {
-        key: "telemetry.batch",
-        value: telemetry.batch.to_string(),
+fn certificate_and_key_go_together(telemetry: &Telemetry) -> Option<Fault> {
+    let (key, value, missing) = match (&telemetry.client_certificate, &telemetry.client_key) {
+        (Some(certificate), None) => ("telemetry.client_certificate", certificate, "CLIENT_KEY"),
+        (None, Some(key)) => ("telemetry.client_key", key, "CLIENT_CERTIFICATE"),
+        _ => return None,
+    };
+    Some(Fault::Combination {
+        key,
+        value: value.display().to_string(),
         reason: format!(
-            "{} spans may wait to be sent (telemetry.queue), give at most that many",
-            telemetry.queue
+            "a certificate and its key go together, give OTEL_EXPORTER_OTLP_{missing} too"
         ),
     })
 }

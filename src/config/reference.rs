@@ -35,7 +35,11 @@ pub fn reference(effective: &[Effective]) -> String {
         let topic = entry.setting.key.split('.').next().unwrap_or_default();
         if topic != section {
             section = topic;
-            let _ = write!(out, "\n## {section}\n\n{HEAD}");
+            let _ = write!(out, "\n## {section}\n\n");
+            if let Some((_, note)) = NOTES.iter().find(|(about, _)| *about == section) {
+                let _ = writeln!(out, "{note}");
+            }
+            out.push_str(HEAD);
         }
         out.push_str(&row(entry));
     }
@@ -52,6 +56,9 @@ then a flag (`--set key=value` sets any key); the later wins. An empty variable 
 Unknown keys, unknown `CUE_` variables, bad values and impossible combinations are refused at start, all
 at once, with exit code 64. `cue-scheduler config` prints the effective settings and where each came from.
 ";
+
+/// What is to be said of a section as a whole.
+const NOTES: [(&str, &str); 1] = [("telemetry", super::telemetry::NOTE)];
 
 const HEAD: &str =
     "| key | variable | default | allowed | what it does |\n| --- | --- | --- | --- | --- |\n";

@@ -6,6 +6,7 @@
 //! is buffered for export.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -77,38 +78,53 @@ topic! {
         traces_endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             optional(collector());
         /// Whether spans are sent: `none` sends none, even if there is an address.
-        exporter: Exporter = Some("otlp"), "OTEL_TRACES_EXPORTER", choice(&EXPORTERS);
+        exporter: Exporter = Some("otlp"), "OTEL_TRACES_EXPORTER", word(&EXPORTERS);
         /// How spans are sent.
         protocol: Protocol = Some("grpc"),
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" or "OTEL_EXPORTER_OTLP_PROTOCOL",
-            choice(&PROTOCOLS);
+            word(&PROTOCOLS);
         /// What is sent along with every message, such as a key that the collector asks for.
         headers: Vec<(String, Secret)> = Some(""),
             "OTEL_EXPORTER_OTLP_TRACES_HEADERS" or "OTEL_EXPORTER_OTLP_HEADERS", headers();
         /// How messages are made smaller.
         compression: Compression = Some("none"),
             "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION" or "OTEL_EXPORTER_OTLP_COMPRESSION",
-            choice(&COMPRESSIONS);
+            word(&COMPRESSIONS);
+        /// The certificates of those who may vouch for a collector behind `https://`, as a file in PEM; without it,
+        /// those of the system.
+        certificate: Option<PathBuf> = None,
+            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE" or "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            optional(file());
+        /// The certificate by which this service introduces itself to a collector behind `https://`, as a file in PEM.
+        client_certificate: Option<PathBuf> = None,
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE" or "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+            optional(file());
+        /// The private key of that certificate, as a file in PEM.
+        client_key: Option<PathBuf> = None,
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY" or "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+            optional(file());
         /// How long one message may take, in milliseconds.
         timeout: Duration = Some("4000"),
             "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT" or "OTEL_EXPORTER_OTLP_TIMEOUT",
-            milliseconds(1..=60_000);
+            milliseconds(1..=600_000);
         /// How many ended spans may wait to be sent; those that do not fit are left out and counted.
         queue: NonZeroUsize = Some("16384"), "OTEL_BSP_MAX_QUEUE_SIZE", count(1_000_000);
-        /// How many spans are sent at a time.
+        /// How many spans are sent at a time, if so many may wait.
         batch: NonZeroUsize = Some("1024"), "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", count(100_000);
         /// How long a span waits for others to be sent with, in milliseconds.
         delay: Duration = Some("1000"), "OTEL_BSP_SCHEDULE_DELAY", milliseconds(1..=60_000);
         /// How long the export of one batch may take, in milliseconds; the shorter of this and `timeout` counts.
         export_timeout: Duration = Some("30000"), "OTEL_BSP_EXPORT_TIMEOUT",
-            milliseconds(1..=300_000);
-        /// The name of this service in traces.
-        service_name: String = Some("cue-scheduler"), "OTEL_SERVICE_NAME", text();
+            milliseconds(1..=600_000);
+        /// The name of this service in traces; without it, the `service.name` among `resource_attributes`, else
+        /// `cue-scheduler`.
+        service_name: Option<String> = None, "OTEL_SERVICE_NAME", optional(text());
         /// Which turns are traced; a ratio is about those that are neither slow nor failed.
-        sampler: Sampler = Some("parentbased_always_on"), "OTEL_TRACES_SAMPLER", choice(&SAMPLERS);
+        sampler: Sampler = Some("parentbased_always_on"), "OTEL_TRACES_SAMPLER", word(&SAMPLERS);
         /// The share of turns that a sampler with a ratio traces; without it, all.
         sampler_arg: Option<f64> = None, "OTEL_TRACES_SAMPLER_ARG", optional(ratio());
-        /// Turns that took so long are traced whatever a ratio says, also those that found no jobs.
+        /// Turns that took so long are traced whatever a ratio says, also those that found no jobs, without the time
+        /// in which these waited for room.
         keep_slow: Option<Duration> = Some("1s"), "CUE_TRACE_KEEP_SLOW",
             duration_or_never(Duration::from_millis(1)..=Duration::from_secs(3600));
         /// Whether turns in which something failed are traced whatever a ratio says; a statement that fails in a
@@ -131,11 +147,41 @@ const SAMPLERS: [(&str, Sampler); 6] = [
     ("parentbased_traceidratio", Sampler::ParentBasedTraceIdRatio),
 ];
 
+/// Where the defaults differ from OpenTelemetry's, for the page of all settings.
+pub(super) const NOTE: &str = "\
+The variables are OpenTelemetry's own; some defaults are not, and theirs are in brackets.
+Without an endpoint nothing is exported (`localhost`), for most farms have no collector and none is \
+looked for.
+A turn is dozens of spans that end within milliseconds, so the queue holds 16384 (2048), and 1024 (512) are \
+sent at a time.
+They wait for 1000 ms (5000), so that a turn can be looked at when it is over.
+A message may take 4000 ms (10000), because the end of the program waits for the last ones for 5 s at most.
+Headers and compression that a variable gives are used even if a flag says otherwise.
+";
+
+/// One of a few words. OpenTelemetry compares them without regard to case.
+fn word<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Rule<T> {
+    let written = choice(words);
+    let allowed = format!("{}, in upper or lower case", written.allowed);
+    Rule::new(Form::Text, allowed, move |text| {
+        (written.parse)(&text.to_ascii_lowercase())
+    })
+}
+
 fn collector() -> Rule<String> {
-    let allowed = "an `http://` address of an OTLP port, such as `http://localhost:4317`";
+    let allowed =
+        "an `http://` or `https://` address of an OTLP port, such as `http://localhost:4317`";
     Rule::new(Form::Text, allowed, |text| {
-        let place = text.strip_prefix("http://")?;
+        let place = text
+            .strip_prefix("http://")
+            .or_else(|| text.strip_prefix("https://"))?;
         (!place.is_empty() && text.parse::<axum::http::Uri>().is_ok()).then(|| text.to_owned())
+    })
+}
+
+fn file() -> Rule<PathBuf> {
+    Rule::new(Form::Text, "the path of a file", |text| {
+        (!text.is_empty()).then(|| PathBuf::from(text))
     })
 }
 

@@ -1,7 +1,9 @@
 //! The way of a span: sampler, tail filter, entrance of the queue, bounded queue, exporter.
 //!
-//! Invariant: what the settings say is passed to the library in full. It reads the environment for
-//! what it is not told, and then there would be two truths.
+//! Invariant: what the settings say is passed to the library. It reads the environment for what it is
+//! not told, and then there would be two truths. Two things it cannot be told: that nothing is to be
+//! compressed, and that there are no headers but these. So what the variables of both say counts even
+//! when a flag says otherwise, which the page of settings tells.
 
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanExporter,
@@ -22,7 +24,8 @@ pub(super) fn provider<E: SpanExporter + 'static>(
 ) -> SdkTracerProvider {
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(telemetry.queue.get())
-        .with_max_export_batch_size(telemetry.batch.get())
+        // Whoever makes the queue small has not asked for large batches.
+        .with_max_export_batch_size(telemetry.batch.min(telemetry.queue).get())
         .with_scheduled_delay(telemetry.delay)
         .build();
     let places = Places::new(telemetry.queue.get());

@@ -10,12 +10,14 @@
 
 mod counts;
 mod export;
+mod http;
 mod logs;
 mod otlp;
 mod queue;
 mod resource;
 mod sampler;
 mod tail;
+mod tls;
 mod watched;
 
 #[cfg(test)]
@@ -38,6 +40,7 @@ use counts::Counts;
 
 pub use logs::{ALWAYS, DETAILED, FilterError, LogFilter};
 pub use resource::replica;
+pub use tls::TlsError;
 
 /// How long the end of the program waits for the last spans to be exported.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -65,6 +68,18 @@ pub enum TelemetryError {
         /// What is wrong with it.
         #[source]
         source: opentelemetry_otlp::ExporterBuildError,
+    },
+    /// The collector is to be reached over TLS, and what that needs is not there.
+    #[error("spans cannot be exported over TLS")]
+    Tls(#[from] TlsError),
+    /// Something cannot be a header.
+    #[error("the header `{name}` cannot be sent with spans, check OTEL_EXPORTER_OTLP_HEADERS")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: axum::http::Error,
     },
     /// Another subscriber was installed before.
     #[error("logging was already set up in this process, call `init` once")]

@@ -7,17 +7,20 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue};
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
     Compression as Packed, ExporterBuildError, Protocol as Wire, SpanExporter as Otlp,
     WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tokio::runtime::Handle;
 
 use super::TelemetryError;
+use super::http::{Cause, Client};
+use super::tls::Tls;
 use crate::config::{Compression, Exporter, Protocol, Telemetry};
 
 /// Where OTLP over HTTP takes spans, below the address of the collector.
@@ -29,8 +32,34 @@ pub(super) fn exporter(telemetry: &Telemetry) -> Result<Option<InRuntime<Otlp>>,
     let Some(endpoint) = address(telemetry).filter(|_| wanted) else {
         return Ok(None);
     };
-    match build(telemetry, &endpoint) {
-        Ok(inner) => Ok(Some(InRuntime::new(inner, Handle::current()))),
+    let tls = if endpoint.starts_with("https://") {
+        Some(Tls::read(telemetry)?)
+    } else {
+        None
+    };
+    let headers = headers(telemetry)?;
+    let limit = telemetry.timeout.min(telemetry.export_timeout);
+    let packed = match telemetry.compression {
+        Compression::None => None,
+        Compression::Gzip => Some(Packed::Gzip),
+    };
+    let how = How {
+        endpoint: &endpoint,
+        limit,
+        packed,
+    };
+    let cause = Cause::default();
+    let built = match telemetry.protocol {
+        Protocol::Grpc => how.grpc(headers, tls),
+        Protocol::Http => how.http(&headers, Client::new(tls, limit, cause.clone())),
+    };
+    match built {
+        Ok(inner) => Ok(Some(InRuntime {
+            inner,
+            runtime: Handle::current(),
+            limit,
+            cause,
+        })),
         Err(source) => Err(TelemetryError::Exporter { endpoint, source }),
     }
 }
@@ -48,40 +77,59 @@ fn address(telemetry: &Telemetry) -> Option<String> {
     telemetry.traces_endpoint.clone().or_else(shared)
 }
 
-fn build(telemetry: &Telemetry, address: &str) -> Result<Otlp, ExporterBuildError> {
-    let limit = telemetry.timeout.min(telemetry.export_timeout);
-    let gzip = telemetry.compression == Compression::Gzip;
-    let headers = telemetry
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), value.reveal().to_owned()));
-    let headers: HashMap<String, String> = headers.collect();
-    match telemetry.protocol {
-        Protocol::Grpc => {
-            // The settings let only through what can be a header.
-            let headers = (&headers).try_into().unwrap_or_default();
-            let mut builder = Otlp::builder()
-                .with_tonic()
-                .with_endpoint(address)
-                .with_metadata(MetadataMap::from_headers(headers))
-                .with_timeout(limit);
-            if gzip {
-                builder = builder.with_compression(Packed::Gzip);
-            }
-            builder.build()
+/// What goes along with every message. The settings let only through what can be a header.
+fn headers(telemetry: &Telemetry) -> Result<HeaderMap, TelemetryError> {
+    let header = |name: &str, value: &str| -> Result<_, http::Error> {
+        Ok((HeaderName::try_from(name)?, HeaderValue::try_from(value)?))
+    };
+    let headers = telemetry.headers.iter().map(|(name, value)| {
+        header(name, value.reveal()).map_err(|source| TelemetryError::Header {
+            name: name.clone(),
+            source,
+        })
+    });
+    headers.collect()
+}
+
+/// What both protocols have in common.
+struct How<'a> {
+    endpoint: &'a str,
+    limit: Duration,
+    packed: Option<Packed>,
+}
+
+impl How<'_> {
+    fn grpc(self, headers: HeaderMap, tls: Option<Tls>) -> Result<Otlp, ExporterBuildError> {
+        let mut builder = Otlp::builder()
+            .with_tonic()
+            .with_endpoint(self.endpoint)
+            .with_metadata(MetadataMap::from_headers(headers))
+            .with_timeout(self.limit);
+        if let Some(packed) = self.packed {
+            builder = builder.with_compression(packed);
         }
-        Protocol::Http => {
-            let mut builder = Otlp::builder()
-                .with_http()
-                .with_protocol(Wire::HttpBinary)
-                .with_endpoint(address)
-                .with_headers(headers)
-                .with_timeout(limit);
-            if gzip {
-                builder = builder.with_compression(Packed::Gzip);
-            }
-            builder.build()
+        if let Some(tls) = tls {
+            builder = builder.with_tls_config(tls.for_grpc(self.limit));
         }
+        builder.build()
+    }
+
+    fn http(self, headers: &HeaderMap, client: Client) -> Result<Otlp, ExporterBuildError> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        let mut builder = Otlp::builder()
+            .with_http()
+            .with_protocol(Wire::HttpBinary)
+            .with_endpoint(self.endpoint)
+            .with_headers(headers.collect::<HashMap<_, _>>())
+            .with_timeout(self.limit)
+            .with_http_client(client);
+        if let Some(packed) = self.packed {
+            builder = builder.with_compression(packed);
+        }
+        builder.build()
     }
 }
 
@@ -94,28 +142,37 @@ fn http_endpoint(base: &str) -> String {
     }
 }
 
-/// An exporter whose work is done inside a runtime.
+/// An exporter whose work is done inside a runtime, in a limited time.
 #[derive(Debug)]
 pub(super) struct InRuntime<E> {
     inner: E,
     runtime: Handle,
-}
-
-impl<E> InRuntime<E> {
-    pub(super) const fn new(inner: E, runtime: Handle) -> Self {
-        Self { inner, runtime }
-    }
+    /// The library limits a message once it has a connection, and waits for that as long as it takes.
+    limit: Duration,
+    cause: Cause,
 }
 
 impl<E: SpanExporter> SpanExporter for InRuntime<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let mut export = pin!(self.inner.export(batch));
         // The guard of a runtime cannot be held over an await, so it is taken for each poll.
-        std::future::poll_fn(|context| {
+        let export = {
+            let _inside = self.runtime.enter();
+            tokio::time::timeout(self.limit, self.inner.export(batch))
+        };
+        let mut export = pin!(export);
+        let exported = std::future::poll_fn(|context| {
             let _inside = self.runtime.enter();
             export.as_mut().poll(context)
-        })
-        .await
+        });
+        let result = exported
+            .await
+            .unwrap_or(Err(OTelSdkError::Timeout(self.limit)));
+        match (result, self.cause.take()) {
+            (Err(error), Some(cause)) => {
+                Err(OTelSdkError::InternalFailure(format!("{error}: {cause}")))
+            }
+            (result, _) => result,
+        }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -133,35 +190,4 @@ impl<E: SpanExporter> SpanExporter for InRuntime<E> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::telemetry;
-    use super::*;
-
-    #[test]
-    fn the_path_of_traces_is_appended_once() {
-        for given in ["http://c:4318", "http://c:4318/", "http://c:4318/v1/traces"] {
-            assert_eq!(http_endpoint(given), "http://c:4318/v1/traces", "{given}");
-        }
-        assert_eq!(http_endpoint("http://c/otlp"), "http://c/otlp/v1/traces");
-    }
-
-    #[test]
-    fn an_address_for_traces_alone_wins_and_is_taken_as_it_is() {
-        let with = |all: Option<&str>, traces: Option<&str>, protocol| {
-            address(&Telemetry {
-                endpoint: all.map(str::to_owned),
-                traces_endpoint: traces.map(str::to_owned),
-                protocol,
-                ..telemetry()
-            })
-        };
-        let (all, traces) = (Some("http://a:4318"), Some("http://t:4318/in"));
-        let told = |text: &str| Some(text.to_owned());
-        assert_eq!(with(all, traces, Protocol::Http), told("http://t:4318/in"));
-        assert_eq!(with(None, traces, Protocol::Grpc), told("http://t:4318/in"));
-        let appended = "http://a:4318/v1/traces";
-        assert_eq!(with(all, None, Protocol::Http), told(appended));
-        assert_eq!(with(all, None, Protocol::Grpc), told("http://a:4318"));
-        assert_eq!(with(None, None, Protocol::Grpc), None);
-    }
-}
+mod tests;

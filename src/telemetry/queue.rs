@@ -77,7 +77,7 @@ impl<P: SpanProcessor> SpanProcessor for Entrance<P> {
         if self.places.take() {
             self.next.on_end(span);
         } else {
-            self.counts.left_out().inc();
+            self.counts.leave_out();
         }
     }
 

@@ -10,19 +10,26 @@ use opentelemetry_sdk::resource::TelemetryResourceDetector;
 
 use crate::config::Telemetry;
 
+/// The name of this service, if nobody gives it another.
+const SERVICE: &str = "cue-scheduler";
+
+const SERVICE_NAME: &str = "service.name";
+
 /// The attributes of this process; those of the settings win over the built-in ones.
 pub(super) fn resource(telemetry: &Telemetry) -> Resource {
     let given = telemetry
         .resource_attributes
         .iter()
         .map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+    // The name has a setting of its own, which is the more precise one.
+    let name = telemetry.service_name.clone();
+    let name = name.map(|name| KeyValue::new(SERVICE_NAME, name));
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attribute(KeyValue::new(SERVICE_NAME, SERVICE))
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_attribute(KeyValue::new("service.instance.id", replica()))
-        .with_attributes(given)
-        // The name has a setting of its own, which is the more precise one.
-        .with_service_name(telemetry.service_name.clone())
+        .with_attributes(given.chain(name))
         .build()
 }
 

@@ -39,9 +39,8 @@ impl<E> Watched<E> {
 
     fn note(&self, spans: usize, result: &OTelSdkResult) {
         let ok = result.is_ok();
-        self.counts
-            .spans(ok)
-            .inc_by(u64::try_from(spans).unwrap_or(u64::MAX));
+        let spans = u64::try_from(spans).unwrap_or(u64::MAX);
+        self.counts.spans(ok, spans);
         let failed_before = self.failing.swap(!ok, Ordering::Relaxed);
         match result {
             Err(error) if !failed_before => {
@@ -55,7 +54,7 @@ impl<E> Watched<E> {
 
     /// Tells here of spans that were left out, and not where they are: that is in the midst of the work.
     fn note_left_out(&self) {
-        let left_out = self.counts.left_out().get();
+        let left_out = self.counts.left_out();
         if left_out > self.left_out.swap(left_out, Ordering::Relaxed) {
             if !self.overrun.swap(true, Ordering::Relaxed) {
                 tracing::warn!(

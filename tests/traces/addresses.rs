@@ -66,6 +66,27 @@ async fn an_address_for_traces_alone_is_enough_and_messages_may_be_packed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_address_of_a_collector_is_all_it_takes_to_see_a_first_trace() {
+    let collector = Collector::grpc().await;
+    let yard = yard().await;
+    let (address, rqd) = (collector.endpoint(), yard.rqd.address().to_string());
+    assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+    let program = Service::start(&[
+        ("CUE_DATABASE_URL", &*yard.db.url),
+        ("CUE_RQD_ADDRESS", &rqd),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &address),
+    ])
+    .await;
+    yard.launched(1).await;
+    let trace = collector.trace("the first trace", |_| true).await;
+    trace.assert_sound();
+    // What the README says to choose in Jaeger.
+    assert_eq!(trace.root().resource["service.name"], "cue-scheduler");
+    assert_eq!(trace.root().name, "turn");
+    yard.close(program).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_exporter_none_sends_nothing_though_there_is_an_address() {
     let collector = Collector::grpc().await;
     let yard = yard().await;

@@ -1,9 +1,11 @@
-//! Collectors: one that speaks OTLP over gRPC, one over HTTP, and one that never answers.
+//! Collectors: one that speaks OTLP over gRPC, one over HTTP, both also with TLS, and one that never
+//! answers.
 //!
 //! Invariant: the root of a turn is the last of its spans that a collector receives, so a trace whose
 //! root is here is complete.
 
 use cue_simfarm::waiting::within;
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +13,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use axum::serve::Listener;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -23,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::tree::{Span, Trace};
@@ -43,6 +47,7 @@ struct Received {
 
 /// A collector. Dropping it ends it.
 pub struct Collector {
+    scheme: &'static str,
     address: SocketAddr,
     received: Received,
     _serving: JoinSet<()>,
@@ -50,32 +55,38 @@ pub struct Collector {
 
 impl Collector {
     pub async fn grpc() -> Self {
-        Self::serve(|listener, received| async move {
-            tonic::transport::Server::builder()
-                .serve_with_incoming(
-                    TraceServiceServer::new(received).accept_compressed(CompressionEncoding::Gzip),
-                    TcpListenerStream::new(listener),
-                )
-                .await
-                .unwrap();
+        Self::serve("http", |listener, received| {
+            over_grpc(Server::builder(), listener, received)
+        })
+        .await
+    }
+
+    pub async fn grpc_tls(tls: ServerTlsConfig) -> Self {
+        let server = Server::builder().tls_config(tls).unwrap();
+        Self::serve("https", |listener, received| {
+            over_grpc(server, listener, received)
         })
         .await
     }
 
     pub async fn http() -> Self {
-        Self::serve(|listener, received| async move {
-            let app = axum::Router::new()
-                .route("/v1/traces", post(take))
-                .route(ELSEWHERE, post(take))
-                .with_state(received);
-            axum::serve(listener, app).await.unwrap();
+        Self::serve("http", over_http).await
+    }
+
+    /// One whose connections are what the listener makes of them.
+    pub async fn http_tls<L>(tls: impl FnOnce(TcpListener) -> L) -> Self
+    where
+        L: Listener<Addr: Debug>,
+    {
+        Self::serve("https", |listener, received| {
+            over_http(tls(listener), received)
         })
         .await
     }
 
     /// One that takes every connection and never says a word.
     pub async fn silent() -> Self {
-        Self::serve(|listener, _received| async move {
+        Self::serve("http", |listener, _received| async move {
             let mut held = Vec::new();
             while let Ok((stream, _)) = listener.accept().await {
                 held.push(stream);
@@ -84,7 +95,7 @@ impl Collector {
         .await
     }
 
-    async fn serve<F>(run: impl FnOnce(TcpListener, Received) -> F) -> Self
+    async fn serve<F>(scheme: &'static str, run: impl FnOnce(TcpListener, Received) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -99,6 +110,7 @@ impl Collector {
         let mut serving = JoinSet::new();
         serving.spawn(run(listener, received.clone()));
         Self {
+            scheme,
             address,
             received,
             _serving: serving,
@@ -107,7 +119,7 @@ impl Collector {
 
     /// The endpoint, as a setting.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// How many spans came in the largest message.
@@ -141,6 +153,22 @@ impl Collector {
         })
         .await
     }
+}
+
+async fn over_grpc(server: Server, listener: TcpListener, received: Received) {
+    let service = TraceServiceServer::new(received).accept_compressed(CompressionEncoding::Gzip);
+    server
+        .serve_with_incoming(service, TcpListenerStream::new(listener))
+        .await
+        .unwrap();
+}
+
+async fn over_http<L: Listener<Addr: Debug>>(listener: L, received: Received) {
+    let app = axum::Router::new()
+        .route("/v1/traces", post(take))
+        .route(ELSEWHERE, post(take))
+        .with_state(received);
+    axum::serve(listener, app).await.unwrap();
 }
 
 impl Received {

@@ -25,6 +25,7 @@ mod pinned;
 mod promql;
 mod reference;
 mod scrape;
+mod tls;
 mod tree;
 mod turns;
 mod waits;

@@ -4,8 +4,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use cue_simfarm::rqd::{Fault, LaunchRecord, SimRqdSettings};
+use cue_simfarm::waiting::until;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
+use crate::binary::Service;
 use crate::collector::Collector;
 use crate::tree::{Span, Trace};
 use crate::yard::Yard;
@@ -47,9 +49,12 @@ async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
         };
         let yard = Yard::new(1, SimRqdSettings::default()).await;
         let job = yard.farm.frames("shot", 3, |_| ()).await.unwrap();
-        let program = yard
-            .schedule(&collector, &[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)])
-            .await;
+        let how = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            // A machine that is busy makes empty turns slow, and those are kept.
+            ("CUE_TRACE_KEEP_SLOW", "0"),
+        ];
+        let program = yard.schedule(&collector, &how).await;
         yard.launched(3).await;
         let trace = collector
             .trace("the trace of the booking", |trace| {
@@ -64,11 +69,26 @@ async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
         assert_stages(&trace, &STAGES);
         assert_booking(&trace, yard.database());
         assert_launches(&trace, &job.layers[0].frames, &yard.rqd.launches());
+        some_empty_turn(&yard, &program).await;
+        yard.close(program).await;
         for trace in collector.traces() {
             assert_ne!(outcome(&trace), "no_jobs", "empty turns leave no trace");
         }
-        yard.close(program).await;
     }
+}
+
+/// Lets a frame wait that no cap leaves room for, and waits for a turn that looks for it in vain.
+async fn some_empty_turn(yard: &Yard, program: &Service) {
+    sqlx::query("UPDATE folder_resource SET int_max_cores = int_cores")
+        .execute(&yard.db.pool)
+        .await
+        .unwrap();
+    yard.farm.frames("capped", 1, |_| ()).await.unwrap();
+    let none = r#"scheduler_traces_total{outcome="no_work"} 0"#;
+    until("an empty turn", async || {
+        !program.get("/metrics").await.1.contains(none)
+    })
+    .await;
 }
 
 pub fn assert_root(trace: &Trace, outcome: &str, booked: usize) {

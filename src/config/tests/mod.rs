@@ -2,6 +2,7 @@
 
 mod pages;
 mod reading;
+mod telemetry;
 
 use std::collections::BTreeMap;
 

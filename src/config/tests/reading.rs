@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Origin, Protocol, Secret, listing};
+use crate::config::{Origin, Secret};
 
 #[test]
 fn defaults_and_a_database_are_enough() {
@@ -236,91 +236,4 @@ fn impossible_combinations_are_refused_together() {
             "rqd.connections"
         ]
     );
-}
-
-#[test]
-fn telemetry_reads_the_names_of_open_telemetry() {
-    let settings = with(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
-        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
-        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
-        (
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "site=a, deployment.environment=b",
-        ),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
-        ("OTEL_SOMETHING_OF_THE_LIBRARY", "x"),
-    ])
-    .settings
-    .unwrap();
-    let telemetry = settings.telemetry;
-    assert_eq!(telemetry.endpoint.as_deref(), Some("http://collector:4317"));
-    assert_eq!(telemetry.protocol, Protocol::Http);
-    assert_eq!(telemetry.sampler_arg, Some(0.25));
-    assert_eq!(telemetry.resource_attributes.len(), 2);
-    for (name, value) in [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-        ("CUE_TRACE_KEEP_SLOW", "soon"),
-        ("OTEL_TRACES_SAMPLER", "sometimes"),
-        ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "novalue"),
-        ("CUE_LOG", "cue=loud"),
-        ("CUE_ADMIN_ADDR", "localhost"),
-    ] {
-        assert_eq!(faults(with(&[(name, value)])).len(), 1, "{name}={value}");
-    }
-}
-
-#[test]
-fn pairs_may_hold_any_sign_and_what_headers_hold_is_not_shown() {
-    let pairs = [
-        (
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "site=caf%C3%A9, rack = a%2Cb%3D1",
-        ),
-        (
-            "OTEL_EXPORTER_OTLP_HEADERS",
-            "Authorization=Basic%20aGlkZGVu",
-        ),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", ""),
-    ];
-    let loaded = with(&pairs);
-    let told = listing(&loaded.effective);
-    assert!(
-        told.contains("Authorization=***") && !told.contains("aGlkZGVu"),
-        "{told}"
-    );
-    let telemetry = loaded.settings.unwrap().telemetry;
-    let attributes = [("site", "café"), ("rack", "a,b=1")];
-    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(telemetry.resource_attributes, attributes);
-    let header = ("authorization".to_owned(), Secret::new("Basic aGlkZGVu"));
-    assert_eq!(telemetry.headers, [header]);
-    assert_eq!(
-        telemetry.timeout,
-        Duration::from_secs(4),
-        "an empty variable is not set"
-    );
-    for bad in ["nothing", "=value", "two words=x", "name=a%0Ab"] {
-        let found = faults(with(&[("OTEL_EXPORTER_OTLP_HEADERS", bad)]));
-        assert!(
-            matches!(
-                found[..],
-                [Fault::Value {
-                    key: "telemetry.headers",
-                    ..
-                }]
-            ),
-            "{bad}"
-        );
-    }
-}
-
-#[test]
-fn a_batch_of_spans_fits_into_their_queue() {
-    let found = faults(with(&[("OTEL_BSP_MAX_QUEUE_SIZE", "100")]));
-    let told = found[0].to_string();
-    assert!(told.contains("telemetry.batch = 1024"), "{told}");
-    assert!(told.contains("100 spans may wait"), "{told}");
 }

@@ -1,66 +1,43 @@
 //! The traces that are kept back, and what becomes of each.
 //!
-//! A trace whose turn has ended and that nobody wants for itself stays while one that is undecided
-//! points at it: should that one be kept, the shared part of both is in this one. Links lead from later
-//! turns of a batch to its first, so there is no ring of traces that wait for each other for ever; and
-//! whatever waits too long is dropped as the oldest.
+//! What several turns did together is told in the trace of the first, and the others point at it. To
+//! point is to claim: until the turn that points has ended, the one it points at stays, even if that
+//! has ended and nobody wants it for itself. Invariants:
+//!
+//! 1. A claim is honoured only if the turn that makes it is kept for its own sake, and it is let go in
+//!    any case when that turn ends. So it is never handed on: turns that point at each other in a row
+//!    keep but the direct targets of those worth keeping, and turns in a ring let go of each other.
+//! 2. The traces have an age each and stand in `ages` exactly as long as in `traces`; `spans` is how many
+//!    spans wait in all of them.
+//! 3. No span is dropped in here, for whoever calls holds a lock: each leaves in a [`Fate`].
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
-use opentelemetry::Value;
-use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
+use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::{Keep, Limits, ROOT};
+use super::Limits;
+use super::gone::Gone;
+use super::keep::{Keep, found_no_work, has_failed, is_turn};
+use super::trace::{Fate, State, Trace};
 
-/// The attribute of the root that says how the turn went, and its value for no work.
-pub(super) const OUTCOME: (&str, &str) = ("turn.outcome", "no_jobs");
-
-/// What becomes of a span that ended, and of those that waited for it.
-#[derive(Debug, Default)]
-pub(super) struct Fate {
-    /// Those that waited and need not any longer, in the order in which they ended.
-    pub(super) waited: Vec<SpanData>,
-    /// The span itself, if it passes at once. Most do, and need no list.
-    pub(super) span: Option<SpanData>,
-    /// What became of the traces of which this is known now.
-    pub(super) outcomes: Vec<&'static str>,
+/// What a turn that has ended is worth.
+enum Worth {
+    OwnSake,
+    ToOthers,
+    Nothing(&'static str),
 }
 
-#[derive(Debug)]
-enum Trace {
-    /// Spans wait for their root, or for a trace that points at this one.
-    Waiting(Waiting),
-    /// The trace is known to be worth keeping.
-    Kept,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    spans: Vec<SpanData>,
-    /// Whether the sampler wants it.
-    chosen: bool,
-    /// Whether a span of it failed.
-    failed: bool,
-    /// Whether a trace that is kept points at it.
-    wanted: bool,
-    /// How many undecided traces point at it.
-    pointers: usize,
-    /// The traces it points at.
-    points_at: Vec<TraceId>,
-    /// Whether its root has ended and is among the spans: only the pointers are waited for.
-    ended: bool,
-}
-
-/// The traces under way, oldest first, and the ids of those dropped lately.
+/// The traces under way, and the ids of those dropped lately.
 #[derive(Debug)]
 pub(super) struct Held {
     keep: Keep,
     limits: Limits,
     traces: HashMap<TraceId, Trace>,
-    order: VecDeque<TraceId>,
-    gone: HashSet<TraceId>,
-    gone_order: VecDeque<TraceId>,
+    ages: BTreeMap<u64, TraceId>,
+    begun: u64,
+    spans: usize,
+    gone: Gone,
 }
 
 impl Held {
@@ -69,225 +46,237 @@ impl Held {
             keep,
             limits,
             traces: HashMap::new(),
-            order: VecDeque::new(),
-            gone: HashSet::new(),
-            gone_order: VecDeque::new(),
+            ages: BTreeMap::new(),
+            begun: 0,
+            spans: 0,
+            gone: Gone::new(limits.gone),
         }
     }
 
     /// Begins to hold a trace, and says what became of others for it.
-    pub(super) fn open(&mut self, trace: TraceId, chosen: bool) -> Vec<&'static str> {
-        let waiting = Trace::Waiting(Waiting {
+    pub(super) fn open(&mut self, id: TraceId, chosen: bool) -> Fate {
+        let mut fate = Fate::default();
+        if self.traces.contains_key(&id) {
+            return fate;
+        }
+        self.begun += 1;
+        let trace = Trace {
+            age: self.begun,
             chosen,
-            ..Waiting::default()
-        });
-        if self.traces.insert(trace, waiting).is_none() {
-            self.order.push_back(trace);
-        }
-        let mut outcomes = Vec::new();
-        if self.order.len() > self.limits.traces
-            && let Some(oldest) = self.order.pop_front()
-            && let Some(Trace::Waiting(waiting)) = self.traces.remove(&oldest)
+            ..Trace::default()
+        };
+        self.put(id, trace);
+        if self.traces.len() > self.limits.traces
+            && let Some(oldest) = self.oldest(|_| true)
         {
-            outcomes.push("evicted");
-            self.drop_trace(oldest, waiting, &mut outcomes);
+            self.evict(oldest, &mut fate);
         }
-        outcomes
+        fate
     }
 
     /// Takes in a span that has ended.
     pub(super) fn end(&mut self, span: SpanData) -> Fate {
-        let id = span.span_context.trace_id();
-        let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
-        if is_root && span.name == ROOT {
-            return self.end_root(id, span);
-        }
-        if is_root
-            && span.span_kind == SpanKind::Client
-            && !has_failed(&span)
-            && !self.was_slow(&span)
-        {
-            return Fate::default();
-        }
         let mut fate = Fate::default();
-        for link in span.links.iter() {
-            self.point(id, link.span_context.trace_id(), &mut fate);
-        }
-        match self.traces.get_mut(&id) {
-            Some(Trace::Waiting(waiting)) => {
-                if let Some(kept) = waiting.wait(span, self.limits) {
-                    self.traces.insert(id, Trace::Kept);
-                    fate.waited.extend(kept.spans);
-                    self.want(kept.points_at, &mut fate);
-                }
+        let id = span.span_context.trace_id();
+        if is_turn(&span) {
+            self.end_root(id, span, &mut fate);
+        } else {
+            for link in span.links.iter() {
+                self.claim(id, link.span_context.trace_id());
             }
-            None if self.gone.contains(&id) => {}
-            Some(Trace::Kept) | None => fate.span = Some(span),
+            self.end_child(id, span, &mut fate);
+        }
+        while self.spans > self.limits.all
+            && let Some(oldest) = self.oldest(|trace| !trace.spans.is_empty())
+        {
+            self.evict(oldest, &mut fate);
         }
         fate
     }
 
-    fn end_root(&mut self, id: TraceId, root: SpanData) -> Fate {
-        let mut fate = Fate::default();
-        match self.traces.remove(&id) {
-            Some(Trace::Waiting(mut waiting)) => match self.unwanted(&waiting, &root) {
-                // What it shares with those that point at it is in no other trace.
-                Some("not_sampled") if waiting.pointers > 0 => {
-                    waiting.spans.push(root);
-                    waiting.ended = true;
-                    self.traces.insert(id, Trace::Waiting(waiting));
-                    return fate;
-                }
-                Some(outcome) => {
-                    fate.outcomes.push(outcome);
-                    self.drop_trace(id, waiting, &mut fate.outcomes);
-                }
-                None => {
-                    fate.waited = waiting.spans;
-                    fate.outcomes.push("kept");
-                    self.want(waiting.points_at, &mut fate);
-                    fate.span = Some(root);
-                }
-            },
-            None if self.gone.contains(&id) => {}
-            Some(Trace::Kept) | None => {
+    fn end_child(&mut self, id: TraceId, span: SpanData, fate: &mut Fate) {
+        let Some(trace) = self.traces.get_mut(&id) else {
+            if self.gone.has(id) {
+                fate.dropped.push(vec![span]);
+            } else {
+                fate.span = Some(span);
+            }
+            return;
+        };
+        trace.failed |= has_failed(&span);
+        if trace.state == State::Passing {
+            fate.span = Some(span);
+            return;
+        }
+        trace.spans.push(span);
+        self.spans += 1;
+        let most = if trace.chosen {
+            self.limits.spans
+        } else {
+            self.limits.unchosen
+        };
+        if trace.state == State::Waiting && trace.spans.len() > most {
+            trace.state = State::Passing;
+            fate.waited = std::mem::take(&mut trace.spans);
+            self.spans -= fate.waited.len();
+        }
+    }
+
+    fn end_root(&mut self, id: TraceId, root: SpanData, fate: &mut Fate) {
+        let Some(mut trace) = self.take(id) else {
+            if self.gone.has(id) {
+                fate.dropped.push(vec![root]);
+            } else {
                 fate.outcomes.push("kept");
                 fate.span = Some(root);
             }
-        }
-        self.order.retain(|other| *other != id);
-        fate
-    }
-
-    /// Notes that a trace points at another one, so that this one is kept with it.
-    fn point(&mut self, from: TraceId, to: TraceId, fate: &mut Fate) {
-        match self.traces.get_mut(&from) {
-            Some(Trace::Waiting(waiting)) => {
-                if from == to || waiting.points_at.contains(&to) {
-                    return;
-                }
-                waiting.points_at.push(to);
-                if let Some(Trace::Waiting(other)) = self.traces.get_mut(&to) {
-                    other.pointers += 1;
-                }
+            return;
+        };
+        trace.failed |= has_failed(&root);
+        let worth = self.worth(&trace, &root);
+        let claims = std::mem::take(&mut trace.points_at);
+        self.settle(claims, matches!(worth, Worth::OwnSake), fate);
+        match worth {
+            Worth::OwnSake | Worth::ToOthers => {
+                fate.outcomes.push("kept");
+                fate.waited.append(&mut trace.spans);
+                fate.span = Some(root);
             }
-            Some(Trace::Kept) => self.want(vec![to], fate),
-            None => {}
-        }
-    }
-
-    /// A trace that is kept points at these: they are kept too, and what they point at.
-    fn want(&mut self, mut traces: Vec<TraceId>, fate: &mut Fate) {
-        while let Some(id) = traces.pop() {
-            match self.traces.get_mut(&id) {
-                Some(Trace::Waiting(waiting)) if waiting.ended => {
-                    fate.waited.append(&mut waiting.spans);
-                    traces.append(&mut waiting.points_at);
-                    fate.outcomes.push("kept");
-                    self.traces.remove(&id);
-                    self.order.retain(|other| *other != id);
-                }
-                Some(Trace::Waiting(waiting)) => waiting.wanted = true,
-                Some(Trace::Kept) | None => {}
+            // What it shares with those that point at it is in no other trace.
+            Worth::Nothing(_) if trace.pointers > 0 => {
+                trace.spans.push(root);
+                trace.state = State::Target;
+                self.put(id, trace);
+            }
+            Worth::Nothing(outcome) => {
+                trace.spans.push(root);
+                self.drop_trace(id, trace, outcome, fate);
             }
         }
     }
 
-    /// Drops a trace, and with it those that only stayed because it pointed at them.
-    fn drop_trace(&mut self, id: TraceId, trace: Waiting, outcomes: &mut Vec<&'static str>) {
-        self.bury(id);
-        let mut pointed_at = trace.points_at;
-        while let Some(id) = pointed_at.pop() {
-            let Some(Trace::Waiting(waiting)) = self.traces.get_mut(&id) else {
+    /// Notes that a trace points at another one.
+    fn claim(&mut self, from: TraceId, to: TraceId) {
+        let knows = |trace: &Trace| trace.state == State::Target || trace.points_at.contains(&to);
+        if from == to || self.traces.get(&from).is_none_or(knows) {
+            return;
+        }
+        let Some(target) = self.traces.get_mut(&to) else {
+            return;
+        };
+        target.pointers += 1;
+        if let Some(trace) = self.traces.get_mut(&from) {
+            trace.points_at.push(to);
+        }
+    }
+
+    /// Ends the claims of a trace.
+    fn settle(&mut self, claims: Vec<TraceId>, honoured: bool, fate: &mut Fate) {
+        for id in claims {
+            let Some(target) = self.traces.get_mut(&id) else {
                 continue;
             };
-            waiting.pointers = waiting.pointers.saturating_sub(1);
-            if waiting.ended && waiting.pointers == 0 {
-                pointed_at.append(&mut waiting.points_at);
-                outcomes.push("not_sampled");
-                self.traces.remove(&id);
-                self.order.retain(|other| *other != id);
-                self.bury(id);
+            target.pointers = target.pointers.saturating_sub(1);
+            target.wanted |= honoured;
+            let waits_for_more = !honoured && target.pointers > 0;
+            if target.state != State::Target || waits_for_more {
+                continue;
+            }
+            match self.take(id) {
+                Some(mut target) if honoured => {
+                    fate.outcomes.push("kept");
+                    fate.waited.append(&mut target.spans);
+                }
+                Some(target) => self.drop_trace(id, target, "not_sampled", fate),
+                None => {}
             }
         }
     }
 
-    /// Why a turn that has ended is not worth keeping, if it is not.
-    fn unwanted(&self, waiting: &Waiting, root: &SpanData) -> Option<&'static str> {
-        let failed = waiting.failed || has_failed(root);
-        let slow = self.was_slow(root);
-        if found_no_work(root) && !failed && !slow {
-            return Some("no_work");
+    /// Lets go of a trace to make room.
+    fn evict(&mut self, id: TraceId, fate: &mut Fate) {
+        let Some(mut trace) = self.take(id) else {
+            return;
+        };
+        let claims = std::mem::take(&mut trace.points_at);
+        if trace.state == State::Passing {
+            // Nothing of it is lost: what it has yet to tell passes as that of a trace nobody knows.
+            let own_sake = trace.chosen || (self.keep.failed && trace.failed);
+            self.settle(claims, own_sake, fate);
+        } else {
+            self.settle(claims, false, fate);
+            self.drop_trace(id, trace, "evicted", fate);
         }
-        let kept = waiting.chosen || waiting.wanted || slow || (self.keep.failed && failed);
-        (!kept).then_some("not_sampled")
     }
 
-    fn was_slow(&self, span: &SpanData) -> bool {
-        let took = span.end_time.duration_since(span.start_time).ok();
-        let slow = self.keep.slow.zip(took);
-        slow.is_some_and(|(slow, took)| took >= slow)
+    fn drop_trace(&mut self, id: TraceId, trace: Trace, outcome: &'static str, fate: &mut Fate) {
+        self.gone.bury(id);
+        fate.outcomes.push(outcome);
+        fate.dropped.push(trace.spans);
     }
 
-    fn bury(&mut self, trace: TraceId) {
-        if self.gone.insert(trace) {
-            self.gone_order.push_back(trace);
+    /// What a turn that has ended is worth.
+    fn worth(&self, trace: &Trace, root: &SpanData) -> Worth {
+        let slow = self.keep.turn_was_slow(root);
+        let passes = trace.state == State::Passing;
+        if found_no_work(root) && !trace.failed && !slow && !passes {
+            Worth::Nothing("no_work")
+        } else if trace.chosen || slow || (self.keep.failed && trace.failed) {
+            Worth::OwnSake
+        } else if trace.wanted || passes {
+            Worth::ToOthers
+        } else {
+            Worth::Nothing("not_sampled")
         }
-        if self.gone_order.len() > self.limits.gone
-            && let Some(oldest) = self.gone_order.pop_front()
-        {
-            self.gone.remove(&oldest);
-        }
+    }
+
+    fn put(&mut self, id: TraceId, trace: Trace) {
+        self.spans += trace.spans.len();
+        self.ages.insert(trace.age, id);
+        self.traces.insert(id, trace);
+    }
+
+    fn take(&mut self, id: TraceId) -> Option<Trace> {
+        let trace = self.traces.remove(&id)?;
+        self.ages.remove(&trace.age);
+        self.spans -= trace.spans.len();
+        Some(trace)
+    }
+
+    /// The oldest of those that are so.
+    fn oldest(&self, is_so: impl Fn(&Trace) -> bool) -> Option<TraceId> {
+        let is_so = |id: &&TraceId| self.traces.get(*id).is_some_and(&is_so);
+        self.ages.values().find(is_so).copied()
     }
 
     /// Everything that waits, when nothing more will end.
-    pub(super) fn empty(&mut self) -> Vec<SpanData> {
-        self.order.clear();
-        self.traces
-            .drain()
-            .flat_map(|(_, trace)| match trace {
-                // It had its end, and nobody wanted it.
-                Trace::Waiting(waiting) if waiting.ended => Vec::new(),
-                Trace::Waiting(waiting) => waiting.spans,
-                Trace::Kept => Vec::new(),
-            })
-            .collect()
+    pub(super) fn empty(&mut self) -> Fate {
+        let mut fate = Fate::default();
+        while let Some(id) = self.oldest(|_| true) {
+            let Some(trace) = self.take(id) else {
+                break;
+            };
+            // A target had its end, and nobody wanted it.
+            if trace.state == State::Target {
+                fate.dropped.push(trace.spans);
+            } else {
+                fate.waited.extend(trace.spans);
+            }
+        }
+        fate
     }
 
-    /// How many traces are held, in order, and remembered as gone, in order.
+    /// How many traces are held, by either count, and how many are remembered as gone.
     #[cfg(test)]
     pub(super) fn sizes(&self) -> [usize; 4] {
-        [
-            self.traces.len(),
-            self.order.len(),
-            self.gone.len(),
-            self.gone_order.len(),
-        ]
+        let [ids, order] = self.gone.sizes();
+        [self.traces.len(), self.ages.len(), ids, order]
     }
-}
 
-impl Waiting {
-    /// Adds a span to those that wait. If they are too many, all of them are to be kept, and it
-    /// gives itself away.
-    fn wait(&mut self, span: SpanData, limits: Limits) -> Option<Self> {
-        self.failed |= has_failed(&span);
-        self.spans.push(span);
-        let most = if self.chosen {
-            limits.spans
-        } else {
-            limits.unchosen
-        };
-        (self.spans.len() > most).then(|| std::mem::take(self))
+    /// How many spans wait, as it is kept count of and as it is.
+    #[cfg(test)]
+    pub(super) fn spans(&self) -> (usize, usize) {
+        let each = self.traces.values().map(|trace| trace.spans.len());
+        (self.spans, each.sum())
     }
-}
-
-fn has_failed(span: &SpanData) -> bool {
-    matches!(span.status, Status::Error { .. })
-}
-
-fn found_no_work(root: &SpanData) -> bool {
-    root.attributes.iter().any(|attribute| {
-        attribute.key.as_str() == OUTCOME.0
-            && matches!(&attribute.value, Value::String(text) if text.as_str() == OUTCOME.1)
-    })
 }

@@ -1,19 +1,18 @@
 //! The tail filter by itself: real spans of the library, kept in memory.
 
+mod bounds;
 mod ratio;
 mod shared;
 
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{
-    Link, SpanBuilder, SpanKind, Status, TraceId, Tracer as _, TracerProvider as _,
-};
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::super::sampler::Head;
 use super::super::tests::telemetry as all;
-use super::held::OUTCOME;
+use super::keep::{OUTCOME, SEND_WAIT};
 use super::*;
 use crate::config::{Sampler, Telemetry};
 
@@ -107,6 +106,13 @@ impl Bench {
         self.tracer.start_with_context(name, turn).end();
     }
 
+    /// A child that failed.
+    fn failing(&self, turn: &Context, name: &'static str) {
+        let mut span = self.tracer.start_with_context(name, turn);
+        span.set_status(Status::error("refused"));
+        span.end();
+    }
+
     /// A child of one turn that points at a child of another.
     fn pointing(&self, turn: &Context, at: &Context) {
         let builder = SpanBuilder::from_name("points");
@@ -123,8 +129,15 @@ impl Bench {
         self.filter.0.with_held(|held| held.sizes())
     }
 
+    /// How many spans wait, and the count that is kept of them is right.
+    fn waiting(&self) -> usize {
+        let (told, there) = self.filter.0.with_held(|held| held.spans());
+        assert_eq!(told, there, "spans that wait");
+        there
+    }
+
     fn counted(&self, outcome: &str) -> u64 {
-        self.counts.traces(outcome).get()
+        self.counts.traces().count(outcome)
     }
 }
 
@@ -135,6 +148,7 @@ fn end(turn: &Context, outcome: &'static str) {
 
 const SMALL: Limits = Limits {
     traces: 2,
+    all: 16,
     spans: 2,
     unchosen: 4,
     gone: 2,
@@ -175,21 +189,6 @@ fn a_trace_with_many_spans_is_let_through_before_its_root_ends() {
 }
 
 #[test]
-fn with_too_many_traces_the_oldest_is_dropped_whole_and_counted() {
-    let bench = Bench::new(SMALL);
-    let oldest = bench.turn();
-    bench.child(&oldest, "lost");
-    let turns = [bench.turn(), bench.turn()];
-    assert_eq!(bench.counted("evicted"), 1);
-    bench.child(&oldest, "also lost");
-    end(&oldest, "booked");
-    for turn in &turns {
-        end(turn, "booked");
-    }
-    assert_eq!(bench.exported(), ["turn", "turn"]);
-}
-
-#[test]
 fn spans_of_no_turn_pass_at_once() {
     let bench = Bench::new(SMALL);
     bench.child(&Context::new(), "refresh");
@@ -217,17 +216,4 @@ fn what_never_ended_is_let_through_at_the_end_of_the_program() {
     bench.child(&turn, "child");
     bench.provider.shutdown().unwrap();
     assert_eq!(bench.exported(), ["child"]);
-}
-
-#[test]
-fn nothing_is_kept_of_turns_that_ended() {
-    let keep = Keep {
-        slow: None,
-        failed: false,
-    };
-    let mut held = Held::new(keep, SMALL);
-    for number in 1..100_u128 {
-        held.open(TraceId::from(number), true);
-    }
-    assert_eq!(held.sizes(), [2, 2, 2, 2]);
 }

@@ -187,10 +187,13 @@ impl ClusterFeed {
             ticket,
             skip: due.skip,
         };
+        let (began, waits) = (Instant::now(), span.clone());
         tokio::select! {
             biased;
             () = stop.cancelled() => true,
             sent = out.send_root(turn, span) => {
+                let waited = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                waits.record("send_wait_us", waited);
                 if sent.is_ok() {
                     self.metrics.turn_begun(kind, due.round_trip);
                 }
@@ -276,6 +279,7 @@ fn turn_span(cluster: &Cluster, replica: &str) -> Span {
         replica,
         turn.outcome = tracing::field::Empty,
         turn.frames_booked = tracing::field::Empty,
+        send_wait_us = tracing::field::Empty,
         error.type = tracing::field::Empty,
         otel.status_description = tracing::field::Empty,
     )

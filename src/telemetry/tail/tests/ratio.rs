@@ -18,9 +18,7 @@ fn of_the_turns_that_were_not_chosen_the_failed_ones_are_kept_whole() {
     let (ordinary, failed) = (bench.turn(), bench.turn());
     bench.child(&ordinary, "fine");
     bench.child(&failed, "before");
-    let launch = Context::new().with_span(bench.tracer.start_with_context("launch", &failed));
-    launch.span().set_status(Status::error("refused"));
-    launch.span().end();
+    bench.failing(&failed, "launch");
     end(&ordinary, "booked");
     end(&failed, "booked");
     assert_eq!(bench.exported(), ["before", "launch", "turn"]);
@@ -136,4 +134,35 @@ fn a_slow_turn_without_jobs_is_kept() {
     }
     assert_eq!(bench.exported(), ["turn"]);
     assert_eq!((bench.counted("kept"), bench.counted("no_work")), (1, 1));
+}
+
+#[test]
+fn the_wait_for_room_makes_no_turn_slow_that_found_no_work() {
+    let slow = Telemetry {
+        keep_slow: Some(Duration::from_secs(1)),
+        ..none()
+    };
+    let began = std::time::SystemTime::now();
+    let number = |micros: i64| KeyValue::new(SEND_WAIT, micros);
+    // As `tracing` hands down a number without a sign.
+    let text = |micros: i64| KeyValue::new(SEND_WAIT, micros.to_string());
+    for (outcome, waited, kept) in [
+        (OUTCOME.1, number(4_000_001), false),
+        (OUTCOME.1, number(4_000_000), true),
+        (OUTCOME.1, text(4_000_001), false),
+        (OUTCOME.1, text(4_000_000), true),
+        (OUTCOME.1, number(-1), true),
+        (OUTCOME.1, number(9_000_000), false),
+        ("saturated", number(4_500_000), true),
+    ] {
+        let bench = Bench::with(&slow, SMALL);
+        let builder = bench.tracer.span_builder(ROOT).with_start_time(began);
+        let turn = bench.tracer.build_with_context(builder, &Context::new());
+        let turn = Context::new().with_span(turn);
+        turn.span().set_attribute(KeyValue::new(OUTCOME.0, outcome));
+        turn.span().set_attribute(waited.clone());
+        turn.span()
+            .end_with_timestamp(began + Duration::from_secs(5));
+        assert_eq!(bench.counted("kept") == 1, kept, "{outcome}, {waited:?}");
+    }
 }

@@ -1,0 +1,160 @@
+//! OpenTelemetry's variables: what they may be, and what is refused.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::{Compression, Exporter, Protocol, Sampler, Secret, listing};
+
+#[test]
+fn telemetry_reads_the_names_of_open_telemetry() {
+    let settings = with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "site=a, deployment.environment=b",
+        ),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_SOMETHING_OF_THE_LIBRARY", "x"),
+    ])
+    .settings
+    .unwrap();
+    let telemetry = settings.telemetry;
+    assert_eq!(telemetry.endpoint.as_deref(), Some("http://collector:4317"));
+    assert_eq!(telemetry.protocol, Protocol::Http);
+    assert_eq!(telemetry.sampler_arg, Some(0.25));
+    assert_eq!(telemetry.resource_attributes.len(), 2);
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("CUE_TRACE_KEEP_SLOW", "soon"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "600001"),
+        ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "novalue"),
+        ("CUE_LOG", "cue=loud"),
+        ("CUE_ADMIN_ADDR", "localhost"),
+    ] {
+        assert_eq!(faults(with(&[(name, value)])).len(), 1, "{name}={value}");
+    }
+}
+
+#[test]
+fn pairs_may_hold_any_sign_and_what_headers_hold_is_not_shown() {
+    let pairs = [
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "site=caf%C3%A9, rack = a%2Cb%3D1",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "Authorization=Basic%20aGlkZGVu",
+        ),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", ""),
+    ];
+    let loaded = with(&pairs);
+    let told = listing(&loaded.effective);
+    assert!(
+        told.contains("Authorization=***") && !told.contains("aGlkZGVu"),
+        "{told}"
+    );
+    let telemetry = loaded.settings.unwrap().telemetry;
+    let attributes = [("site", "café"), ("rack", "a,b=1")];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(telemetry.resource_attributes, attributes);
+    let header = ("authorization".to_owned(), Secret::new("Basic aGlkZGVu"));
+    assert_eq!(telemetry.headers, [header]);
+    assert_eq!(
+        telemetry.timeout,
+        Duration::from_secs(4),
+        "an empty variable is not set"
+    );
+    for bad in ["nothing", "=value", "two words=x", "name=a%0Ab"] {
+        let found = faults(with(&[("OTEL_EXPORTER_OTLP_HEADERS", bad)]));
+        assert!(
+            matches!(
+                found[..],
+                [Fault::Value {
+                    key: "telemetry.headers",
+                    ..
+                }]
+            ),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn words_are_the_same_in_upper_and_lower_case() {
+    let settings = with(&[
+        ("OTEL_TRACES_SAMPLER", "ALWAYS_ON"),
+        ("OTEL_TRACES_EXPORTER", "None"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/Protobuf"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP"),
+    ]);
+    let telemetry = settings.settings.unwrap().telemetry;
+    assert_eq!(telemetry.sampler, Sampler::AlwaysOn);
+    assert_eq!(telemetry.exporter, Exporter::None);
+    assert_eq!(telemetry.protocol, Protocol::Http);
+    assert_eq!(telemetry.compression, Compression::Gzip);
+    for (text, disabled) in [("TRUE", true), ("True", true), ("False", false)] {
+        let settings = with(&[("OTEL_SDK_DISABLED", text)]).settings.unwrap();
+        assert_eq!(settings.telemetry.disabled, disabled, "{text}");
+    }
+}
+
+#[test]
+fn a_value_of_open_telemetry_that_others_take_is_refused_by_no_default_of_ours() {
+    for (name, value) in [
+        // Smaller than our batch, of which nobody said anything.
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "600000"),
+    ] {
+        let loaded = with(&[(name, value)]);
+        assert!(loaded.settings.is_ok(), "{:?}", loaded.settings);
+    }
+}
+
+#[test]
+fn an_address_may_be_one_of_tls_and_files_have_the_names_of_open_telemetry() {
+    let settings = with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/t/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/own.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/own.key"),
+    ]);
+    let telemetry = settings.settings.unwrap().telemetry;
+    assert_eq!(
+        telemetry.endpoint.as_deref(),
+        Some("https://collector:4317")
+    );
+    let files = [
+        telemetry.certificate,
+        telemetry.client_certificate,
+        telemetry.client_key,
+    ];
+    let named = ["/t/ca.pem", "/own.pem", "/own.key"];
+    assert_eq!(files, named.map(|path| Some(path.into())));
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused_and_a_key_without_its_certificate() {
+    for (given, key, missing) in [
+        ("CLIENT_CERTIFICATE", "client_certificate", "CLIENT_KEY"),
+        ("TRACES_CLIENT_KEY", "client_key", "CLIENT_CERTIFICATE"),
+    ] {
+        let given = format!("OTEL_EXPORTER_OTLP_{given}");
+        let found = faults(with(&[(&given, "/own")]));
+        let told = found[0].to_string();
+        assert!(told.contains(&format!("telemetry.{key} = /own")), "{told}");
+        assert!(
+            told.contains(&format!("OTEL_EXPORTER_OTLP_{missing} too")),
+            "{told}"
+        );
+        assert_eq!(found.len(), 1);
+    }
+}
