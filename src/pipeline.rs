@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use cue_check_in::{CheckIn, CheckInMetrics, Refresh};
 use cue_cluster_feed::{ClusterFeed, FeedHandle, FeedMetrics, TurnBook};
-use cue_dispatch::{Accounts, AccountsMetrics, Dispatch, DispatchMetrics, Reconcile, Settle};
+use cue_dispatch::{
+    Accounts, AccountsMetrics, Dispatch, DispatchMetrics, Reconcile, Refusals, Settle,
+};
 use cue_domain::LayerId;
 use cue_domain::resting::Resting;
 use cue_flow::{BatchStage, CpuStage, Flow, Meters, Stage};
@@ -59,6 +61,8 @@ pub struct Pipeline {
     pub resting_layers: Arc<Resting<LayerId>>,
     /// Who else is connected.
     pub replicas: Roll,
+    /// What each cap refused last.
+    pub refusals: Refusals,
 }
 
 /// Why the pipeline could not be built.
@@ -99,6 +103,7 @@ impl Pipeline {
         let (book, settle) = (stages.feed.book(), stages.dispatch.settle());
         let (feed, scan) = (stages.feed.handle(), stages.feed.scan());
         let resting_layers = Arc::clone(&stages.resting_layers);
+        let refusals = stages.dispatch.refusals();
         // Before the first turn, so that clusters without work get none.
         scan.once().await?;
         let mut flow = Flow::new(Meters::new(registry)?);
@@ -126,6 +131,7 @@ impl Pipeline {
             settle,
             resting_layers,
             replicas,
+            refusals,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cue_cluster_feed::{ClusterStatus, Phase, TurnBook};
+use cue_dispatch::Refusals;
 use cue_flow::Chain;
 use cue_hosts::HostIndex;
 use cue_store::Store;
@@ -119,6 +120,7 @@ pub fn sections(pipeline: &Pipeline) -> Vec<Section> {
         farm(pipeline.hosts.clone()),
         condition(pipeline.store.clone(), pipeline.flow.stop_token()),
         connected(pipeline.replicas.clone()),
+        refused(pipeline.refusals.clone()),
     ]
 }
 
@@ -177,6 +179,10 @@ fn connected(roll: Roll) -> Section {
         );
         lines.collect()
     })
+}
+
+fn refused(refusals: Refusals) -> Section {
+    Section::new("last_refusals", move || json!(refusals.last()))
 }
 
 fn farm(hosts: HostIndex) -> Section {

@@ -110,6 +110,13 @@ impl Page {
         self.call("Emulation.setDeviceMetricsOverride", &size).await;
     }
 
+    /// Asks for light or dark, as the system of whoever looks would.
+    pub async fn theme(&mut self, name: &str) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": name });
+        let wanted = json!({ "features": [feature] });
+        self.call("Emulation.setEmulatedMedia", &wanted).await;
+    }
+
     /// Presses Enter in what has the focus.
     pub async fn enter(&mut self) {
         for kind in ["keyDown", "keyUp"] {

@@ -3,6 +3,8 @@
 //! Invariant: rates and quantiles are of the last few seconds, never since the start, so that what
 //! is shown is what happens now.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
@@ -35,6 +37,9 @@ pub struct Sample {
     pub hosts: Option<HostsLine>,
     /// Placements refused at booking, by cap.
     pub refused: Vec<Count>,
+    /// What each cap refused last, with the numbers that were compared.
+    #[serde(default)]
+    pub last_refusals: BTreeMap<String, String>,
     /// Launch calls, by outcome.
     pub launches: Vec<Count>,
     /// Frames booked.

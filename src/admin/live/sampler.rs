@@ -93,6 +93,7 @@ impl Sampler {
             replicas: self.section("replicas").unwrap_or_default(),
             hosts,
             refused: self.counts(REFUSED),
+            last_refusals: self.section("last_refusals").unwrap_or_default(),
             launches: self.counts(LAUNCHES),
             frames,
             statements: self.sum(STATEMENTS),

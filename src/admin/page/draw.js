@@ -153,6 +153,15 @@ function drawCounts(id, counts, words) {
   rows(byId(id).tBodies[0], entries, ["", "number", "number"]);
 }
 
+// What each cap refused last, in a sentence with the numbers that were compared.
+function drawReasons(reasons) {
+  const list = byId("last-refusals");
+  const wanted = Object.values(reasons ?? {});
+  while (list.children.length > wanted.length) list.lastChild.remove();
+  while (list.children.length < wanted.length) list.append(document.createElement("li"));
+  wanted.forEach((reason, n) => text(list.children[n], reason));
+}
+
 function drawFigures(sample) {
   const sum = (counts, name) => counts.reduce((all, entry) => all + entry[name], 0);
   text(byId("frames-rate"), rate(sample.frames.per_second));
@@ -206,6 +215,7 @@ function draw(sample) {
   drawReplicas(sample.replicas);
   drawClusters(sample.clusters);
   drawCounts("refused", sample.refused, caps);
+  drawReasons(sample.last_refusals);
   drawCounts("launches", sample.launches, {});
   offer(sample);
 }

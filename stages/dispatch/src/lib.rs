@@ -12,6 +12,7 @@ mod debts;
 mod launch;
 mod metrics;
 mod notes;
+mod refusals;
 mod resolve;
 mod settle;
 mod write;
@@ -33,6 +34,7 @@ use crate::launch::{Launcher, Launches};
 pub use accounts::{Accounts, AccountsMetrics, AccountsSettings};
 pub use debts::{Debt, Debts};
 pub use metrics::DispatchMetrics;
+pub use refusals::Refusals;
 pub use settle::{Reconcile, Settle};
 
 /// How dispatch works.
@@ -82,6 +84,12 @@ impl Dispatch {
             resting,
             debts: Arc::default(),
         }
+    }
+
+    /// What each cap refused last.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.metrics.last_refusals.clone()
     }
 
     /// The loop that settles what the stage had to leave open. It shares the stage's debts.

@@ -3,6 +3,8 @@
 use cue_flow::Labelled;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::refusals::Refusals;
+
 /// What can keep a placement from being booked: the caps of admission, and the database itself.
 const CAPS: [&str; 13] = [
     "reservation",
@@ -45,6 +47,7 @@ pub struct DispatchMetrics {
     pub(crate) booking_seconds: Histogram,
     pub(crate) refused: Labelled,
     pub(crate) over_cap: Labelled,
+    pub(crate) last_refusals: Refusals,
     pub(crate) conflicts: IntCounter,
     pub(crate) outrun: IntCounter,
     pub(crate) timeouts: IntCounter,
@@ -91,6 +94,7 @@ impl DispatchMetrics {
                 "Placements refused at booking, by cap",
                 ("cap", &CAPS),
             )?,
+            last_refusals: Refusals::default(),
             over_cap: made.by(
                 "scheduler_accounting_limit_exceeded_total",
                 "Placements refused at booking by a cap of the accounting tables",

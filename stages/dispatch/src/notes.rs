@@ -15,6 +15,11 @@ pub(crate) fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
     if let Some((_, refusal)) = refusals.first() {
         span.record("first_refusal", tracing::field::display(refusal));
     }
+    let of_layer = refusals.iter().filter_map(|(placement, refusal)| {
+        let place = plan.placements.get(*placement)?;
+        Some((plan.layers.get(place.layer)?, refusal))
+    });
+    plan.metrics.last_refusals.note(of_layer);
     for (placement, refusal) in refusals {
         plan.metrics.refused.inc(refusal.cap());
         if let Some(table) = accounting_table(refusal) {
