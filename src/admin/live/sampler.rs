@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::clusters::Attention;
 use super::reading::{FRAMES, LAUNCHES, QUEUE_WAIT, REFUSED, RUN, Reading, STATEMENTS};
-use super::sample::{Count, HostsLine, Sample, StageLine, Times};
+use super::sample::{ClusterLine, Count, HostsLine, Sample, StageLine, Times};
 use super::verdict::judge;
 use crate::admin::routes::Shown;
 
@@ -70,14 +70,18 @@ impl Sampler {
         let hosts: Option<HostsLine> = self.section("hosts");
         let frames = self.sum(FRAMES);
         let condition = self.section("condition").unwrap_or_default();
+        let clusters: Vec<ClusterLine> = self.section("clusters").unwrap_or_default();
+        let wants = |cluster: &&ClusterLine| {
+            let last = cluster.last.as_ref();
+            cluster.turn != "asleep" && last.is_some_and(|last| last.reason == "saturated")
+        };
         let verdict = judge(
             &mut stages,
             hosts.as_ref(),
             condition,
-            frames.per_second,
-            self.seconds(),
+            (frames.per_second, self.seconds()),
+            clusters.iter().filter(wants).count(),
         );
-        let clusters = self.section("clusters").unwrap_or_default();
         let clusters = self.attention.pick(clusters, now);
         let exhibits = &self.shown.exhibits;
         Sample {

@@ -39,7 +39,7 @@ fn the_last_stage_that_is_backed_up_is_the_bottleneck_and_those_before_it_are_he
     stages[1].per_second = 1.0;
     stages[2].per_second = 1.0;
     stages[2].run_ms.p50 = Some(1500.0);
-    let verdict = judge(&mut stages, None, Condition::default(), 1.0, 5.0);
+    let verdict = judge(&mut stages, None, Condition::default(), (1.0, 5.0), 0);
     use Standing::{Bottleneck, HeldUp, Idle, Working};
     assert_eq!(standings(&stages), [Working, HeldUp, Bottleneck, Idle]);
     assert_eq!(verdict.bottleneck.as_deref(), Some("layer_lock"));
@@ -52,7 +52,7 @@ fn the_last_stage_that_is_backed_up_is_the_bottleneck_and_those_before_it_are_he
 fn a_full_queue_before_idle_workers_is_no_bottleneck() {
     let mut stages = [stage("dispatch", (2, 2), (1, 4))];
     stages[0].per_second = 1.0;
-    let verdict = judge(&mut stages, None, Condition::default(), 5.0, 5.0);
+    let verdict = judge(&mut stages, None, Condition::default(), (5.0, 5.0), 0);
     assert_eq!(verdict.bottleneck, None);
     let wanted = "No stage holds the others up. The busiest is dispatch, at 25 % of its workers.";
     assert_eq!(verdict.sentence, wanted);
@@ -66,13 +66,21 @@ fn a_full_farm_and_a_farm_without_work_are_told_as_such() {
         idle_centicores: 10_000,
         total_centicores: 123_456_700,
     };
-    let full = judge(&mut [], Some(&hosts), Condition::default(), 1.0, 5.0).sentence;
+    let full = judge(&mut [], Some(&hosts), Condition::default(), (1.0, 5.0), 0).sentence;
     assert!(
         full.starts_with("The farm is full: 100 of 1,234,567 cores"),
         "{full}"
     );
-    let idle = judge(&mut [], None, Condition::default(), 0.0, 5.0).sentence;
+    let idle = judge(&mut [], None, Condition::default(), (0.0, 5.0), 0).sentence;
     assert!(idle.starts_with("Nothing is being booked"), "{idle}");
+    let wanting = |hosts, n| judge(&mut [], hosts, Condition::default(), (0.0, 5.0), n).sentence;
+    let seven = wanting(None, 7);
+    assert!(
+        seven.contains("7 clusters have work") && seven.contains("no room"),
+        "{seven}"
+    );
+    let none = wanting(Some(&HostsLine::default()), 7);
+    assert_eq!(none, "Nothing is being booked: no host is up and open.");
 }
 
 #[test]
@@ -82,11 +90,11 @@ fn a_database_that_is_away_is_to_blame_and_no_stage_that_waits_for_it() {
         draining: true,
         database_retry_ms: Some(500),
     };
-    let away = judge(&mut stages, None, condition, 0.0, 5.0);
+    let away = judge(&mut stages, None, condition, (0.0, 5.0), 0);
     let wanted = "Nothing can be booked: the database does not answer.";
     assert_eq!((away.bottleneck, &*away.sentence), (None, wanted));
     condition.database_retry_ms = None;
-    let draining = judge(&mut [], None, condition, 0.0, 5.0).sentence;
+    let draining = judge(&mut [], None, condition, (0.0, 5.0), 0).sentence;
     assert!(draining.starts_with("No new turn begins"), "{draining}");
 }
 
@@ -97,7 +105,7 @@ fn a_stage_that_finishes_nothing_is_named_whatever_waits_before_it() {
             stage("job_fetch", (0, 4), (0, 2)),
             stage("dispatch", (1, 2), (busy, 4)),
         ];
-        let verdict = judge(&mut stages, None, Condition::default(), 0.0, seconds);
+        let verdict = judge(&mut stages, None, Condition::default(), (0.0, seconds), 0);
         (verdict.bottleneck, verdict.sentence)
     };
     let stuck = "dispatch has finished nothing for 5 s, with 4 of its 4 workers busy.";

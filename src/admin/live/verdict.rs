@@ -32,13 +32,14 @@ const FARM_FULL: f64 = 0.02;
 /// While the database is away every stage that needs it is busy waiting for it, and none of them is
 /// to blame.
 ///
-/// `seconds` is how long the rates have been taken for.
+/// `seconds` is how long the rates have been taken for; `wanting` is how many clusters found work in
+/// their last turn and no room for it.
 pub(super) fn judge(
     stages: &mut [StageLine],
     hosts: Option<&HostsLine>,
     condition: Condition,
-    booked: f64,
-    seconds: f64,
+    (booked, seconds): (f64, f64),
+    wanting: usize,
 ) -> Verdict {
     let away = condition.database_retry_ms.is_some();
     let backed_up = |stage: &StageLine| {
@@ -61,7 +62,7 @@ pub(super) fn judge(
     let Some(stage) = bottleneck.map(|n| &stages[n]) else {
         return Verdict {
             bottleneck: None,
-            sentence: unhindered(stages, hosts, condition, booked, seconds),
+            sentence: unhindered(stages, hosts, condition, (booked, seconds), wanting),
         };
     };
     if is_stuck(stage, seconds) {
@@ -96,8 +97,8 @@ fn unhindered(
     stages: &[StageLine],
     hosts: Option<&HostsLine>,
     condition: Condition,
-    booked: f64,
-    seconds: f64,
+    (booked, seconds): (f64, f64),
+    wanting: usize,
 ) -> String {
     if condition.database_retry_ms.is_some() {
         return "Nothing can be booked: the database does not answer.".to_owned();
@@ -116,7 +117,14 @@ fn unhindered(
         if let Some(stage) = stages.iter().rfind(|stage| is_stuck(stage, seconds)) {
             return format!("Nothing is being booked: {}", stuck(stage, seconds));
         }
-        return "Nothing is being booked: no cluster has a frame that can run now.".to_owned();
+        if hosts.is_some_and(|hosts| hosts.known == 0) {
+            return "Nothing is being booked: no host is up and open.".to_owned();
+        }
+        return match wanting {
+            0 => "Nothing is being booked: no cluster has a frame that can run now.".to_owned(),
+            1 => "Nothing is being booked: one cluster has work, and its hosts, caps and limits have no room for it.".to_owned(),
+            n => format!("Nothing is being booked: {n} clusters have work, and their hosts, caps and limits have no room for it."),
+        };
     }
     let busiest = stages
         .iter()
