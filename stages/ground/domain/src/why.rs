@@ -12,6 +12,8 @@ mod words;
 #[cfg(test)]
 mod left_out;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod tests;
@@ -205,17 +207,36 @@ fn decide<'a>(facts: &'a Facts, hosts: &[Host], here: &Here<'_>) -> (Option<&'a 
         }
         first.get_or_insert((Some(layer), why));
     }
-    first.unwrap_or_else(|| {
-        let all = facts.layers.iter().map(|layer| layer.counts);
-        (
-            None,
-            Why::NothingWaits(all.fold(Counts::default(), Counts::plus)),
-        )
-    })
+    first.unwrap_or_else(|| (None, Why::NothingWaits(counted(facts))))
+}
+
+/// The frames of all layers asked about, by state.
+fn counted(facts: &Facts) -> Counts {
+    let all = facts.layers.iter().map(|layer| layer.counts);
+    all.fold(Counts::default(), Counts::plus)
+}
+
+/// What needs nothing any more, or never did: no rule keeps it, so its own state is the answer, even
+/// where its job is paused or over.
+fn over_or_under_way(facts: &Facts) -> Option<Why> {
+    let Some(frame) = &facts.frame else {
+        return facts
+            .layers
+            .iter()
+            .all(|layer| layer.counts.waiting <= 0)
+            .then(|| Why::NothingWaits(counted(facts)));
+    };
+    let settled = ["RUNNING", "SUCCEEDED", "DEAD", "EATEN", "CHECKPOINT"];
+    settled
+        .contains(&frame.state.as_str())
+        .then(|| Why::FrameState(frame.clone()))
 }
 
 /// The rules that are the same for all layers of a job.
 fn above_layers(facts: &Facts, here: &Here<'_>) -> Option<Why> {
+    if let Some(why) = over_or_under_way(facts) {
+        return Some(why);
+    }
     if !facts.show_active {
         return Some(Why::ShowInactive);
     }

@@ -97,7 +97,7 @@ pub(super) fn host() -> Host {
     }
 }
 
-fn told(change: impl FnOnce(&mut Facts, &mut Host)) -> String {
+pub(super) fn told(change: impl FnOnce(&mut Facts, &mut Host)) -> String {
     let (mut facts, mut host) = (facts(), host());
     change(&mut facts, &mut host);
     why(&facts, &[host], &here(&FitRules::default())).sentence
@@ -114,7 +114,7 @@ pub(super) fn here(rules: &FitRules) -> Here<'_> {
     }
 }
 
-fn frame(facts: &mut Facts, state: &str) {
+pub(super) fn frame(facts: &mut Facts, state: &str) {
     facts.subject = "frame 0001-render of job shot".to_owned();
     facts.frame = Some(FrameFacts {
         state: state.to_owned(),
