@@ -3,6 +3,7 @@
 
 use super::tests::{frame, told};
 use super::*;
+use crate::units::Kib;
 
 #[test]
 fn what_is_over_or_under_way_is_told_as_such_even_if_its_job_is_paused_or_over() {
@@ -48,5 +49,36 @@ fn what_is_over_or_under_way_is_told_as_such_even_if_its_job_is_paused_or_over()
     assert_eq!(
         paused,
         format!("{about} does not run because its job is paused.")
+    );
+}
+
+#[test]
+fn a_cap_below_what_the_layer_asks_for_is_told_even_where_a_frame_takes_one_core() {
+    let capped = |threadable: bool, most: Option<i64>| {
+        told(|facts, _| {
+            let layer = &mut facts.layers[0].layer;
+            (layer.threadable, layer.cores_min) = (threadable, Centicores(800));
+            layer.cores_max = most.map(Centicores);
+            facts.job.max_cores = 500;
+        })
+    };
+    let asks =
+        "job shot waits because job shot uses 0 of at most 5 cores, and its layer asks for 8.";
+    assert_eq!(capped(false, None), asks);
+    assert_eq!(capped(true, Some(300)), asks);
+    let takes =
+        "job shot waits because job shot uses 0 of at most 5 cores, and a frame takes at least 8.";
+    assert_eq!(capped(true, None), takes);
+}
+
+#[test]
+fn a_subscription_too_small_for_a_grown_frame_is_told_with_what_the_frame_would_take() {
+    let grown = told(|facts, host| {
+        facts.layers[0].layer.memory_min = Kib(host.idle.memory.0 / 2);
+        facts.subscriptions[0].burst = 300;
+    });
+    assert_eq!(
+        grown,
+        "job shot waits because show alpha uses 0 of its 3 cores of allocation yard.general, and a frame would take 4 of the hosts with room."
     );
 }
