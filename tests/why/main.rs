@@ -17,7 +17,7 @@ use world::{ask, change, farm, program, sentence, service};
 async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
     let (db, farm) = farm().await;
     let launched = farm.frames("shot", 5, |_| {}).await.unwrap();
-    let open = "can run now on 1 host, and nothing is ahead of it.";
+    let open = "can run now on 1 host, and no frame of show alpha is ahead of it.";
     assert_eq!(sentence(&db, "shot").await, format!("job shot {open}"));
     assert_eq!(
         sentence(&db, &launched.id).await,
@@ -28,7 +28,7 @@ async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
         format!("layer render of job shot {open}")
     );
     let third = sentence(&db, "shot/0003-render").await;
-    let wanted = "frame 0003-render of job shot can run now on 1 host, with 2 frames ahead of it in priority order.";
+    let wanted = "frame 0003-render of job shot can run now on 1 host, and 2 frames of show alpha are ahead of it.";
     assert_eq!(third, wanted);
     change(
         &db,
@@ -40,6 +40,26 @@ async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
         sentence(&db, "shot").await,
         "job shot does not run because its job is paused."
     );
+}
+
+#[tokio::test]
+async fn frames_of_earlier_layers_are_ahead_of_a_layer_and_of_its_frames() {
+    let (db, farm) = farm().await;
+    let job = farm.job("shot", |job| {
+        let tags = &farm.allocation.name;
+        job.layer("first", tags, |layer| layer.frames = 3);
+        job.layer("second", tags, |layer| layer.frames = 2);
+    });
+    job.await.unwrap();
+    let ahead =
+        |count| format!("can run now on 1 host, and {count} of show alpha are ahead of it.");
+    assert_eq!(
+        sentence(&db, "shot/second").await,
+        format!("layer second of job shot {}", ahead("3 frames"))
+    );
+    let frame = sentence(&db, "shot/0002-second").await;
+    let wanted = format!("frame 0002-second of job shot {}", ahead("4 frames"));
+    assert_eq!(frame, wanted);
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ pub enum Why {
     Rests(Duration),
     /// Nothing keeps it.
     CanRun {
-        /// Frames that are served before it.
+        /// Frames of its show that are served before it.
         ahead: i64,
         /// Hosts with room now.
         hosts: usize,

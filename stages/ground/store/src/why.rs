@@ -149,6 +149,7 @@ fn of_one_layer(row: &PgRow) -> Result<LayerFacts, StoreError> {
             dead: count("int_dead_count")?,
             done: count("int_succeeded_count")?.saturating_add(count("int_eaten_count")?),
         },
+        earlier: count("earlier")?,
         starts_in: starts_in
             .and_then(|ms| u64::try_from(ms).ok())
             .filter(|ms| *ms > 0)

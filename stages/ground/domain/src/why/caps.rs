@@ -7,17 +7,11 @@ use super::Why;
 use super::facts::{Facts, LayerFacts, LimitFacts};
 use crate::fit::least_cores;
 
-/// Frames served before: of other jobs, of earlier layers, of the layer itself.
+/// Frames of the show served before: of other jobs, of earlier layers, of the layer itself.
 pub(super) fn ahead(facts: &Facts, layer: &LayerFacts) -> i64 {
-    let earlier = facts
-        .layers
-        .iter()
-        .filter(|other| other.layer.dispatch_order < layer.layer.dispatch_order)
-        .map(|other| other.counts.waiting);
     let in_layer = facts.frame.as_ref().map_or(0, |frame| frame.ahead_in_layer);
-    [facts.ahead, in_layer]
+    [facts.ahead, layer.earlier, in_layer]
         .into_iter()
-        .chain(earlier)
         .fold(0, |sum: i64, more| sum.saturating_add(more.max(0)))
 }
 

@@ -39,7 +39,7 @@ pub struct Facts {
     pub layers: Vec<LayerFacts>,
     /// The frame asked about, if it is one.
     pub frame: Option<FrameFacts>,
-    /// Waiting frames of the jobs that are served before this one.
+    /// Waiting frames of the show's jobs that are served before this one.
     pub ahead: i64,
 }
 
@@ -86,6 +86,8 @@ pub struct LayerFacts {
     pub layer: Layer,
     /// Its frames by state.
     pub counts: Counts,
+    /// Waiting frames of the layers of its job that are served before it, asked about or not.
+    pub earlier: i64,
     /// How long until it may start; `None` when it may.
     pub starts_in: Option<Duration>,
     /// Why it starts later.

@@ -86,7 +86,7 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
             "rests for another {}, because a host refused to run it",
             time(*rest)
         ),
-        Why::CanRun { ahead, hosts } => can_run(*ahead, *hosts),
+        Why::CanRun { ahead, hosts } => can_run(&facts.show, *ahead, *hosts),
     }
 }
 
@@ -159,15 +159,14 @@ fn thread_mode(hosts: usize) -> String {
     )
 }
 
-fn can_run(ahead: i64, hosts: usize) -> String {
+fn can_run(show: &str, ahead: i64, hosts: usize) -> String {
     let hosts = many(hosts, "host");
-    match usize::try_from(ahead) {
-        Ok(0) | Err(_) => format!("can run now on {hosts}, and nothing is ahead of it"),
-        Ok(ahead) => format!(
-            "can run now on {hosts}, with {} ahead of it in priority order",
-            many(ahead, "frame")
-        ),
-    }
+    let before = match usize::try_from(ahead) {
+        Ok(0) | Err(_) => format!("no frame of show {show} is"),
+        Ok(1) => format!("1 frame of show {show} is"),
+        Ok(ahead) => format!("{ahead} frames of show {show} are"),
+    };
+    format!("can run now on {hosts}, and {before} ahead of it")
 }
 
 fn frame_state(frame: &FrameFacts) -> String {
