@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod fallback;
 mod left_out;
 mod world;
 
@@ -134,7 +135,7 @@ async fn an_unknown_name_and_a_service_that_is_away_are_errors() {
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        error.starts_with("there is no job, layer or frame `nothing`"),
+        error.contains("\nthere is no job, layer or frame `nothing`"),
         "{error}"
     );
     let mut asked = program(&["why", "nothing", "--addr", "127.0.0.1:9"], &db.url);
