@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::fit::FitRules;
 use cue_domain::resting::Resting;
-use cue_domain::why::{Answer, Here, why};
+use cue_domain::why::{Answer, Here, Why, why};
 use cue_domain::{LayerId, Tag};
 use cue_hosts::HostIndex;
 use cue_store::{Store, StoreError};
@@ -89,6 +89,13 @@ impl Oracle {
             ignored_tags: &known.ignored_tags,
             resting_hosts: &resting_hosts,
         };
+        let answer = why(&facts, &hosts, &here);
+        let Why::NoTag(tags) = &answer.why else {
+            return Ok(Some(answer));
+        };
+        let (store, stale_after) = (&known.store, known.stale_after);
+        let tagged = store.tagged_hosts(tags, &facts.facility, stale_after);
+        facts.tagged = Some(tagged.await?);
         Ok(Some(why(&facts, &hosts, &here)))
     }
 }

@@ -64,6 +64,29 @@ async fn frames_of_earlier_layers_are_ahead_of_a_layer_and_of_its_frames() {
 }
 
 #[tokio::test]
+async fn hosts_with_the_tag_that_are_locked_down_or_silent_are_counted() {
+    let (db, farm) = farm().await;
+    farm.frames("shot", 1, |_| {}).await.unwrap();
+    let lock = "UPDATE host SET str_lock_state = 'LOCKED' WHERE str_name = $1";
+    change(&db, lock, "big").await;
+    for (name, lock, state) in [
+        ("desk", "NIMBY_LOCKED", "UP"),
+        ("off", "OPEN", "DOWN"),
+        ("mute", "OPEN", "UP"),
+    ] {
+        let host = farm.host(name, |host| {
+            (host.lock_state, host.state) = (lock.to_owned(), state.to_owned());
+        });
+        host.await.unwrap();
+    }
+    let silent = "UPDATE host_stat SET ts_ping = current_timestamp - interval '1 day' WHERE pk_host = (SELECT pk_host FROM host WHERE str_name = $1)";
+    change(&db, silent, "mute").await;
+    let told = sentence(&db, "shot").await;
+    let wanted = "job shot cannot run because no host that is up and open has the tag general; 4 hosts have the tag: 1 is locked, 1 is in use by somebody (NIMBY), 1 is down, 1 has been silent for over ";
+    assert!(told.starts_with(wanted), "{told}");
+}
+
+#[tokio::test]
 async fn numbers_of_caps_limits_and_hosts_come_from_their_rows() {
     let (db, farm) = farm().await;
     let capped = farm.frames("capped", 3, |_| {}).await.unwrap();
@@ -94,8 +117,7 @@ async fn numbers_of_caps_limits_and_hosts_come_from_their_rows() {
     farm.frames("lost", 3, |layer| layer.tags = "moon | mars".to_owned())
         .await
         .unwrap();
-    let wanted =
-        "job lost cannot run because no host that is up and open has one of the tags moon, mars.";
+    let wanted = "job lost cannot run because no host has one of the tags moon, mars.";
     assert_eq!(sentence(&db, "lost").await, wanted);
 
     let later = farm.frames("later", 3, |_| {}).await.unwrap();

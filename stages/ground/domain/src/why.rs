@@ -9,6 +9,7 @@ mod amounts;
 mod caps;
 mod facts;
 mod hosts;
+mod tagged;
 mod words;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::tags::Tag;
 use crate::units::Centicores;
 
 pub use facts::{CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts};
+pub use tagged::TaggedHosts;
 
 /// What the scheduler that answers knows besides the rows: how it was set up, and what it has seen.
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +105,10 @@ pub enum Why {
     JobGpus(CapFacts),
     /// A limit has no room.
     Limit(LimitFacts),
-    /// No open host carries a tag of the layer.
-    NoTag,
+    /// The layer names no tags.
+    NamesNoTags,
+    /// No open host carries a tag of the layer; these are the tags that were looked for.
+    NoTag(Vec<Tag>),
     /// Hosts with the tag are in allocations the show may not use.
     TagElsewhere {
         /// How many.
@@ -272,7 +276,10 @@ fn above_layers(facts: &Facts, here: &Here<'_>) -> Option<Why> {
 
 fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], here: &Here<'_>) -> Why {
     let tags = &layer.layer.tags;
-    if !tags.is_empty() && !tags.iter().any(|tag| here.serves(tag)) {
+    if tags.is_empty() {
+        return Why::NamesNoTags;
+    }
+    if !tags.iter().any(|tag| here.serves(tag)) {
         return Why::TagsIgnored;
     }
     if let Some(wait) = layer.starts_in {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::tagged::TaggedHosts;
 use crate::ids::{AllocId, FacilityId};
 use crate::layer::Layer;
 
@@ -39,6 +40,8 @@ pub struct Facts {
     pub layers: Vec<LayerFacts>,
     /// The frame asked about, if it is one.
     pub frame: Option<FrameFacts>,
+    /// The hosts that have the tags which no open host has, where somebody asked for them.
+    pub tagged: Option<TaggedHosts>,
     /// Waiting frames of the show's jobs that are served before this one.
     pub ahead: i64,
 }

@@ -25,7 +25,8 @@ pub(super) fn look(
         .filter(|host| host.tags.iter().any(serves))
         .collect();
     if tagged.is_empty() {
-        return Err(Why::NoTag);
+        let wanted = layer.layer.tags.iter().filter(|tag| here.serves(tag));
+        return Err(Why::NoTag(wanted.cloned().collect()));
     }
     let subscribed = |host: &Host| {
         facts

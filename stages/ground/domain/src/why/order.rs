@@ -82,3 +82,47 @@ fn a_subscription_too_small_for_a_grown_frame_is_told_with_what_the_frame_would_
         "job shot waits because show alpha uses 0 of its 3 cores of allocation yard.general, and a frame would take 4 of the hosts with room."
     );
 }
+
+#[test]
+fn hosts_that_have_the_tag_and_cannot_be_booked_are_counted() {
+    let counted = |tagged: TaggedHosts| {
+        told(|facts, host| {
+            host.tags = [].into();
+            facts.tagged = Some(tagged);
+        })
+    };
+    let none = "job shot cannot run because no host";
+    assert_eq!(
+        counted(TaggedHosts::default()),
+        format!("{none} has the tag general.")
+    );
+    let mut tagged = TaggedHosts {
+        hosts: 12,
+        locked: 9,
+        down: 2,
+        silent: 1,
+        silent_after: Some(Duration::from_secs(120)),
+        ..TaggedHosts::default()
+    };
+    assert_eq!(
+        counted(tagged),
+        format!(
+            "{none} that is up and open has the tag general; 12 hosts have the tag: 9 are locked, 2 are down, 1 has been silent for over 2 min."
+        )
+    );
+    (tagged.hosts, tagged.nimby, tagged.elsewhere) = (16, 1, 3);
+    assert_eq!(
+        counted(tagged),
+        format!(
+            "{none} of its facility that is up and open has the tag general; 16 hosts have the tag: 9 are locked, 1 is in use by somebody (NIMBY), 2 are down, 1 has been silent for over 2 min, 3 are of another facility."
+        )
+    );
+}
+
+#[test]
+fn a_layer_without_tags_is_told_as_such() {
+    assert_eq!(
+        told(|facts, _| facts.layers[0].layer.tags = [].into()),
+        "job shot cannot run because its layer names no tags, so no host may run it."
+    );
+}

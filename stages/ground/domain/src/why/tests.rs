@@ -80,6 +80,7 @@ pub(super) fn facts() -> Facts {
         }],
         layers: vec![layer("render")],
         frame: None,
+        tagged: None,
         ahead: 0,
     }
 }

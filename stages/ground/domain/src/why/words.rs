@@ -9,6 +9,7 @@ use super::amounts::{cores, gib, many, time};
 use super::facts::{
     CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
 };
+use super::tagged::no_tag;
 use super::{Here, TooSmall, Why};
 use crate::fit::{Misfit, least_cores};
 use crate::tags::Tag;
@@ -70,10 +71,10 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
         Why::JobCores { cap, needs } => core_cap("job", cap, &job_needs(*needs, layer)),
         Why::JobGpus(cap) => gpu_cap("job", cap, layer),
         Why::Limit(limit) => of_limit(limit),
-        Why::NoTag => format!(
-            "cannot run because no host that is up and open has {}",
-            served()
-        ),
+        Why::NamesNoTags => {
+            "cannot run because its layer names no tags, so no host may run it".to_owned()
+        }
+        Why::NoTag(tags) => no_tag(facts.tagged.as_ref(), &served(), tags.len() > 1),
         Why::TagElsewhere { hosts } => elsewhere(&facts.show, *hosts, &served()),
         Why::NoOs { hosts } => no_os(facts.os.as_deref(), *hosts),
         Why::ThreadMode { hosts } => thread_mode(*hosts),
@@ -284,7 +285,7 @@ fn tags(layer: Option<&LayerFacts>, told: impl Fn(&Tag) -> bool) -> String {
         .map(Tag::as_str)
         .collect();
     match tags[..] {
-        [] => "a tag, for it names none".to_owned(),
+        [] => "any tag".to_owned(),
         [one] => format!("the tag {one}"),
         _ => format!("one of the tags {}", tags.join(", ")),
     }
