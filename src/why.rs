@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::fit::FitRules;
 use cue_domain::resting::Resting;
-use cue_domain::why::{Answer, Here, why};
+use cue_domain::why::{Answer, Here, Why, why};
 use cue_domain::{LayerId, Tag};
 use cue_hosts::HostIndex;
 use cue_store::{Store, StoreError};
@@ -89,6 +89,13 @@ impl Oracle {
             ignored_tags: &known.ignored_tags,
             resting_hosts: &resting_hosts,
         };
+        let answer = why(&facts, &hosts, &here);
+        let Why::NoTag(tags) = &answer.why else {
+            return Ok(Some(answer));
+        };
+        let (store, stale_after) = (&known.store, known.stale_after);
+        let tagged = store.tagged_hosts(tags, &facts.facility, stale_after);
+        facts.tagged = Some(tagged.await?);
         Ok(Some(why(&facts, &hosts, &here)))
     }
 }
@@ -109,19 +116,30 @@ pub(crate) fn unknown(what: &str) -> String {
 /// Asks a running service. The sentence, or what it says is wrong.
 ///
 /// # Errors
-/// Nobody answers there.
+/// Nobody answers there, or somebody else does: what has neither a sentence nor an error of ours in it
+/// comes from another program.
 pub async fn ask_service(address: &str, what: &str) -> Result<Result<String, String>, ClientError> {
     let answer = top::get(address, &format!("/why/{}", encoded(what))).await?;
     let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let text = |name: &str| told[name].as_str().map(str::to_owned);
-    Ok(match (answer.code, text("sentence"), text("error")) {
-        (200, Some(sentence), _) => Ok(sentence),
-        (code, _, error) => Err(error.unwrap_or_else(|| format!("{address} answered {code}"))),
-    })
+    match (answer.code, text("sentence"), text("error")) {
+        (200, Some(sentence), _) => Ok(Ok(sentence)),
+        (_, _, Some(error)) => Ok(Err(error)),
+        (code, ..) => Err(ClientError::Strange {
+            address: address.to_owned(),
+            found: format!("{code} without a sentence"),
+        }),
+    }
 }
 
-/// Asks the database of the settings. The sentence, or what is wrong.
+/// Asks the database of the settings, where no scheduler answers at their address, and says on stderr
+/// what the answer cannot know for that. The sentence, or what is wrong.
 pub async fn ask_database(settings: &Settings, what: &str) -> Result<String, String> {
+    let addr = settings.admin.addr;
+    let address = addr.map_or_else(|| "off".to_owned(), |addr| addr.to_string());
+    eprintln!(
+        "no scheduler at {address}, asked the database alone: resting layers and hosts are not known"
+    );
     let mut how = wiring::store(settings);
     how.pool = 2;
     let registry = prometheus::Registry::new();

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod fallback;
 mod left_out;
 mod world;
 
@@ -17,7 +18,7 @@ use world::{ask, change, farm, program, sentence, service};
 async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
     let (db, farm) = farm().await;
     let launched = farm.frames("shot", 5, |_| {}).await.unwrap();
-    let open = "can run now on 1 host, and nothing is ahead of it.";
+    let open = "can run now on 1 host, and no frame of show alpha is ahead of it.";
     assert_eq!(sentence(&db, "shot").await, format!("job shot {open}"));
     assert_eq!(
         sentence(&db, &launched.id).await,
@@ -28,7 +29,7 @@ async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
         format!("layer render of job shot {open}")
     );
     let third = sentence(&db, "shot/0003-render").await;
-    let wanted = "frame 0003-render of job shot can run now on 1 host, with 2 frames ahead of it in priority order.";
+    let wanted = "frame 0003-render of job shot can run now on 1 host, and 2 frames of show alpha are ahead of it.";
     assert_eq!(third, wanted);
     change(
         &db,
@@ -40,6 +41,49 @@ async fn a_job_is_found_by_name_or_id_and_told_what_keeps_it() {
         sentence(&db, "shot").await,
         "job shot does not run because its job is paused."
     );
+}
+
+#[tokio::test]
+async fn frames_of_earlier_layers_are_ahead_of_a_layer_and_of_its_frames() {
+    let (db, farm) = farm().await;
+    let job = farm.job("shot", |job| {
+        let tags = &farm.allocation.name;
+        job.layer("first", tags, |layer| layer.frames = 3);
+        job.layer("second", tags, |layer| layer.frames = 2);
+    });
+    job.await.unwrap();
+    let ahead =
+        |count| format!("can run now on 1 host, and {count} of show alpha are ahead of it.");
+    assert_eq!(
+        sentence(&db, "shot/second").await,
+        format!("layer second of job shot {}", ahead("3 frames"))
+    );
+    let frame = sentence(&db, "shot/0002-second").await;
+    let wanted = format!("frame 0002-second of job shot {}", ahead("4 frames"));
+    assert_eq!(frame, wanted);
+}
+
+#[tokio::test]
+async fn hosts_with_the_tag_that_are_locked_down_or_silent_are_counted() {
+    let (db, farm) = farm().await;
+    farm.frames("shot", 1, |_| {}).await.unwrap();
+    let lock = "UPDATE host SET str_lock_state = 'LOCKED' WHERE str_name = $1";
+    change(&db, lock, "big").await;
+    for (name, lock, state) in [
+        ("desk", "NIMBY_LOCKED", "UP"),
+        ("off", "OPEN", "DOWN"),
+        ("mute", "OPEN", "UP"),
+    ] {
+        let host = farm.host(name, |host| {
+            (host.lock_state, host.state) = (lock.to_owned(), state.to_owned());
+        });
+        host.await.unwrap();
+    }
+    let silent = "UPDATE host_stat SET ts_ping = current_timestamp - interval '1 day' WHERE pk_host = (SELECT pk_host FROM host WHERE str_name = $1)";
+    change(&db, silent, "mute").await;
+    let told = sentence(&db, "shot").await;
+    let wanted = "job shot cannot run because no host that is up and open has the tag general; 4 hosts have the tag: 1 is locked, 1 is in use by somebody (NIMBY), 1 is down, 1 has been silent for over ";
+    assert!(told.starts_with(wanted), "{told}");
 }
 
 #[tokio::test]
@@ -73,8 +117,7 @@ async fn numbers_of_caps_limits_and_hosts_come_from_their_rows() {
     farm.frames("lost", 3, |layer| layer.tags = "moon | mars".to_owned())
         .await
         .unwrap();
-    let wanted =
-        "job lost cannot run because no host that is up and open has one of the tags moon, mars.";
+    let wanted = "job lost cannot run because no host has one of the tags moon, mars.";
     assert_eq!(sentence(&db, "lost").await, wanted);
 
     let later = farm.frames("later", 3, |_| {}).await.unwrap();
@@ -114,7 +157,7 @@ async fn an_unknown_name_and_a_service_that_is_away_are_errors() {
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        error.starts_with("there is no job, layer or frame `nothing`"),
+        error.contains("\nthere is no job, layer or frame `nothing`"),
         "{error}"
     );
     let mut asked = program(&["why", "nothing", "--addr", "127.0.0.1:9"], &db.url);

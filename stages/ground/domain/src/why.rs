@@ -5,12 +5,17 @@
 //! ([`reserve`](crate::fit::reserve)). Invariants: there always is an answer, whatever the rows hold;
 //! and the answer "it can run" is given only when a host is found that the arithmetic accepts.
 
+mod amounts;
+mod caps;
 mod facts;
 mod hosts;
+mod tagged;
 mod words;
 
 #[cfg(test)]
 mod left_out;
+#[cfg(test)]
+mod order;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
@@ -19,13 +24,14 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::fit::{FitRules, Misfit, least_cores};
+use crate::fit::{FitRules, Misfit};
 use crate::host::Host;
 use crate::ids::HostId;
 use crate::tags::Tag;
 use crate::units::Centicores;
 
 pub use facts::{CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts};
+pub use tagged::TaggedHosts;
 
 /// What the scheduler that answers knows besides the rows: how it was set up, and what it has seen.
 #[derive(Clone, Copy, Debug)]
@@ -77,18 +83,32 @@ pub enum Why {
     NoSubscription,
     /// Every subscription is used up; this is the one with the most left.
     Burst(SubscriptionFacts),
+    /// Hosts have room, and a frame there would take more than the subscription has left.
+    BurstOnHost {
+        /// The subscription.
+        subscription: SubscriptionFacts,
+        /// What a frame would take, which memory and thread mode can make more than it asks for.
+        takes: Centicores,
+    },
     /// The folder's cores are used up.
     FolderCores(CapFacts),
     /// The folder's GPUs are used up.
     FolderGpus(CapFacts),
     /// The job's cores are used up.
-    JobCores(CapFacts),
+    JobCores {
+        /// The job's cap.
+        cap: CapFacts,
+        /// What must be left of it, in centicores.
+        needs: i64,
+    },
     /// The job's GPUs are used up.
     JobGpus(CapFacts),
     /// A limit has no room.
     Limit(LimitFacts),
-    /// No open host carries a tag of the layer.
-    NoTag,
+    /// The layer names no tags.
+    NamesNoTags,
+    /// No open host carries a tag of the layer; these are the tags that were looked for.
+    NoTag(Vec<Tag>),
     /// Hosts with the tag are in allocations the show may not use.
     TagElsewhere {
         /// How many.
@@ -124,7 +144,7 @@ pub enum Why {
     Rests(Duration),
     /// Nothing keeps it.
     CanRun {
-        /// Frames that are served before it.
+        /// Frames of its show that are served before it.
         ahead: i64,
         /// Hosts with room now.
         hosts: usize,
@@ -205,17 +225,36 @@ fn decide<'a>(facts: &'a Facts, hosts: &[Host], here: &Here<'_>) -> (Option<&'a 
         }
         first.get_or_insert((Some(layer), why));
     }
-    first.unwrap_or_else(|| {
-        let all = facts.layers.iter().map(|layer| layer.counts);
-        (
-            None,
-            Why::NothingWaits(all.fold(Counts::default(), Counts::plus)),
-        )
-    })
+    first.unwrap_or_else(|| (None, Why::NothingWaits(counted(facts))))
+}
+
+/// The frames of all layers asked about, by state.
+fn counted(facts: &Facts) -> Counts {
+    let all = facts.layers.iter().map(|layer| layer.counts);
+    all.fold(Counts::default(), Counts::plus)
+}
+
+/// What needs nothing any more, or never did: no rule keeps it, so its own state is the answer, even
+/// where its job is paused or over.
+fn over_or_under_way(facts: &Facts) -> Option<Why> {
+    let Some(frame) = &facts.frame else {
+        return facts
+            .layers
+            .iter()
+            .all(|layer| layer.counts.waiting <= 0)
+            .then(|| Why::NothingWaits(counted(facts)));
+    };
+    let settled = ["RUNNING", "SUCCEEDED", "DEAD", "EATEN", "CHECKPOINT"];
+    settled
+        .contains(&frame.state.as_str())
+        .then(|| Why::FrameState(frame.clone()))
 }
 
 /// The rules that are the same for all layers of a job.
 fn above_layers(facts: &Facts, here: &Here<'_>) -> Option<Why> {
+    if let Some(why) = over_or_under_way(facts) {
+        return Some(why);
+    }
     if !facts.show_active {
         return Some(Why::ShowInactive);
     }
@@ -237,7 +276,10 @@ fn above_layers(facts: &Facts, here: &Here<'_>) -> Option<Why> {
 
 fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], here: &Here<'_>) -> Why {
     let tags = &layer.layer.tags;
-    if !tags.is_empty() && !tags.iter().any(|tag| here.serves(tag)) {
+    if tags.is_empty() {
+        return Why::NamesNoTags;
+    }
+    if !tags.iter().any(|tag| here.serves(tag)) {
         return Why::TagsIgnored;
     }
     if let Some(wait) = layer.starts_in {
@@ -246,64 +288,17 @@ fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], here: &Here<'_>) 
             reason: layer.start_reason.clone(),
         };
     }
-    if let Some(why) = caps(facts, layer) {
+    if let Some(why) = caps::full(facts, layer) {
         return why;
     }
     match hosts::look(facts, layer, hosts, here) {
         Ok(open) => match layer.rests {
             Some(rest) => Why::Rests(rest),
             None => Why::CanRun {
-                ahead: ahead(facts, layer),
+                ahead: caps::ahead(facts, layer),
                 hosts: open,
             },
         },
         Err(why) => why,
     }
-}
-
-/// Frames served before: of other jobs, of earlier layers, of the layer itself.
-fn ahead(facts: &Facts, layer: &LayerFacts) -> i64 {
-    let earlier = facts
-        .layers
-        .iter()
-        .filter(|other| other.layer.dispatch_order < layer.layer.dispatch_order)
-        .map(|other| other.counts.waiting);
-    let in_layer = facts.frame.as_ref().map_or(0, |frame| frame.ahead_in_layer);
-    [facts.ahead, in_layer]
-        .into_iter()
-        .chain(earlier)
-        .fold(0, |sum: i64, more| sum.saturating_add(more.max(0)))
-}
-
-fn caps(facts: &Facts, layer: &LayerFacts) -> Option<Why> {
-    let least = least_cores(&layer.layer).0;
-    let most_left = facts.subscriptions.iter().max_by_key(|one| one.rest());
-    let Some(subscription) = most_left else {
-        return Some(Why::NoSubscription);
-    };
-    if subscription.rest() < least {
-        return Some(Why::Burst(subscription.clone()));
-    }
-    let gpus = layer.layer.gpus_min.max(0);
-    let (folder, job) = (&facts.folder, &facts.job);
-    let unlimited = -1;
-    if folder.max_cores != unlimited && !fits(folder.cores, least, folder.max_cores) {
-        return Some(Why::FolderCores(folder.clone()));
-    }
-    if gpus > 0 && folder.max_gpus != unlimited && !fits(folder.gpus, gpus, folder.max_gpus) {
-        return Some(Why::FolderGpus(folder.clone()));
-    }
-    if job.max_cores <= 0 || !fits(job.cores, least, job.max_cores) {
-        return Some(Why::JobCores(job.clone()));
-    }
-    // Also for a frame without GPUs: the trigger compares both.
-    if !fits(job.gpus, gpus, job.max_gpus) {
-        return Some(Why::JobGpus(job.clone()));
-    }
-    let full = |limit: &&LimitFacts| !limit.max.is_some_and(|max| fits(limit.running, 1, max));
-    layer.limits.iter().find(full).cloned().map(Why::Limit)
-}
-
-fn fits(used: i64, more: i64, cap: i64) -> bool {
-    used.checked_add(more).is_some_and(|after| after <= cap)
 }

@@ -1,5 +1,6 @@
 -- why_facts: everything above the layers of one job, and one row for each of its layers, in dispatch
 -- order. `ahead` is how many frames wait in the jobs of show and facility that are served before.
+-- `earlier` is how many wait in the layers of the job that are served before, asked about or not.
 -- $1 the job; $2 the layer, or NULL for all of them.
 SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
        j.pk_facility, fa.str_name AS facility_name,
@@ -23,6 +24,11 @@ SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
        (extract(epoch FROM l.ts_start_after - current_timestamp) * 1000)::bigint AS starts_in_ms,
        ls.int_total_count, ls.int_waiting_count, ls.int_running_count, ls.int_depend_count,
        ls.int_dead_count, ls.int_succeeded_count, ls.int_eaten_count,
+       (SELECT coalesce(sum(es.int_waiting_count), 0)::bigint
+        FROM layer e
+        JOIN layer_stat es ON es.pk_layer = e.pk_layer AND es.int_waiting_count > 0
+        WHERE e.pk_job = l.pk_job
+          AND (e.int_dispatch_order, e.pk_layer) < (l.int_dispatch_order, l.pk_layer)) AS earlier,
        limits.limit_names, limits.limit_maxima, limits.limit_running
 FROM job j
 JOIN show sh ON sh.pk_show = j.pk_show

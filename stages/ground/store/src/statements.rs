@@ -76,6 +76,8 @@ statements! {
     WHY_SUBJECT = "why_subject";
     /// What keeps a job from running, or does not.
     WHY_FACTS = "why_facts";
+    /// The hosts that have tags which no open host has.
+    WHY_TAGGED = "why_tagged";
     /// Undoes bookings.
     UNDO_BOOKINGS = "undo_bookings";
     /// Elects the one accountant.

@@ -5,14 +5,15 @@
 use std::time::Duration;
 
 use cue_domain::why::{
-    CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
+    CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts, TaggedHosts,
 };
+use cue_domain::{FacilityId, Tag};
 use sqlx::postgres::PgRow;
 
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{get, id, layer};
-use crate::statements::{WHY_FACTS, WHY_SUBJECT};
+use crate::statements::{WHY_FACTS, WHY_SUBJECT, WHY_TAGGED};
 
 impl Store {
     /// The facts about what `text` names: an id of a job, a layer or a frame, or `JOB`, `JOB/LAYER`,
@@ -44,6 +45,41 @@ impl Store {
         let rows = self.meters.rows(&WHY_FACTS, query, &mut conn).await?;
         drop(conn);
         facts(&rows, of_layer, frame)
+    }
+
+    /// The hosts that have one of the tags, and what keeps them from frames of this facility. A host
+    /// is silent when RQD has not reported on it for `stale_after`; with `None` none is.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn tagged_hosts(
+        &self,
+        tags: &[Tag],
+        facility: &FacilityId,
+        stale_after: Option<Duration>,
+    ) -> Result<TaggedHosts, StoreError> {
+        let tags: Vec<String> = tags.iter().map(|tag| tag.as_str().to_owned()).collect();
+        let seconds = stale_after.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        let query = sqlx::query(WHY_TAGGED.sql)
+            .bind(tags)
+            .bind(facility.as_str().to_owned())
+            .bind(seconds);
+        let mut conn = self.connection().await?;
+        let rows = self.meters.rows(&WHY_TAGGED, query, &mut conn).await?;
+        drop(conn);
+        let Some(row) = rows.first() else {
+            return Ok(TaggedHosts::default());
+        };
+        let count = |column| get::<i64>(row, WHY_TAGGED.name, column);
+        Ok(TaggedHosts {
+            hosts: count("hosts")?,
+            elsewhere: count("elsewhere")?,
+            nimby: count("nimby")?,
+            locked: count("locked")?,
+            down: count("down")?,
+            silent: count("silent")?,
+            silent_after: stale_after,
+        })
     }
 }
 
@@ -110,6 +146,7 @@ fn facts(
         subscriptions: subscriptions(row)?,
         layers,
         frame: frame.map(|(_, facts)| facts),
+        tagged: None,
         ahead: get(row, name, "ahead")?,
     }))
 }
@@ -149,6 +186,7 @@ fn of_one_layer(row: &PgRow) -> Result<LayerFacts, StoreError> {
             dead: count("int_dead_count")?,
             done: count("int_succeeded_count")?.saturating_add(count("int_eaten_count")?),
         },
+        earlier: count("earlier")?,
         starts_in: starts_in
             .and_then(|ms| u64::try_from(ms).ok())
             .filter(|ms| *ms > 0)

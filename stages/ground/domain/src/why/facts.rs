@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::tagged::TaggedHosts;
 use crate::ids::{AllocId, FacilityId};
 use crate::layer::Layer;
 
@@ -39,7 +40,9 @@ pub struct Facts {
     pub layers: Vec<LayerFacts>,
     /// The frame asked about, if it is one.
     pub frame: Option<FrameFacts>,
-    /// Waiting frames of the jobs that are served before this one.
+    /// The hosts that have the tags which no open host has, where somebody asked for them.
+    pub tagged: Option<TaggedHosts>,
+    /// Waiting frames of the show's jobs that are served before this one.
     pub ahead: i64,
 }
 
@@ -86,6 +89,8 @@ pub struct LayerFacts {
     pub layer: Layer,
     /// Its frames by state.
     pub counts: Counts,
+    /// Waiting frames of the layers of its job that are served before it, asked about or not.
+    pub earlier: i64,
     /// How long until it may start; `None` when it may.
     pub starts_in: Option<Duration>,
     /// Why it starts later.

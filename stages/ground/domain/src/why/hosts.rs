@@ -25,7 +25,8 @@ pub(super) fn look(
         .filter(|host| host.tags.iter().any(serves))
         .collect();
     if tagged.is_empty() {
-        return Err(Why::NoTag);
+        let wanted = layer.layer.tags.iter().filter(|tag| here.serves(tag));
+        return Err(Why::NoTag(wanted.cloned().collect()));
     }
     let subscribed = |host: &Host| {
         facts
@@ -89,7 +90,9 @@ fn within_caps(
     let left = |max: i64, cores: i64| (max != -1).then(|| max.saturating_sub(cores));
     let job = facts.job.max_cores.saturating_sub(facts.job.cores);
     let rest = left(facts.folder.max_cores, facts.folder.cores).map_or(job, |rest| rest.min(job));
-    let (mut open, mut tight, mut over) = (0, None, None);
+    let (mut open, mut tight) = (0, None);
+    // Of the subscriptions, the one that lacks least: it is the first that will have room.
+    let mut over: Option<(i64, Why)> = None;
     for host in hosts {
         let of_alloc = facts
             .subscriptions
@@ -100,12 +103,25 @@ fn within_caps(
             of_alloc,
         ) {
             (Ok(taken), Some(one)) if taken.cores.0 <= one.rest() => open += 1,
-            (Ok(_), of_alloc) => over = over.or(of_alloc),
+            (Ok(taken), Some(one)) => {
+                let lack = taken.cores.0.saturating_sub(one.rest());
+                if over.as_ref().is_none_or(|(least, _)| lack < *least) {
+                    let subscription = one.clone();
+                    let takes = taken.cores;
+                    let why = Why::BurstOnHost {
+                        subscription,
+                        takes,
+                    };
+                    over = Some((lack, why));
+                }
+            }
+            // Only hosts of allocations with a subscription come here.
+            (Ok(_), None) => {}
             (Err(misfit), _) => tight = tight.or(Some(misfit)),
         }
     }
     match (open, over, tight) {
-        (0, Some(subscription), _) => Err(Why::Burst(subscription.clone())),
+        (0, Some((_, why)), _) => Err(why),
         (0, None, Some(misfit)) => Err(Why::CapTooTight(misfit)),
         _ => Ok(open),
     }

@@ -17,7 +17,7 @@ fn what_this_scheduler_leaves_out_is_told() {
         "job shot is not for this scheduler: it serves facility South only, and the job is of North Yard."
     );
     let facility = Some("North Yard");
-    let open = "job shot can run now on 1 host, and nothing is ahead of it.";
+    let open = "job shot can run now on 1 host, and no frame of show alpha is ahead of it.";
     assert_eq!(told(Here { facility, ..all }, &[host()]), open);
     let ignored_tags = &*tags(&["other", "general"]);
     assert_eq!(

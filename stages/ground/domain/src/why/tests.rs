@@ -42,6 +42,7 @@ pub(super) fn layer(name: &str) -> LayerFacts {
             waiting: 5,
             ..Counts::default()
         },
+        earlier: 0,
         starts_in: None,
         start_reason: None,
         limits: Vec::new(),
@@ -79,6 +80,7 @@ pub(super) fn facts() -> Facts {
         }],
         layers: vec![layer("render")],
         frame: None,
+        tagged: None,
         ahead: 0,
     }
 }
@@ -97,7 +99,7 @@ pub(super) fn host() -> Host {
     }
 }
 
-fn told(change: impl FnOnce(&mut Facts, &mut Host)) -> String {
+pub(super) fn told(change: impl FnOnce(&mut Facts, &mut Host)) -> String {
     let (mut facts, mut host) = (facts(), host());
     change(&mut facts, &mut host);
     why(&facts, &[host], &here(&FitRules::default())).sentence
@@ -114,7 +116,7 @@ pub(super) fn here(rules: &FitRules) -> Here<'_> {
     }
 }
 
-fn frame(facts: &mut Facts, state: &str) {
+pub(super) fn frame(facts: &mut Facts, state: &str) {
     facts.subject = "frame 0001-render of job shot".to_owned();
     facts.frame = Some(FrameFacts {
         state: state.to_owned(),
@@ -131,11 +133,11 @@ fn the_job_as_a_whole_can_be_in_the_way() {
     let cases: [(Change, &str); 9] = [
         (
             |_, _| {},
-            "job shot can run now on 1 host, and nothing is ahead of it.",
+            "job shot can run now on 1 host, and no frame of show alpha is ahead of it.",
         ),
         (
             |f, _| f.ahead = 12,
-            "job shot can run now on 1 host, with 12 frames ahead of it in priority order.",
+            "job shot can run now on 1 host, and 12 frames of show alpha are ahead of it.",
         ),
         (
             |f, _| f.show_active = false,
@@ -198,7 +200,7 @@ fn a_frame_that_does_not_wait_says_what_it_does() {
     );
     assert_eq!(
         of("WAITING"),
-        format!("{about} can run now on 1 host, with 3 frames ahead of it in priority order.")
+        format!("{about} can run now on 1 host, and 3 frames of show alpha are ahead of it.")
     );
     assert_eq!(of("ODD"), format!("{about} is in state odd."));
 }
@@ -326,6 +328,7 @@ fn of_several_layers_the_first_that_can_run_is_told() {
         facts.layers[0].starts_in = Some(Duration::from_secs(5));
         let mut second = layer("comp");
         second.layer.dispatch_order = 2;
+        second.earlier = 5;
         second.counts.waiting = i64::from(second_waits);
         facts.layers.push(second);
         why(&facts, &[host()], &here(&FitRules::default()))
@@ -334,7 +337,7 @@ fn of_several_layers_the_first_that_can_run_is_told() {
     assert_eq!(open.layer.as_deref(), Some("comp"));
     assert_eq!(
         open.sentence,
-        "job shot: layer comp can run now on 1 host, with 5 frames ahead of it in priority order."
+        "job shot: layer comp can run now on 1 host, and 5 frames of show alpha are ahead of it."
     );
     let closed = answer(false);
     assert_eq!(

@@ -5,12 +5,15 @@
 
 use std::time::Duration;
 
+use super::amounts::{cores, gib, many, time};
 use super::facts::{
     CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
 };
+use super::tagged::no_tag;
 use super::{Here, TooSmall, Why};
 use crate::fit::{Misfit, least_cores};
 use crate::tags::Tag;
+use crate::units::Centicores;
 
 pub(super) fn sentence(
     facts: &Facts,
@@ -59,15 +62,19 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
             facts.show
         ),
         Why::Burst(one) => burst(&facts.show, one, layer),
-        Why::FolderCores(cap) => core_cap("folder", cap, layer),
+        Why::BurstOnHost {
+            subscription,
+            takes,
+        } => burst_on_host(&facts.show, subscription, *takes),
+        Why::FolderCores(cap) => core_cap("folder", cap, &takes_at_least(layer)),
         Why::FolderGpus(cap) => gpu_cap("folder", cap, layer),
-        Why::JobCores(cap) => core_cap("job", cap, layer),
+        Why::JobCores { cap, needs } => core_cap("job", cap, &job_needs(*needs, layer)),
         Why::JobGpus(cap) => gpu_cap("job", cap, layer),
         Why::Limit(limit) => of_limit(limit),
-        Why::NoTag => format!(
-            "cannot run because no host that is up and open has {}",
-            served()
-        ),
+        Why::NamesNoTags => {
+            "cannot run because its layer names no tags, so no host may run it".to_owned()
+        }
+        Why::NoTag(tags) => no_tag(facts.tagged.as_ref(), &served(), tags.len() > 1),
         Why::TagElsewhere { hosts } => elsewhere(&facts.show, *hosts, &served()),
         Why::NoOs { hosts } => no_os(facts.os.as_deref(), *hosts),
         Why::ThreadMode { hosts } => thread_mode(*hosts),
@@ -80,18 +87,39 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
             "rests for another {}, because a host refused to run it",
             time(*rest)
         ),
-        Why::CanRun { ahead, hosts } => can_run(*ahead, *hosts),
+        Why::CanRun { ahead, hosts } => can_run(&facts.show, *ahead, *hosts),
+    }
+}
+
+/// What must be left of the job's cap. A layer that is not threadable can ask for more than a frame
+/// of it takes, and then that is what counts.
+fn job_needs(needs: i64, layer: Option<&LayerFacts>) -> String {
+    match layer {
+        Some(layer) if least_cores(&layer.layer).0 < needs => {
+            format!("its layer asks for {}", cores(needs))
+        }
+        _ => format!("a frame takes at least {}", cores(needs)),
     }
 }
 
 fn burst(show: &str, one: &SubscriptionFacts, layer: Option<&LayerFacts>) -> String {
     format!(
-        "waits because show {show} uses {} of its {} cores of allocation {}, and a frame takes at \
-         least {}",
+        "waits because show {show} uses {} of its {} cores of allocation {}, and {}",
         cores(one.cores),
         cores(one.burst),
         one.name,
-        least(layer)
+        takes_at_least(layer)
+    )
+}
+
+fn burst_on_host(show: &str, one: &SubscriptionFacts, takes: Centicores) -> String {
+    format!(
+        "waits because show {show} uses {} of its {} cores of allocation {}, and a frame would take \
+         {} of the hosts with room",
+        cores(one.cores),
+        cores(one.burst),
+        one.name,
+        cores(takes.0)
     )
 }
 
@@ -132,15 +160,14 @@ fn thread_mode(hosts: usize) -> String {
     )
 }
 
-fn can_run(ahead: i64, hosts: usize) -> String {
+fn can_run(show: &str, ahead: i64, hosts: usize) -> String {
     let hosts = many(hosts, "host");
-    match usize::try_from(ahead) {
-        Ok(0) | Err(_) => format!("can run now on {hosts}, and nothing is ahead of it"),
-        Ok(ahead) => format!(
-            "can run now on {hosts}, with {} ahead of it in priority order",
-            many(ahead, "frame")
-        ),
-    }
+    let before = match usize::try_from(ahead) {
+        Ok(0) | Err(_) => format!("no frame of show {show} is"),
+        Ok(1) => format!("1 frame of show {show} is"),
+        Ok(ahead) => format!("{ahead} frames of show {show} are"),
+    };
+    format!("can run now on {hosts}, and {before} ahead of it")
 }
 
 fn frame_state(frame: &FrameFacts) -> String {
@@ -174,7 +201,7 @@ fn states(counts: &Counts) -> String {
     )
 }
 
-fn core_cap(whose: &str, cap: &CapFacts, layer: Option<&LayerFacts>) -> String {
+fn core_cap(whose: &str, cap: &CapFacts, needs: &str) -> String {
     if cap.max_cores <= 0 {
         return format!(
             "cannot run because {whose} {} has a cap of {} cores, which admits nothing",
@@ -183,11 +210,10 @@ fn core_cap(whose: &str, cap: &CapFacts, layer: Option<&LayerFacts>) -> String {
         );
     }
     format!(
-        "waits because {whose} {} uses {} of at most {} cores, and a frame takes at least {}",
+        "waits because {whose} {} uses {} of at most {} cores, and {needs}",
         cap.name,
         cores(cap.cores),
-        cores(cap.max_cores),
-        least(layer)
+        cores(cap.max_cores)
     )
 }
 
@@ -246,11 +272,9 @@ fn tight(misfit: &Misfit) -> String {
     }
 }
 
-fn least(layer: Option<&LayerFacts>) -> String {
-    layer.map_or_else(
-        || "1".to_owned(),
-        |layer| cores(least_cores(&layer.layer).0),
-    )
+fn takes_at_least(layer: Option<&LayerFacts>) -> String {
+    let least = layer.map_or(Centicores::CORE, |layer| least_cores(&layer.layer));
+    format!("a frame takes at least {}", cores(least.0))
 }
 
 fn tags(layer: Option<&LayerFacts>, told: impl Fn(&Tag) -> bool) -> String {
@@ -261,45 +285,8 @@ fn tags(layer: Option<&LayerFacts>, told: impl Fn(&Tag) -> bool) -> String {
         .map(Tag::as_str)
         .collect();
     match tags[..] {
-        [] => "a tag, for it names none".to_owned(),
+        [] => "any tag".to_owned(),
         [one] => format!("the tag {one}"),
         _ => format!("one of the tags {}", tags.join(", ")),
     }
-}
-
-/// Cores with as many decimals as there are.
-fn cores(centicores: i64) -> String {
-    if centicores % 100 == 0 {
-        return (centicores / 100).to_string();
-    }
-    let text = format!("{:.2}", centicores as f64 / 100.0);
-    text.trim_end_matches('0').to_owned()
-}
-
-fn gib(kib: i64) -> String {
-    let text = format!("{:.1}", kib as f64 / 1_048_576.0);
-    format!("{} GiB", text.trim_end_matches(".0"))
-}
-
-fn many(count: usize, noun: &str) -> String {
-    match (count, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        _ => format!("{count} {noun}s"),
-    }
-}
-
-/// A time of at least one second, with its two largest units.
-fn time(time: Duration) -> String {
-    let seconds = time.as_secs().max(1);
-    let parts = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let mut left = seconds;
-    let mut texts = Vec::new();
-    for (unit, name) in parts {
-        if left >= unit && texts.len() < 2 {
-            texts.push(format!("{} {name}", left / unit));
-            left %= unit;
-        }
-    }
-    texts.join(" ")
 }

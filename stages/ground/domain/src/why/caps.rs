@@ -1,0 +1,54 @@
+//! The caps above a layer, and what is served before it.
+//!
+//! Invariant: a cap is compared with the same numbers as by the statement that looks for work, or a
+//! layer would be said to be free that is never found.
+
+use super::Why;
+use super::facts::{Facts, LayerFacts, LimitFacts};
+use crate::fit::least_cores;
+
+/// Frames of the show served before: of other jobs, of earlier layers, of the layer itself.
+pub(super) fn ahead(facts: &Facts, layer: &LayerFacts) -> i64 {
+    let in_layer = facts.frame.as_ref().map_or(0, |frame| frame.ahead_in_layer);
+    [facts.ahead, layer.earlier, in_layer]
+        .into_iter()
+        .fold(0, |sum: i64, more| sum.saturating_add(more.max(0)))
+}
+
+/// The first cap above the layer, or limit of it, that leaves no room for a frame.
+pub(super) fn full(facts: &Facts, layer: &LayerFacts) -> Option<Why> {
+    let least = least_cores(&layer.layer).0;
+    let most_left = facts.subscriptions.iter().max_by_key(|one| one.rest());
+    let Some(subscription) = most_left else {
+        return Some(Why::NoSubscription);
+    };
+    if subscription.rest() < least {
+        return Some(Why::Burst(subscription.clone()));
+    }
+    let gpus = layer.layer.gpus_min.max(0);
+    let (folder, job) = (&facts.folder, &facts.job);
+    let unlimited = -1;
+    if folder.max_cores != unlimited && !fits(folder.cores, least, folder.max_cores) {
+        return Some(Why::FolderCores(folder.clone()));
+    }
+    if gpus > 0 && folder.max_gpus != unlimited && !fits(folder.gpus, gpus, folder.max_gpus) {
+        return Some(Why::FolderGpus(folder.clone()));
+    }
+    // A job is only looked at when its cap admits what the layer asks for, even where a frame
+    // would take less: one core, as the layer is not threadable.
+    let needs = least.max(layer.layer.cores_min.0);
+    if job.max_cores <= 0 || !fits(job.cores, needs, job.max_cores) {
+        let cap = job.clone();
+        return Some(Why::JobCores { cap, needs });
+    }
+    // Also for a frame without GPUs: the trigger compares both.
+    if !fits(job.gpus, gpus, job.max_gpus) {
+        return Some(Why::JobGpus(job.clone()));
+    }
+    let full = |limit: &&LimitFacts| !limit.max.is_some_and(|max| fits(limit.running, 1, max));
+    layer.limits.iter().find(full).cloned().map(Why::Limit)
+}
+
+fn fits(used: i64, more: i64, cap: i64) -> bool {
+    used.checked_add(more).is_some_and(|after| after <= cap)
+}
