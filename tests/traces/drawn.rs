@@ -240,6 +240,7 @@ fn yaml_is_written_with_spaces_and_even_steps() {
         "otel-collector.yaml",
         "prometheus.yml",
         "prometheus-alerts.yml",
+        "kubernetes.yaml",
         "grafana/provisioning/datasources/datasources.yaml",
         "grafana/provisioning/dashboards/dashboards.yaml",
     ]
