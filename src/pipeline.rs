@@ -57,7 +57,7 @@ pub struct Pipeline {
     pub store: Store,
     /// Looks after launches whose outcome is unknown.
     pub settle: Settle,
-    /// Layers that rest because a host refused to run them.
+    /// Layers that rest because a host or the database refused them.
     pub resting_layers: Arc<Resting<LayerId>>,
     /// Who else is connected.
     pub replicas: Roll,

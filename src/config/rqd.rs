@@ -28,7 +28,8 @@ topic! {
         connections: NonZeroUsize = Some("512"), "CUE_RQD_CONNECTIONS", count(65_536);
         /// How many frames are launched at a time.
         launches_in_flight: NonZeroUsize = Some("64"), "CUE_LAUNCHES_IN_FLIGHT", count(4096);
-        /// How often a host is asked whether a frame runs when its launch had no clear answer.
+        /// How often a host is asked whether a frame runs when its launch had no clear answer, for 5 s at most;
+        /// after that it is asked beside the pipeline.
         resolve_attempts: u32 = Some("5"), "CUE_RESOLVE_ATTEMPTS", number(1..=100);
     }
 }

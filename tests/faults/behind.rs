@@ -114,3 +114,53 @@ async fn a_host_that_hangs_holds_up_no_launch_on_another() {
     scheduler.drain().await;
     world.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_over_its_gpu_cap_takes_no_hosts_for_its_cpu_layers() {
+    let (db, farm) = yard(1).await;
+    let front = |job: &mut JobSpec| {
+        job.priority = 10;
+        job.layers.push(layer(&farm, "front", MANY, &[]));
+    };
+    let front = farm.job("front", front).await.unwrap();
+    farm.frames("behind", 4, |_| ()).await.unwrap();
+    let over = "UPDATE job_resource SET int_max_gpus = -1 WHERE pk_job = $1";
+    let over = sqlx::query(over).bind(&front.id).execute(&db.pool).await;
+    assert_eq!(over.unwrap().rows_affected(), 1);
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
+    world.launched(4).await;
+    scheduler.rounds(4).await;
+    assert_eq!(running(&world, "front").await, 0);
+    assert_eq!(scheduler.sum("scheduler_booking_refused_total"), 0.0);
+    world.finish_all(4).await;
+    scheduler.drain().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_absurd_minimum_of_cores_fails_no_query_of_its_cluster() {
+    let (db, farm) = yard(1).await;
+    let front = |job: &mut JobSpec| {
+        job.layers.push(layer(&farm, "small", 1, &[]));
+        // No host has so many.
+        let mut huge = layer(&farm, "huge", 1, &[]);
+        huge.cores_min = 6_400;
+        job.layers.push(huge);
+    };
+    farm.job("front", front).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
+    // The job has cores now, to which the minimum would be added.
+    world.launched(1).await;
+    let absurd = "UPDATE layer SET int_cores_min = 9223372036854775807 WHERE str_name = 'huge'";
+    let absurd = sqlx::query(absurd).execute(&world.db.pool).await;
+    assert_eq!(absurd.unwrap().rows_affected(), 1);
+    farm.frames("behind", 4, |_| ()).await.unwrap();
+    world.launched(5).await;
+    let failed = scheduler.sum_of("scheduler_pass_terminated_reason_total", "query_error");
+    assert_eq!(failed, 0.0);
+    world.finish_all(5).await;
+    scheduler.drain().await;
+    world.close().await;
+}

@@ -64,8 +64,8 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// A dispatch that books in `store` and launches through `rqd`. Layers that a host refused for
-    /// good are noted in `resting`.
+    /// A dispatch that books in `store` and launches through `rqd`. Layers that a host or the database
+    /// refused for good are noted in `resting`.
     #[must_use]
     pub fn new(
         store: Store,

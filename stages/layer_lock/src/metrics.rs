@@ -45,7 +45,7 @@ impl LockMetrics {
         )?;
         let resting = IntCounter::new(
             "scheduler_layers_skipped_while_resting_total",
-            "Layers passed over because a host refused to run them for good a while ago",
+            "Layers passed over because a host or the database refused them for good a while ago",
         )?;
         let batch_frames = Histogram::with_opts(
             HistogramOpts::new("scheduler_batch_frames", "Frames locked in one transaction")

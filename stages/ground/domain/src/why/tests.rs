@@ -177,7 +177,7 @@ fn the_job_as_a_whole_can_be_in_the_way() {
         ),
         (
             |f, _| f.layers[0].rests = Some(Duration::from_secs(40)),
-            "job shot rests for another 40 s, because a host refused to run it.",
+            "job shot rests for another 40 s, because a host or the database refused it.",
         ),
     ];
     for (change, sentence) in cases {

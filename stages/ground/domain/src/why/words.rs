@@ -84,7 +84,7 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
         Why::HostsRest { hosts, rest } => hosts_rest(*hosts, *rest),
         Why::CapTooTight(misfit) => tight(misfit),
         Why::Rests(rest) => format!(
-            "rests for another {}, because a host refused to run it",
+            "rests for another {}, because a host or the database refused it",
             time(*rest)
         ),
         Why::CanRun { ahead, hosts } => can_run(&facts.show, *ahead, *hosts),
