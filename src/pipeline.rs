@@ -94,7 +94,7 @@ impl Pipeline {
         check_facility(&store, settings.feed.facility.as_deref()).await?;
         let hosts = HostIndex::new(wiring::index(settings));
         let matching = MatchMetrics::new(registry)?;
-        let returns = CheckInMetrics::new(registry, matching.wasted())?;
+        let returns = CheckInMetrics::new(registry, matching.wasted(), matching.checkouts())?;
         let how = wiring::refresh(settings);
         let refresh = Refresh::new(store.clone(), hosts.clone(), how, returns.clone());
         refresh.once().await?;

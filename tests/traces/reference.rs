@@ -38,17 +38,6 @@ pub fn metrics() -> BTreeMap<String, Documented> {
     all
 }
 
-/// Names of the retired scheduler that mean nothing here, each with the reason.
-pub fn retired() -> BTreeMap<String, String> {
-    rows("| name | why it is not here |")
-        .into_iter()
-        .map(|row| {
-            let [name, why] = row.try_into().unwrap();
-            (unquote(&name), why)
-        })
-        .collect()
-}
-
 fn shared_labels() -> BTreeMap<String, BTreeSet<String>> {
     rows("| label | values |")
         .into_iter()

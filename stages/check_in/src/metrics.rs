@@ -7,7 +7,7 @@ use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 /// Check-in's metrics.
 #[derive(Clone, Debug)]
 pub struct CheckInMetrics {
-    outcome: Labelled,
+    pub(crate) checkouts: Labelled,
     pub(crate) wasted: Labelled,
     pub(crate) refreshes: Labelled,
     pub(crate) hosts_leased: IntGauge,
@@ -17,18 +17,16 @@ pub struct CheckInMetrics {
 }
 
 impl CheckInMetrics {
-    /// Registers them. `wasted` counts hosts that were tried in vain, by reason; host match owns it.
+    /// Registers them. `wasted` counts hosts that were tried in vain, by reason, and `checkouts`
+    /// searches for a host, by outcome; host match owns both.
     ///
     /// # Errors
     /// A name is taken.
-    pub fn new(registry: &Registry, wasted: IntCounterVec) -> Result<Self, prometheus::Error> {
-        let outcome = IntCounterVec::new(
-            Opts::new(
-                "scheduler_checkout_outcome_total",
-                "Hosts that came back from a batch, by what it put on them",
-            ),
-            &["outcome"],
-        )?;
+    pub fn new(
+        registry: &Registry,
+        wasted: IntCounterVec,
+        checkouts: IntCounterVec,
+    ) -> Result<Self, prometheus::Error> {
         let refreshes = IntCounterVec::new(
             Opts::new(
                 "scheduler_host_refreshes_total",
@@ -51,13 +49,15 @@ impl CheckInMetrics {
             "scheduler_hosts_total_centicores",
             "Cores of the indexed hosts, in hundredths",
         )?;
-        registry.register(Box::new(outcome.clone()))?;
         registry.register(Box::new(refreshes.clone()))?;
         registry.register(Box::new(hosts.clone()))?;
         registry.register(Box::new(idle_cores.clone()))?;
         registry.register(Box::new(total_cores.clone()))?;
         Ok(Self {
-            outcome: Labelled::new(outcome, &["booked", "partly_booked", "no_progress"]),
+            checkouts: Labelled::new(
+                checkouts,
+                &["booked", "partly_booked", "no_progress", "dispatch_error"],
+            ),
             wasted: Labelled::new(wasted, &["not_booked", "launch_failed", "abandoned"]),
             refreshes: Labelled::new(refreshes, &["ok", "error"]),
             hosts_leased: hosts.with_label_values(&["leased"]),
@@ -70,6 +70,7 @@ impl CheckInMetrics {
     /// Counts hosts that came back because their batch was given up.
     pub(crate) fn abandoned(&self, hosts: u64) {
         self.wasted.inc_by("abandoned", hosts);
+        self.checkouts.inc_by("dispatch_error", hosts);
     }
 
     pub(crate) fn returned(&self, host: &Returned) {
@@ -85,6 +86,6 @@ impl CheckInMetrics {
             (placed, booked) if booked < placed => "partly_booked",
             _ => "booked",
         };
-        self.outcome.inc(outcome);
+        self.checkouts.inc(outcome);
     }
 }

@@ -69,9 +69,9 @@ impl AccountsMetrics {
                 "scheduler_accounting_releases_total",
                 "Messages about releases that Cuebot left to us",
             )?,
-            cycle_seconds: Histogram::with_opts(
-                cycle.buckets(prometheus::exponential_buckets(0.002, 2.5, 10)?),
-            )?,
+            cycle_seconds: Histogram::with_opts(cycle.buckets(vec![
+                0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+            ]))?,
             corrected: IntCounterVec::new(corrected, &["table"])?,
             elected: IntGauge::new(
                 "scheduler_accounting_elected",

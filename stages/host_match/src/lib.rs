@@ -7,6 +7,9 @@
 mod metrics;
 mod plan;
 
+#[cfg(test)]
+mod tests;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 

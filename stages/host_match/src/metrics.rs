@@ -1,6 +1,8 @@
 //! What host match counts.
 
 use cue_flow::Labelled;
+use cue_hosts::Choice;
+use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// The index found the host fitting and the plan did not.
@@ -14,8 +16,20 @@ pub struct MatchMetrics {
     misfits: IntCounter,
     no_candidate: IntCounter,
     candidates: Histogram,
-    scores: Histogram,
+    pub(crate) scores: Histogram,
+    pub(crate) races_lost: IntCounter,
     outcome: Labelled,
+    checkouts: IntCounterVec,
+    no_match: IntCounter,
+}
+
+/// A metric that a scrape shows.
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 impl MatchMetrics {
@@ -24,57 +38,60 @@ impl MatchMetrics {
     /// # Errors
     /// A name is taken.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let attempted = IntCounter::new(
-            "scheduler_hosts_attempted_total",
-            "Hosts on which a plan tried to put frames of a layer",
+        let counter = |name, help| registered(registry, IntCounter::new(name, help)?);
+        let family = |name, help, label| {
+            registered(
+                registry,
+                IntCounterVec::new(Opts::new(name, help), &[label])?,
+            )
+        };
+        let histogram = |name, help, bounds: &[f64]| {
+            let opts = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+            registered(registry, Histogram::with_opts(opts)?)
+        };
+        let wasted = family(
+            "scheduler_wasted_attempts_total",
+            "Hosts that were tried in vain, by reason: no frame could be put on it, none was booked on it, none was launched, or its batch was given up",
+            "reason",
         )?;
-        let wasted = IntCounterVec::new(
-            Opts::new(
-                "scheduler_wasted_attempts_total",
-                "Hosts that were tried in vain, by reason: no frame could be put on it, none was booked on it, none was launched, or its batch was given up",
-            ),
-            &["reason"],
+        let checkouts = family(
+            "scheduler_checkout_outcome_total",
+            "Searches for a host: none was found, or what was booked on it",
+            "outcome",
         )?;
-        let misfits = wasted.with_label_values(&[MISFIT]);
-        let no_candidate = IntCounter::new(
-            "scheduler_no_candidate_iterations_total",
-            "Layer attempts that found no host",
+        let outcome = family(
+            "scheduler_match_outcome_total",
+            "Layers of batches: all frames placed, some, or none",
+            "outcome",
         )?;
-        let candidates = Histogram::with_opts(
-            HistogramOpts::new(
+        Ok(Self {
+            attempted: counter(
+                "scheduler_hosts_attempted_total",
+                "Hosts on which a plan tried to put frames of a layer",
+            )?,
+            misfits: wasted.with_label_values(&[MISFIT]),
+            wasted,
+            no_candidate: counter(
+                "scheduler_no_candidate_iterations_total",
+                "Layer attempts that found no host",
+            )?,
+            candidates: histogram(
                 "scheduler_candidates_per_layer",
                 "Hosts tried for one layer of a batch",
-            )
-            .buckets(vec![1.0, 5.0, 10.0, 20.0, 50.0, 100.0]),
-        )?;
-        let outcome = IntCounterVec::new(
-            Opts::new(
-                "scheduler_match_outcome_total",
-                "Layers of batches: all frames placed, some, or none",
-            ),
-            &["outcome"],
-        )?;
-        let scores = Histogram::with_opts(
-            HistogramOpts::new(
+                &[1.0, 5.0, 10.0, 20.0, 50.0, 100.0],
+            )?,
+            scores: histogram(
                 "scheduler_placement_score_chosen",
                 "Scores of the hosts taken with the strategy `epvm`; lower is better",
-            )
-            .buckets(vec![0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]),
-        )?;
-        registry.register(Box::new(scores.clone()))?;
-        registry.register(Box::new(attempted.clone()))?;
-        registry.register(Box::new(wasted.clone()))?;
-        registry.register(Box::new(no_candidate.clone()))?;
-        registry.register(Box::new(candidates.clone()))?;
-        registry.register(Box::new(outcome.clone()))?;
-        Ok(Self {
-            attempted,
-            wasted,
-            misfits,
-            no_candidate,
-            candidates,
-            scores,
+                &[0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0],
+            )?,
+            races_lost: counter(
+                "scheduler_placement_inner_retries_exhausted_total",
+                "Hosts taken without a score, because with the strategy `epvm` each one scored best went to another search",
+            )?,
             outcome: Labelled::new(outcome, &["all", "some", "none"]),
+            no_match: checkouts.with_label_values(&["no_match"]),
+            checkouts,
         })
     }
 
@@ -85,9 +102,25 @@ impl MatchMetrics {
         self.wasted.clone()
     }
 
-    /// Notes the scores of the hosts that were taken.
-    pub(crate) fn scored(&self, scores: &[f64]) {
-        scores.iter().for_each(|score| self.scores.observe(*score));
+    /// Counts searches for a host by what came of them: here those that found none, elsewhere what
+    /// was booked on the host.
+    #[must_use]
+    pub fn checkouts(&self) -> IntCounterVec {
+        self.checkouts.clone()
+    }
+
+    /// Notes that there is no host for the frames of a layer that are left.
+    pub(crate) fn no_match(&self) {
+        self.no_match.inc();
+    }
+
+    /// Notes how a host was chosen.
+    pub(crate) fn chosen(&self, choice: Choice) {
+        match choice {
+            Choice::First => {}
+            Choice::Scored(score) => self.scores.observe(score),
+            Choice::Unscored => self.races_lost.inc(),
+        }
     }
 
     pub(crate) fn layer_done(&self, tried: u32, wasted: u32, drained: bool) {

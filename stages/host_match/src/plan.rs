@@ -118,16 +118,14 @@ pub fn plan(
             frames: frames.into(),
             tried: 0,
             wasted: 0,
-            scores: Vec::new(),
+            metrics,
         };
         layer_plan.fill(&mut planned, &mut rests);
         let (left, tried, wasted) = (layer_plan.frames, layer_plan.tried, layer_plan.wasted);
-        let scores = layer_plan.scores;
         layer.frames = left.into();
         layer
             .ticket
             .placed((planned.placements.len() - before) as u64);
-        metrics.scored(&scores);
         metrics.layer_done(tried, wasted, layer.frames.is_empty());
     }
     planned
@@ -141,7 +139,7 @@ struct LayerPlan<'a> {
     frames: std::collections::VecDeque<WaitingFrame>,
     tried: u32,
     wasted: u32,
-    scores: Vec<f64>,
+    metrics: &'a MatchMetrics,
 }
 
 impl LayerPlan<'_> {
@@ -170,10 +168,12 @@ impl LayerPlan<'_> {
             if gpus_rest.is_some_and(|rest| self.layer.layer.gpus_min > rest.max(0)) {
                 return;
             }
-            let Some((lease, score)) = self.index.take_scored(&want, self.rules, cores_rest) else {
+            let Some((lease, choice)) = self.index.take_chosen(&want, self.rules, cores_rest)
+            else {
+                self.metrics.no_match();
                 return;
             };
-            self.scores.extend(score);
+            self.metrics.chosen(choice);
             let host = planned.add(lease);
             if self.fill_host(host, planned, rests) == 0 {
                 // The index found it fitting and the plan did not: taking again would find it again.

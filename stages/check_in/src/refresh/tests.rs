@@ -47,13 +47,14 @@ impl Yard {
     }
 
     fn refresh(&self, every: Duration) -> Refresh {
-        let wasted = IntCounterVec::new(Opts::new("wasted", "wasted"), &["reason"]).unwrap();
+        let family = |name| IntCounterVec::new(Opts::new(name, name), &["what"]).unwrap();
         let settings = RefreshSettings {
             facility: None,
             every,
             stale_after: None,
         };
-        let metrics = CheckInMetrics::new(&Registry::new(), wasted).unwrap();
+        let metrics =
+            CheckInMetrics::new(&Registry::new(), family("wasted"), family("checkouts")).unwrap();
         Refresh::new(self.store.clone(), self.hosts.clone(), settings, metrics)
     }
 
@@ -178,6 +179,11 @@ async fn a_host_tried_in_vain_is_counted_with_its_reason() {
         ["not_booked", "launch_failed", "abandoned"].map(of),
         [1, 1, 4],
         "every lease above was dropped"
+    );
+    let of = |outcome| refresh.metrics.checkouts.count(outcome);
+    assert_eq!(
+        ["booked", "partly_booked", "no_progress", "dispatch_error"].map(of),
+        [2, 1, 1, 4]
     );
     yard.end().await;
 }

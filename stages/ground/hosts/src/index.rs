@@ -15,10 +15,27 @@ use cue_domain::fit::FitRules;
 use cue_domain::messages::HostLease;
 use cue_domain::{Centicores, Host, HostId, Lease, Lender, Resources};
 
+use crate::bucket::Candidate;
 use crate::entry::Entry;
 use crate::farm::{Applied, Farm, IndexStats, SnapshotMark};
 use crate::search::{Search, Want};
 use crate::settings::{IndexSettings, Ranking};
+
+/// How often hosts are scored again because the one that was chosen went to somebody else
+/// (contract, 9.5). Scoring looks at hundreds of hosts; after that the first that fits is taken, for a
+/// frame is not to wait because others were faster.
+const EPVM_RESCANS: u32 = 3;
+
+/// How a host was chosen among those that fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Choice {
+    /// It is the first in the order of the strategy.
+    First,
+    /// Its score is the lowest of those that were compared.
+    Scored(f64),
+    /// It is the first in the order, because each host with the lowest score went to somebody else.
+    Unscored,
+}
 
 /// The hosts that are open and up, and who has them. Clones are handles to the same index.
 #[derive(Clone)]
@@ -65,28 +82,24 @@ impl HostIndex {
         rules: &FitRules,
         job_rest: Option<Centicores>,
     ) -> Option<HostLease> {
-        self.take_scored(want, rules, job_rest)
+        self.take_chosen(want, rules, job_rest)
             .map(|(lease, _)| lease)
     }
 
-    /// The same, and the score of the host where the strategy gives scores.
+    /// The same, and how the host was chosen.
     #[must_use]
-    pub fn take_scored(
+    pub fn take_chosen(
         &self,
         want: &Want<'_>,
         rules: &FitRules,
         job_rest: Option<Centicores>,
-    ) -> Option<(HostLease, Option<f64>)> {
-        // Each time round, what was found has been claimed or changed by somebody else.
+    ) -> Option<(HostLease, Choice)> {
+        let mut lost = 0_u32;
         loop {
             let search = Search::new(want, rules, job_rest, &self.0.farm.shelves);
-            let (found, score) = match &self.0.settings.strategy {
-                Ranking::Saturation(_) => (search.best()?, None),
-                Ranking::Epvm(epvm) => {
-                    let (found, score) = search.lowest(epvm)?;
-                    (found, Some(score))
-                }
-            };
+            let (found, choice) = self.choose(&search, lost)?;
+            // If there is a next time round, this was claimed or changed by somebody else.
+            lost = lost.saturating_add(1);
             let Some(entry) = found.entry.upgrade() else {
                 continue;
             };
@@ -98,7 +111,23 @@ impl HostIndex {
                 })
             });
             if let Some((host, lender)) = lent {
-                return Some((Lease::new(host, lender), score));
+                return Some((Lease::new(host, lender), choice));
+            }
+        }
+    }
+
+    /// The host to lend, when so many that were found before have been lost to others.
+    pub(crate) fn choose(
+        &self,
+        search: &Search<'_>,
+        lost: u32,
+    ) -> Option<(Arc<Candidate>, Choice)> {
+        match &self.0.settings.strategy {
+            Ranking::Saturation(_) => Some((search.best()?, Choice::First)),
+            Ranking::Epvm(_) if lost > EPVM_RESCANS => Some((search.best()?, Choice::Unscored)),
+            Ranking::Epvm(epvm) => {
+                let (found, score) = search.lowest(epvm)?;
+                Some((found, Choice::Scored(score)))
             }
         }
     }

@@ -27,6 +27,6 @@ mod checks;
 mod tests;
 
 pub use farm::{Applied, IndexStats, SnapshotMark};
-pub use index::HostIndex;
+pub use index::{Choice, HostIndex};
 pub use search::Want;
 pub use settings::{Epvm, IndexSettings, Ranking, Saturation};

@@ -8,7 +8,8 @@ use cue_domain::{Centicores, Host, Layer};
 use proptest::prelude::*;
 
 use super::{Wish, idle, layer};
-use crate::{Epvm, HostIndex, IndexSettings, Ranking};
+use crate::search::Search;
+use crate::{Choice, Epvm, HostIndex, IndexSettings, Ranking};
 
 fn index_of(max_candidates: usize, hosts: Vec<Host>) -> HostIndex {
     let index = HostIndex::new(IndexSettings {
@@ -35,9 +36,12 @@ fn frame() -> Layer {
 
 fn take(index: &HostIndex, layer: Layer) -> Option<(String, f64)> {
     let wish = Wish::of(layer);
-    let taken = index.take_scored(&wish.want(), &FitRules::default(), None);
+    let taken = index.take_chosen(&wish.want(), &FitRules::default(), None);
     index.farm().check();
-    taken.map(|(lease, score)| (lease.name.to_string(), score.unwrap()))
+    taken.map(|(lease, choice)| match choice {
+        Choice::Scored(score) => (lease.name.to_string(), score),
+        other => panic!("{other:?}"),
+    })
 }
 
 #[test]
@@ -71,6 +75,22 @@ fn no_more_hosts_are_compared_than_allowed() {
         "4/5",
         "the first that fits"
     );
+}
+
+#[test]
+fn after_three_races_lost_the_first_host_that_fits_is_taken() {
+    let index = index_of(500, vec![idle("4/5", 4, 5), idle("8/16", 8, 16)]);
+    let wish = Wish::of(frame());
+    let (want, rules) = (wish.want(), FitRules::default());
+    let choose = |lost| {
+        let search = Search::new(&want, &rules, None, &index.farm().shelves);
+        let (found, choice) = index.choose(&search, lost).unwrap();
+        (found.host.name.to_string(), choice)
+    };
+    for lost in 0..=3 {
+        assert_eq!(choose(lost), ("8/16".to_owned(), Choice::Scored(0.0)));
+    }
+    assert_eq!(choose(4), ("4/5".to_owned(), Choice::Unscored));
 }
 
 proptest! {

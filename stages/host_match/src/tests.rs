@@ -1,0 +1,176 @@
+//! Plans over a farm in memory: nothing is put where there is no room, and every search is counted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cue_domain::fit::FitRules;
+use cue_domain::host::ThreadMode;
+use cue_domain::job::Headroom;
+use cue_domain::messages::LockedLayer;
+use cue_domain::{
+    Centicores, Cluster, ClusterKey, Host, Job, Kib, Layer, LimitId, Resources, TagKind, Ticket,
+    WaitingFrame,
+};
+use cue_hosts::{Choice, HostIndex, IndexSettings};
+use prometheus::Registry;
+use proptest::prelude::*;
+
+use crate::{MatchMetrics, Planned, plan};
+
+fn hosts(cores: &[i64]) -> HostIndex {
+    let host = |(n, cores): (usize, &i64)| {
+        let whole = Resources {
+            cores: Centicores::cores(*cores),
+            memory: Kib::gib(64),
+            ..Resources::NONE
+        };
+        Host {
+            id: format!("h{n}").into(),
+            name: format!("h{n}").into(),
+            facility: "yard".to_owned().into(),
+            alloc: "alloc".to_owned().into(),
+            tags: Arc::new(["pool".into()]),
+            os: Arc::new(["rocky9".into()]),
+            thread_mode: ThreadMode::Auto,
+            total: whole,
+            idle: whole,
+        }
+    };
+    let index = HostIndex::new(IndexSettings::default());
+    index.apply(index.mark(), cores.iter().enumerate().map(host).collect());
+    index
+}
+
+/// A layer of one job with so many frames of so many cores, under a limit with so much left.
+fn layer(frames: usize, cores: i64, limit: Option<i64>, burst: i64) -> LockedLayer {
+    let cluster = Cluster {
+        key: ClusterKey {
+            facility: "yard".to_owned().into(),
+            show: "show".to_owned().into(),
+            kind: TagKind::Alloc,
+            tags: Arc::new(["pool".into()]),
+        },
+        facility_name: "yard".into(),
+        show_name: "show".into(),
+    };
+    let job = Job {
+        id: "job".to_owned().into(),
+        name: "job".into(),
+        show: "show".to_owned().into(),
+        facility: "yard".to_owned().into(),
+        folder: "folder".to_owned().into(),
+        dept: "dept".to_owned().into(),
+        priority: 1,
+        os: None,
+        headroom: Headroom {
+            cores: None,
+            gpus: None,
+            subscriptions: Arc::new([("alloc".to_owned().into(), Centicores::cores(burst))]),
+        },
+    };
+    let frame = |n: usize| WaitingFrame {
+        id: format!("frame-{n}").into(),
+        name: "0001-render".into(),
+        version: 0,
+        waiting_since_ms: None,
+    };
+    LockedLayer {
+        layer: Layer {
+            id: "layer".to_owned().into(),
+            name: "render".into(),
+            dispatch_order: 1,
+            cores_min: Centicores::cores(cores),
+            cores_max: None,
+            memory_min: Kib::gib(1),
+            gpus_min: 0,
+            gpu_memory_min: Kib(0),
+            threadable: false,
+            services: Arc::new([]),
+            tags: Arc::clone(&cluster.key.tags),
+            waiting: 1_000,
+        },
+        cluster: Arc::new(cluster),
+        ticket: Ticket::open(|_| {}),
+        job: Arc::new(job),
+        frames: (0..frames).map(frame).collect(),
+        limits: limit
+            .map(|left| (LimitId::from("limit".to_owned()), left))
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn put(index: &HostIndex, layers: &mut [LockedLayer], metrics: &MatchMetrics) -> Planned {
+    plan(index, &FitRules::default(), layers, metrics)
+}
+
+fn metrics() -> MatchMetrics {
+    MatchMetrics::new(&Registry::new()).unwrap()
+}
+
+#[test]
+fn a_search_that_finds_no_host_is_counted_and_one_that_needs_none_is_not() {
+    let index = hosts(&[4, 4]);
+    let metrics = metrics();
+    let no_match = || {
+        let family = metrics.checkouts();
+        family.with_label_values(&["no_match"]).get()
+    };
+    let planned = put(&index, &mut [layer(8, 1, None, 100)], &metrics);
+    assert_eq!((planned.placements.len(), no_match()), (8, 0));
+    drop(planned);
+    let planned = put(&index, &mut [layer(9, 1, None, 100)], &metrics);
+    assert_eq!((planned.placements.len(), no_match()), (8, 1));
+    drop(planned);
+    let planned = put(&index, &mut [layer(9, 1, Some(3), 100)], &metrics);
+    assert_eq!(
+        (planned.placements.len(), no_match()),
+        (3, 1),
+        "the limit is in the way, not the hosts"
+    );
+}
+
+#[test]
+fn a_host_is_counted_by_how_it_was_chosen() {
+    let metrics = metrics();
+    for choice in [Choice::First, Choice::Scored(2.0), Choice::Unscored] {
+        metrics.chosen(choice);
+    }
+    assert_eq!(metrics.scores.get_sample_count(), 1);
+    assert_eq!(metrics.races_lost.get(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_plan_overfills_no_host_and_no_cap_and_gives_back_what_it_does_not_use(
+        sizes in proptest::collection::vec(1..12_i64, 1..8),
+        wanted in proptest::collection::vec((1..20_usize, 1..5_i64), 1..5),
+        limit in proptest::option::of(0..12_i64),
+        burst in 0..60_i64,
+    ) {
+        let index = hosts(&sizes);
+        let mut layers: Vec<LockedLayer> =
+            wanted.iter().map(|(frames, cores)| layer(*frames, *cores, limit, burst)).collect();
+        let planned = put(&index, &mut layers, &metrics());
+        let mut taken: HashMap<usize, i64> = HashMap::new();
+        for placement in &planned.placements {
+            *taken.entry(placement.host).or_default() += placement.reserved.cores.0;
+        }
+        for (host, lease) in planned.hosts.iter().enumerate() {
+            let cores = taken.get(&host).copied().unwrap_or_default();
+            prop_assert!(cores > 0 && cores <= lease.idle.cores.0, "{cores} on {}", lease.name);
+        }
+        prop_assert!(taken.values().sum::<i64>() <= burst * 100);
+        if let Some(limit) = limit {
+            prop_assert!(planned.placements.len() as i64 <= limit);
+        }
+        let left: usize = layers.iter().map(|layer| layer.frames.len()).sum();
+        let all: usize = wanted.iter().map(|(frames, _)| frames).sum();
+        prop_assert_eq!(planned.placements.len() + left, all, "a frame got lost or was put twice");
+        prop_assert_eq!(index.stats().leased, planned.hosts.len());
+        drop(planned);
+        prop_assert_eq!(index.stats().leased, 0);
+    }
+}
