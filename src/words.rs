@@ -48,9 +48,36 @@ pub(crate) fn time(ms: f64) -> String {
     }
 }
 
+/// What a label stands for: the cap that refused, or what came of a launch.
+pub(crate) fn label(name: &str) -> String {
+    let words = match name {
+        "host_taken" => "host held by another transaction",
+        "host" => "host too full by now",
+        "reservation" => "no reservation",
+        "no_subscription" => "no subscription",
+        "subscription" => "subscription burst",
+        "job_cores" => "job cores",
+        "job_gpus" => "job GPUs",
+        "folder_cores" => "folder cores",
+        "folder_gpus" => "folder GPUs",
+        "database" => "rule of the database",
+        _ => return name.replace('_', " "),
+    };
+    words.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_said_in_words() {
+        let labels = ["folder_gpus", "job_gone", "limit", "refused_for_now"].map(label);
+        assert_eq!(
+            labels,
+            ["folder GPUs", "job gone", "limit", "refused for now"]
+        );
+    }
 
     #[test]
     fn numbers_are_grouped_and_times_have_their_unit() {

@@ -1,11 +1,12 @@
 //! `cue-scheduler top`: the live page in a terminal, from the samples of a running service.
 //!
-//! Invariants: it only looks; the terminal is put back as it was, also after a panic; without a
-//! service it says so in one line and ends. When a service that was there goes away, the last
-//! numbers stay with a mark, and it is dialled again.
+//! Invariants: it only looks; the terminal is put back as it was, also after a panic and when a signal
+//! ends it; without a service it says so in one line and ends. When a service that was there goes
+//! away, the last numbers stay with a mark, and it is dialled again.
 
 mod client;
 mod clusters;
+mod counts;
 mod state;
 mod view;
 mod words;
@@ -21,6 +22,7 @@ use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyEvent};
 use ratatui::layout::Rect;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -67,7 +69,32 @@ pub async fn once(address: &str) -> Result<(), TopError> {
         .map_err(TopError::Terminal)
 }
 
-/// Shows the view until a key ends it.
+/// The signals that end the view as a key does, so that the terminal is put back.
+struct Ends([Signal; 3]);
+
+impl Ends {
+    /// Takes the signals over: from now on they do not end the process by themselves.
+    fn listen() -> std::io::Result<Self> {
+        let kinds = [
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::hangup(),
+        ];
+        let [terminate, interrupt, hangup] = kinds.map(signal);
+        Ok(Self([terminate?, interrupt?, hangup?]))
+    }
+
+    async fn next(&mut self) {
+        let [terminate, interrupt, hangup] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Shows the view until a key or a signal ends it.
 ///
 /// # Errors
 /// There is no service at the address, or the terminal cannot be used.
@@ -75,13 +102,17 @@ pub async fn watch(address: &str) -> Result<(), TopError> {
     let mut samples = Samples::open(address).await?;
     let mut state = State::default();
     state.show(samples.next().await?);
+    let mut ends = Ends::listen().map_err(TopError::Terminal)?;
     let mut terminal = ratatui::try_init().map_err(TopError::Terminal)?;
     let stop = CancellationToken::new();
     let (tell, mut keys) = mpsc::channel(16);
     let mut reading = JoinSet::new();
     let stopped = stop.clone();
     reading.spawn_blocking(move || read_keys(&tell, &stopped));
-    let end = run(&mut terminal, address, samples, &mut state, &mut keys).await;
+    let end = tokio::select! {
+        end = run(&mut terminal, address, samples, &mut state, &mut keys) => end,
+        () = ends.next() => Ok(()),
+    };
     stop.cancel();
     drop(keys);
     reading.join_all().await;

@@ -1,4 +1,7 @@
-//! The view on a screen of memory, and its client against a real server.
+//! The view on a screen of memory.
+
+mod served;
+mod trouble;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -9,7 +12,6 @@ use crate::admin::live::{
     ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, Queue, ReplicaLine, Sample,
     StageLine, Standing, Times, Verdict,
 };
-use crate::admin::{Admin, Exhibits};
 
 fn stage(name: &str, standing: Standing) -> StageLine {
     StageLine {
@@ -94,6 +96,7 @@ fn sample(clusters: usize) -> Sample {
         hosts: Some(HOSTS),
         refused: vec![Count {
             name: "limit".to_owned(),
+            words: "limit".to_owned(),
             total: 1230,
             per_second: 1.0,
         }],
@@ -134,11 +137,13 @@ fn everything_that_matters_is_on_a_small_screen() {
         "10000/10000",
         "4.5 s",
         "idle 1,234 of 23,232 cores  hosts 600, 3 with a batch  replicas 2",
-        "refused: limit 1,230  launches: none",
+        "failed: none  retried: none  skipped: none",
+        "refused: limit 1,230",
+        "launches: none",
         "yard/show00/alloc:general",
         "in 1 s",
         "q quit",
-        "not shown: 24 with work, 34 that sleep",
+        "not shown: 25 with work, 34 that sleep",
     ] {
         assert!(all.contains(wanted), "{wanted} is missing in\n{all}");
     }
@@ -262,52 +267,4 @@ fn the_plain_text_shows_every_cluster_and_no_keys() {
         text.contains("yard/show29") && !text.contains("q quit") && text.contains("34 that sleep"),
         "{text}"
     );
-}
-
-#[tokio::test]
-async fn samples_and_answers_come_from_a_real_server() {
-    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = admin.address().to_string();
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(admin.serve(Exhibits::new(prometheus::Registry::new()), stop.clone()));
-    let mut samples = Samples::open(&address).await.unwrap();
-    let sample = samples.next().await.unwrap();
-    assert_eq!(sample.version, env!("CARGO_PKG_VERSION"));
-    let answer = get(&address, "/healthz").await.unwrap();
-    assert_eq!(
-        (answer.code, answer.body.as_str()),
-        (200, r#"{"status":"alive"}"#)
-    );
-    assert_eq!(get(&address, "/nowhere").await.unwrap().code, 404);
-    stop.cancel();
-    tasks.join_all().await;
-    while samples.next().await.is_ok() {}
-    let gone = Samples::open(&address).await.unwrap_err();
-    assert!(
-        gone.to_string()
-            .contains(&format!("cannot reach cue-scheduler at {address}")),
-        "{gone}"
-    );
-}
-
-#[tokio::test]
-async fn somebody_else_is_told_apart_from_the_service() {
-    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = other.local_addr().unwrap().to_string();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let (mut stream, _) = other.accept().await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut stream, b"SSH-2.0-x\r\n")
-            .await
-            .unwrap();
-    });
-    let error = Samples::open(&address).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("did not answer as cue-scheduler does: SSH-2.0-x"),
-        "{error}"
-    );
-    tasks.join_all().await;
 }

@@ -11,35 +11,54 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _};
 
 use super::clusters::{draw_clusters, draw_rest};
+use super::counts::{draw_counts, draw_loops, draw_refusals, draw_trouble, refusals};
 use super::state::State;
 use super::words::{head, wrap};
-use crate::admin::live::{Count, Sample, StageLine, Standing};
+use crate::admin::live::{Sample, StageLine, Standing};
 use crate::words::{cores, count, rate, time};
 
-/// Rows besides verdict and clusters: title, figures, head and stages, loops, refusals, a blank, the
-/// clusters' head, what is not shown, the keys.
-const FIXED: u16 = 1 + 2 + 7 + 1 + 1 + 1 + 1 + 1 + 1;
+/// Rows besides verdict, refusals and clusters: title, figures, head and stages, trouble, loops,
+/// refused, launches, the clusters' head, what is not shown, the keys.
+const FIXED: u16 = 1 + 2 + 7 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
 
 /// Rows of the verdict: two, so that nothing jumps, and a third if a long one needs it.
 const VERDICT: std::ops::RangeInclusive<u16> = 2..=3;
+
+/// Rows that clusters have before refusals have more than one.
+const CLUSTERS: usize = 6;
 
 /// How many rows it takes to show everything that is listed.
 pub(super) fn height(state: &State, width: u16) -> u16 {
     let clusters = u16::try_from(state.listed().count()).unwrap_or(u16::MAX);
     let verdict = rows_of(&verdict(&state.sample, width));
-    FIXED.saturating_add(verdict).saturating_add(clusters)
+    let refusals = u16::try_from(refusals(&state.sample, width, usize::MAX).len());
+    FIXED
+        .saturating_add(verdict)
+        .saturating_add(refusals.unwrap_or(u16::MAX))
+        .saturating_add(clusters)
 }
 
 /// How many clusters there is room for.
 pub(super) fn room(state: &State, width: u16, height: u16) -> usize {
+    let (lines, rows) = share(state, width, height);
+    usize::from(rows).saturating_sub(lines.len())
+}
+
+/// The lines about refusals, and how many rows they and the clusters have together. Refusals have
+/// one row if there are any, and more where the clusters have enough.
+fn share(state: &State, width: u16, height: u16) -> (Vec<String>, u16) {
     let verdict = rows_of(&verdict(&state.sample, width));
-    usize::from(height.saturating_sub(FIXED.saturating_add(verdict)))
+    let rows = height.saturating_sub(FIXED.saturating_add(verdict));
+    let clusters = state.listed().count().min(CLUSTERS);
+    let most = usize::from(rows).saturating_sub(clusters).max(1);
+    (refusals(&state.sample, width, most), rows)
 }
 
 /// Draws all of it.
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let sample = &state.sample;
     let sentence = verdict(sample, area.width);
+    let (reasons, _) = share(state, area.width, area.height);
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(rows_of(&sentence)),
@@ -47,6 +66,8 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Constraint::Length(7),
         Constraint::Length(1),
         Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Length(u16::try_from(reasons.len()).unwrap_or(u16::MAX)),
         Constraint::Length(1),
         Constraint::Min(1),
         Constraint::Length(1),
@@ -57,9 +78,11 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         verdict,
         figures,
         stages,
+        trouble,
         loops,
-        counts,
-        _,
+        refused,
+        last,
+        launches,
         clusters,
         rest,
         foot,
@@ -68,8 +91,11 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_verdict(state, sentence).render(verdict, buffer);
     draw_figures(sample).render(figures, buffer);
     draw_stages(sample).render(stages, buffer);
+    draw_trouble(sample, trouble.width).render(trouble, buffer);
     draw_loops(sample, loops.width).render(loops, buffer);
-    draw_counts(sample, counts.width).render(counts, buffer);
+    draw_counts("refused", &sample.refused, refused.width).render(refused, buffer);
+    draw_refusals(reasons).render(last, buffer);
+    draw_counts("launches", &sample.launches, launches.width).render(launches, buffer);
     draw_clusters(state, clusters.width).render(clusters, buffer);
     draw_rest(state, clusters.height.saturating_sub(1), rest.width).render(rest, buffer);
     draw_foot(state, foot.width).render(foot, buffer);
@@ -86,7 +112,9 @@ fn rows_of(lines: &[String]) -> u16 {
 }
 
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
-pub(super) const DIM: Style = Style::new().fg(Color::DarkGray);
+/// Fainter than the rest, whatever the colours of the terminal are: a grey of its own can be that of
+/// the background.
+pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 
 /// Who it is on the left, and on the right what is out of the ordinary, which is never cut.
 fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -216,46 +244,6 @@ const fn standing_style(standing: Standing) -> Style {
     }
 }
 
-fn draw_loops(sample: &Sample, width: u16) -> Line<'static> {
-    let loops = sample.stages.iter().filter(|stage| stage.kind == "tick");
-    let texts: Vec<String> = loops
-        .map(|one| {
-            let failed = one.items.retry + one.items.panic;
-            let trouble = if failed > 0 {
-                format!(" (failed {failed} times)")
-            } else {
-                String::new()
-            };
-            format!("{} {}{trouble}", one.name, timed(one.run_ms.p50))
-        })
-        .collect();
-    let line = format!("loops: {}", texts.join(", "));
-    Line::styled(head(&line, usize::from(width)), DIM)
-}
-
-fn draw_counts(sample: &Sample, width: u16) -> Line<'static> {
-    let list = |counts: &[Count]| {
-        let mut most: Vec<&Count> = counts.iter().filter(|one| one.total > 0).collect();
-        most.sort_by_key(|one| std::cmp::Reverse(one.total));
-        let texts: Vec<String> = most
-            .iter()
-            .take(4)
-            .map(|one| format!("{} {}", one.name, count(one.total)))
-            .collect();
-        if texts.is_empty() {
-            "none".to_owned()
-        } else {
-            texts.join(", ")
-        }
-    };
-    let line = format!(
-        "refused: {}  launches: {}",
-        list(&sample.refused),
-        list(&sample.launches)
-    );
-    Line::from(head(&line, usize::from(width)))
-}
-
 fn draw_foot(state: &State, width: u16) -> Line<'static> {
     if let Some(trouble) = &state.trouble {
         let line = format!(
@@ -292,6 +280,6 @@ pub(super) fn right<'a>(text: String) -> Cell<'a> {
     Cell::from(Line::from(text).right_aligned())
 }
 
-fn timed(ms: Option<f64>) -> String {
+pub(super) fn timed(ms: Option<f64>) -> String {
     ms.map_or_else(|| "-".to_owned(), time)
 }

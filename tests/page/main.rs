@@ -9,6 +9,7 @@ mod browser;
 mod looks;
 mod service;
 mod states;
+mod terminal;
 
 use std::io::Write as _;
 

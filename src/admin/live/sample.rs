@@ -63,6 +63,9 @@ pub struct Condition {
 pub struct Count {
     /// The label; empty for a sum over all of them.
     pub name: String,
+    /// What the label stands for.
+    #[serde(default)]
+    pub words: String,
     /// Since the start.
     pub total: u64,
     /// A second, over the last few.

@@ -165,6 +165,7 @@ impl Sampler {
         labels
             .map(|(label, total)| Count {
                 name: label.to_owned(),
+                words: crate::words::label(label),
                 total: total as u64,
                 per_second: per_second(
                     last.reading.growth(&first.reading, family, label),

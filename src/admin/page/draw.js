@@ -141,14 +141,8 @@ function rows(body, entries, cells) {
   for (const row of have.values()) row.remove();
 }
 
-const caps = {
-  host_taken: "host held by another transaction", host: "host too full by now", no_subscription: "no subscription",
-  subscription: "subscription burst", job_cores: "job cores", job_gpus: "job GPUs", folder_cores: "folder cores",
-  folder_gpus: "folder GPUs", limit: "limit", job_gone: "job gone", folder_gone: "folder gone", reservation: "no reservation",
-};
-
-function drawCounts(id, counts, words) {
-  const entries = counts.filter((entry) => entry.total > 0).map((entry) => [entry.name, [words[entry.name] ?? entry.name.replaceAll("_", " "), rate(entry.per_second), whole.format(entry.total)]]);
+function drawCounts(id, counts) {
+  const entries = counts.filter((entry) => entry.total > 0).map((entry) => [entry.name, [entry.words, rate(entry.per_second), whole.format(entry.total)]]);
   if (!entries.length) entries.push(["none", ["none so far", "", ""]]);
   rows(byId(id).tBodies[0], entries, ["", "number", "number"]);
 }
@@ -214,8 +208,8 @@ function draw(sample) {
   drawLoops(loops);
   drawReplicas(sample.replicas);
   drawClusters(sample.clusters);
-  drawCounts("refused", sample.refused, caps);
+  drawCounts("refused", sample.refused);
   drawReasons(sample.last_refusals);
-  drawCounts("launches", sample.launches, {});
+  drawCounts("launches", sample.launches);
   offer(sample);
 }
