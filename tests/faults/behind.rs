@@ -164,3 +164,39 @@ async fn an_absurd_minimum_of_cores_fails_no_query_of_its_cluster() {
     scheduler.drain().await;
     world.close().await;
 }
+
+/// Whenever a frame starts, the limit admits one more.
+const ONE_MORE: &str = "CREATE FUNCTION one_more() RETURNS trigger AS $$ BEGIN \
+     UPDATE limit_record SET int_max_value = int_max_value + 1; RETURN NULL; \
+     END $$ LANGUAGE plpgsql; \
+     CREATE TRIGGER one_more AFTER INSERT ON proc FOR EACH ROW EXECUTE PROCEDURE one_more();";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_books_a_little_in_each_turn_does_not_hide_those_behind_it() {
+    let (db, farm) = yard(20).await;
+    let limit = farm.limit("licence", 1).await.unwrap();
+    let front = |job: &mut JobSpec| {
+        job.priority = 10;
+        job.layers
+            .push(layer(&farm, "front", 500, std::slice::from_ref(&limit)));
+    };
+    farm.job("front", front).await.unwrap();
+    let behind = |job: &mut JobSpec| {
+        job.priority = 1;
+        job.layers.push(layer(&farm, "behind", 10, &[]));
+    };
+    farm.job("behind", behind).await.unwrap();
+    sqlx::raw_sql(ONE_MORE).execute(&db.pool).await.unwrap();
+    let world = World::open(db, endless()).await;
+    // The frames of the first job are more than a turn takes on, so no turn sees the second.
+    let settings = [("CUE_FRAMES_PER_TURN", "100"), ("CUE_DRY_RUN", "true")];
+    let scheduler = Scheduler::start(&world, &settings).await;
+    until("the second job to run", async || {
+        running(&world, "behind").await == 10
+    })
+    .await;
+    let ran = running(&world, "front").await;
+    assert!(ran < 500, "all {ran} frames of the first job came before");
+    scheduler.drain().await;
+    world.close().await;
+}

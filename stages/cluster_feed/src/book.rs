@@ -8,6 +8,7 @@
 //! goes behind all that are due already. So between the moment a cluster is due and its turn, every
 //! other cluster begins at most one.
 
+mod depth;
 mod entries;
 
 use std::cmp::Reverse;
@@ -18,6 +19,7 @@ use cue_domain::{Cluster, ClusterKey, Ticket, TurnEnd};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::depth::Next;
 pub use self::entries::Rests;
 use self::entries::{Entry, Place, State, Whereabouts};
 use crate::activity::Activity;
@@ -159,7 +161,7 @@ impl TurnBook {
         let last_begin = entry.last_begin.replace(now);
         Ok(Due {
             cluster: Arc::clone(&entry.cluster),
-            skip: entry.skip,
+            skip: entry.depth.skip(),
             round_trip: last_begin.map(|last| now.saturating_duration_since(last)),
         })
     }
@@ -185,7 +187,8 @@ impl TurnBook {
         state.clock += 1;
         let mut entry = state.entries.get_mut(key);
         // It looked behind jobs of which nothing fits, or saw some that are others'.
-        let behind = !end.failed && (end.passed > 0 || entry.as_ref().is_some_and(|e| e.skip > 0));
+        let behind =
+            !end.failed && (end.passed > 0 || entry.as_ref().is_some_and(|e| e.depth.skip() > 0));
         state.idle_turns = if end.jobs == 0 && !behind {
             state.idle_turns + 1
         } else {
@@ -195,14 +198,8 @@ impl TurnBook {
             if end.booked > 0 {
                 entry.dispatched = state.clock;
             }
-            // Jobs of which nothing fits must not hide those behind them.
-            entry.skip = if end.passed > 0 && end.booked == 0 && !end.failed {
-                entry
-                    .skip
-                    .saturating_add(u32::try_from(end.passed).unwrap_or(u32::MAX))
-            } else {
-                0
-            };
+            let now = Instant::now();
+            let next = entry.depth.after(&end, now);
             entry.last = Some(end);
             if !entry.known {
                 state.rounds.pass_over(entry.number);
@@ -211,14 +208,13 @@ impl TurnBook {
                 state.rounds.pass_over(entry.number);
                 entry.whereabouts = Whereabouts::Asleep;
             } else {
-                let rest = if entry.skip > 0 || entry.has_news() {
-                    Duration::ZERO
-                } else if end.jobs == 0 && behind {
-                    self.rests.saturated
-                } else {
-                    self.rests.after(&end)
+                let rest = match next {
+                    _ if entry.has_news() => Duration::ZERO,
+                    Next::AtOnce => Duration::ZERO,
+                    Next::Saturated => self.rests.saturated,
+                    Next::AsItEnded => self.rests.after(&end),
                 };
-                let place = self.place(entry, Instant::now() + rest);
+                let place = self.place(entry, now + rest);
                 entry.whereabouts = Whereabouts::Queued(place);
                 state.queue.insert((place, key.clone()));
             }

@@ -84,6 +84,9 @@ impl LayerLock {
                 if !seen.insert(&layer.id) {
                     continue;
                 }
+                let waiting = u32::try_from(layer.waiting.max(0)).unwrap_or(u32::MAX);
+                let at_most = waiting.min(each);
+                work.ticket.wanted(at_most.into());
                 if self.resting.rests(&layer.id, now) {
                     self.metrics.resting.inc();
                     continue;
@@ -92,7 +95,7 @@ impl LayerLock {
                     self.metrics.at_job_cap.inc();
                     continue;
                 }
-                let frames = self.room(work, layer, each);
+                let frames = self.room(work, layer, at_most);
                 if frames > 0 {
                     wanted.push(Wanted {
                         work: index,
@@ -107,9 +110,7 @@ impl LayerLock {
         wanted
     }
 
-    fn room(&self, work: &JobWork, layer: &Layer, each: u32) -> u32 {
-        let waiting = u32::try_from(layer.waiting).unwrap_or(u32::MAX);
-        let at_most = waiting.min(each);
+    fn room(&self, work: &JobWork, layer: &Layer, at_most: u32) -> u32 {
         let tags: Vec<Tag> = work.cluster.shared_tags(&layer.tags).cloned().collect();
         let want = Want {
             facility: &work.cluster.key.facility,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use cue_domain::{Cluster, ClusterKey, TurnEnd};
 use tokio::time::Instant;
 
+use super::depth::Depth;
 use crate::activity::{Activity, Work};
 use crate::rounds::Rounds;
 
@@ -51,7 +52,7 @@ pub(super) struct Entry {
     pub(super) whereabouts: Whereabouts,
     pub(super) number: u64,
     pub(super) dispatched: u64,
-    pub(super) skip: u32,
+    pub(super) depth: Depth,
     /// It is in the farm as last read. If not, it leaves when its turn ends.
     pub(super) known: bool,
     /// What the last scan found for it.
@@ -98,7 +99,7 @@ impl State {
             whereabouts,
             number: self.numbers,
             dispatched: 0,
-            skip: 0,
+            depth: Depth::default(),
             known: true,
             work,
             tried: None,

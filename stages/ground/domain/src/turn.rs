@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub struct Tally {
     jobs: AtomicU64,
     layers: AtomicU64,
+    wanted: AtomicU64,
     placed: AtomicU64,
     booked: AtomicU64,
     launched: AtomicU64,
@@ -22,6 +23,11 @@ impl Tally {
     pub fn found(&self, jobs: u64, layers: u64) {
         self.jobs.fetch_add(jobs, Ordering::Relaxed);
         self.layers.fetch_add(layers, Ordering::Relaxed);
+    }
+
+    /// Counts frames that the turn would book if nothing were in the way.
+    pub fn wanted(&self, frames: u64) {
+        self.wanted.fetch_add(frames, Ordering::Relaxed);
     }
 
     /// Counts frames for which a host was picked.
@@ -60,6 +66,7 @@ impl Tally {
         TurnEnd {
             jobs: self.jobs.load(Ordering::Relaxed),
             layers: self.layers.load(Ordering::Relaxed),
+            wanted: self.wanted.load(Ordering::Relaxed),
             placed: self.placed.load(Ordering::Relaxed),
             booked: self.booked.load(Ordering::Relaxed),
             launched: self.launched.load(Ordering::Relaxed),
@@ -77,6 +84,8 @@ pub struct TurnEnd {
     pub jobs: u64,
     /// Layers in them.
     pub layers: u64,
+    /// Frames it would have booked if nothing had been in the way: its share of what waits.
+    pub wanted: u64,
     /// Frames for which a host was picked.
     pub placed: u64,
     /// Frames booked.
@@ -92,6 +101,12 @@ pub struct TurnEnd {
 }
 
 impl TurnEnd {
+    /// Whether less than half of what the turn would have booked was booked.
+    #[must_use]
+    pub const fn is_short(&self) -> bool {
+        self.booked < self.wanted.div_ceil(2)
+    }
+
     /// Why the turn ended, in the words of `scheduler_pass_terminated_reason_total`.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
