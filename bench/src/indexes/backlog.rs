@@ -21,7 +21,7 @@ const LAYERS: i64 = 4;
 /// Frames of a layer that is not the deep one.
 const FRAMES: i64 = 50;
 
-/// Layers in one batch, as `CUE_BATCH_LAYERS` has it.
+/// Layers in one batch; `CUE_BATCH_LAYERS` admits twice as many.
 const BATCH_LAYERS: i64 = 32;
 
 /// Frames of a layer in one batch, as `CUE_FRAMES_PER_LAYER` has it.
