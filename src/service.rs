@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{Admin, AdminError, Exhibits, Levers, Probe, Section, stages};
 use crate::config::{LiveWidths, Settings};
 use crate::lifecycle::{Exit, Hangups, Signals, StopRequests, exit_code, toggle_details};
-use crate::telemetry::{self, TelemetryError, TelemetryGuard};
+use crate::telemetry::{self, LogFilter, TelemetryError, TelemetryGuard};
 use crate::why::Oracle;
 
 /// How long requests to the admin server may go on when the program ends.
@@ -136,6 +136,7 @@ where
         let exhibits = Exhibits {
             dry_run: settings.booking.dry_run,
             levers,
+            sections: vec![log(guard.filter())],
             ..Exhibits::new(registry)
         };
         server.start(admin, exhibits, &running);
@@ -192,6 +193,11 @@ async fn attend(
 struct AdminTask {
     tasks: JoinSet<()>,
     stop: CancellationToken,
+}
+
+/// The filter of the log that is in use, which can be changed while the service runs.
+fn log(filter: LogFilter) -> Section {
+    Section::new("log_filter", move || filter.current().into())
 }
 
 impl AdminTask {

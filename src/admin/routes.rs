@@ -120,7 +120,8 @@ async fn status(State(shown): State<Arc<Shown>>) -> Json<Value> {
     body.insert("replica".to_owned(), shown.exhibits.replica.clone().into());
     body.insert("dry_run".to_owned(), shown.exhibits.dry_run.into());
     for section in &shown.exhibits.sections {
-        body.insert(section.name.to_owned(), (section.show)());
+        let (name, shown) = section.read();
+        body.insert(name.to_owned(), shown);
     }
     Json(Value::Object(body))
 }

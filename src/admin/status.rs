@@ -20,6 +20,12 @@ pub struct Section {
 }
 
 impl Section {
+    /// Its name, and what it shows now.
+    #[must_use]
+    pub fn read(&self) -> (&'static str, Value) {
+        (self.name, (self.show)())
+    }
+
     /// A section that shows what `show` returns; it must not block.
     pub fn new(name: &'static str, show: impl Fn() -> Value + Send + Sync + 'static) -> Self {
         Self {

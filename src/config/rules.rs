@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use cue_domain::Kib;
 
-use super::secret::Secret;
-
 /// How a value is written in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -159,15 +157,6 @@ pub(super) fn text() -> Rule<String> {
     Rule::new(Form::Text, "a text", |text| {
         (!text.is_empty()).then(|| text.to_owned())
     })
-}
-
-/// A text that is never shown.
-pub(super) fn secret() -> Rule<Secret> {
-    let mut rule = Rule::new(Form::Text, "a text, which is never shown", |text| {
-        (!text.is_empty()).then(|| Secret::new(text))
-    });
-    rule.mask = |_| "***".to_owned();
-    rule
 }
 
 /// Texts separated by commas; blanks around each are trimmed and empty ones are left out.

@@ -74,6 +74,15 @@ async fn a_host_that_somebody_holds_is_passed_over_and_counted() {
     .await;
     nothing_is_booked(&world).await;
     assert_eq!(errors(&scheduler), 0.0, "a held host is no error");
+    // Whoever looks at the page knows the host by its name.
+    let sections = scheduler.running.sections.iter();
+    let shown: std::collections::HashMap<_, _> =
+        sections.map(cue_scheduler::admin::Section::read).collect();
+    let last = shown["last_refusals"]["host_taken"].as_str().unwrap();
+    assert!(
+        last.ends_with("host node1 is held by another transaction"),
+        "{last}"
+    );
     foreign.rollback().await.unwrap();
     everything_runs(world, scheduler, FRAMES).await;
 }

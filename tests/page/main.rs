@@ -116,7 +116,7 @@ async fn nothing_sticks_out_of_a_phone_and_no_row_moves_as_numbers_change() {
 #[tokio::test]
 async fn workers_are_changed_from_the_page_with_the_token_only() {
     let Some(mut page) = page().await else { return };
-    let service = Service::start(&[("CUE_ADMIN_TOKEN", "s3cret")]).await;
+    let service = Service::start(&[("CUE_ADMIN_TOKEN", "s3cret-s3cret-s3cret")]).await;
     page.go(&format!("http://{}/", service.address)).await;
     page.until(LIVE).await;
     page.run("document.querySelector('[data-name=dispatch] .resize').click()")
@@ -134,7 +134,7 @@ async fn workers_are_changed_from_the_page_with_the_token_only() {
     page.run(&set("guess")).await;
     page.until("document.getElementById('answer').textContent.includes('not the token')")
         .await;
-    page.run(&set("s3cret")).await;
+    page.run(&set("s3cret-s3cret-s3cret")).await;
     page.until("document.getElementById('answer').textContent === 'dispatch now has 6 workers'")
         .await;
     page.until(

@@ -87,7 +87,9 @@ impl Newest {
             let text = viewer.next().await?;
             Some((Ok::<_, Infallible>(Event::default().data(text)), viewer))
         });
-        Some(Sse::new(events).into_response())
+        // A proxy that gathers an answer before it passes it on would show nothing.
+        let unbuffered = [("x-accel-buffering", "no")];
+        Some((unbuffered, Sse::new(events)).into_response())
     }
 }
 

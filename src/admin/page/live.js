@@ -5,6 +5,7 @@ const silentAfter = 4000;
 let source = null;
 let lastSeen = 0;
 let lastTry = 0;
+let version = null;
 
 function link(state) {
   if (byId("link").dataset.state === state) return;
@@ -30,7 +31,11 @@ function listen() {
   source = new EventSource("events");
   source.onmessage = (event) => {
     lastSeen = Date.now();
-    draw(JSON.parse(event.data));
+    const sample = JSON.parse(event.data);
+    // After an upgrade the service and this script no longer belong together.
+    if (version && sample.version !== version) return location.reload();
+    version = sample.version;
+    draw(sample);
     link("live");
   };
   source.onerror = lost;

@@ -43,6 +43,11 @@ async fn watch(address: SocketAddr) -> (BufReader<TcpStream>, Sample) {
     let request = b"GET /events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(stream.read_line(&mut head).await.unwrap() > 0, "{head}");
+    }
+    assert!(head.contains("x-accel-buffering: no"), "{head}");
     let sample = next(&mut stream).await.unwrap();
     (stream, sample)
 }

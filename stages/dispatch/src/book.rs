@@ -37,6 +37,7 @@ pub(crate) struct PlannedRow {
 #[derive(Clone, Copy)]
 pub(crate) struct Plan<'a> {
     pub(crate) layers: &'a [LockedLayer],
+    pub(crate) hosts: &'a [HostLease],
     pub(crate) placements: &'a [Placement],
     pub(crate) metrics: &'a DispatchMetrics,
     pub(crate) debts: &'a Arc<Debts>,

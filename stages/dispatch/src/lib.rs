@@ -237,6 +237,7 @@ impl Stage for Dispatch {
         let began = Instant::now();
         let plan = Plan {
             layers: &layers,
+            hosts: &hosts,
             placements: &placements,
             metrics: &self.metrics,
             debts: &self.debts,

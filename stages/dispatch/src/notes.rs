@@ -17,7 +17,8 @@ pub(crate) fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
     }
     let of_layer = refusals.iter().filter_map(|(placement, refusal)| {
         let place = plan.placements.get(*placement)?;
-        Some((plan.layers.get(place.layer)?, refusal))
+        let host = plan.hosts.get(place.host)?;
+        Some((plan.layers.get(place.layer)?, &**host, refusal))
     });
     plan.metrics.last_refusals.note(of_layer);
     for (placement, refusal) in refusals {

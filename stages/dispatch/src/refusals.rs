@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cue_domain::Host;
 use cue_domain::admission::Refusal;
 use cue_domain::messages::LockedLayer;
 
@@ -20,10 +21,16 @@ impl Refusals {
     }
 
     /// Notes the first refusal of a batch by each cap: the others have the same reason.
-    pub(crate) fn note<'a>(&self, refusals: impl Iterator<Item = (&'a LockedLayer, &'a Refusal)>) {
+    pub(crate) fn note<'a>(
+        &self,
+        refusals: impl Iterator<Item = (&'a LockedLayer, &'a Host, &'a Refusal)>,
+    ) {
         let mut noted = BTreeMap::new();
-        for (layer, refusal) in refusals {
-            let text = || format!("{} of {}: {refusal}", layer.layer.name, layer.job.name);
+        for (layer, host, refusal) in refusals {
+            let text = || {
+                let why = named(refusal, layer, host);
+                format!("{} of {}: {why}", layer.layer.name, layer.job.name)
+            };
             noted.entry(refusal.cap()).or_insert_with(text);
         }
         if !noted.is_empty() {
@@ -34,4 +41,18 @@ impl Refusals {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The refusal with the names of host, job and show instead of their ids, which nobody knows by heart.
+fn named(refusal: &Refusal, layer: &LockedLayer, host: &Host) -> String {
+    let names = [
+        (host.id.as_str(), &*host.name),
+        (layer.job.id.as_str(), &*layer.job.name),
+        (layer.job.show.as_str(), &*layer.cluster.show_name),
+    ];
+    let why = refusal.to_string();
+    names
+        .iter()
+        .filter(|(id, _)| !id.is_empty())
+        .fold(why, |why, (id, name)| why.replace(id, name))
 }
