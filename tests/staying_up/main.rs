@@ -10,6 +10,7 @@
 )]
 
 mod epvm;
+mod explained;
 mod restart;
 mod settled;
 mod small_pool;
