@@ -146,7 +146,23 @@ impl Page {
         within(condition, self.run(&promise)).await;
     }
 
+    /// Does something in the page and waits until the browser leaves the page for another.
+    pub async fn until_left(&mut self, statement: &str) {
+        let never = format!("{statement}; new Promise(() => {{}})");
+        let wanted = json!({ "expression": never, "awaitPromise": true });
+        let left = within("the page to be left", self.ask("Runtime.evaluate", &wanted)).await;
+        let error = left.unwrap_err().to_string();
+        assert!(error.contains("navigated"), "{error}");
+    }
+
     async fn call(&mut self, method: &str, parameters: &Value) -> Value {
+        match self.ask(method, parameters).await {
+            Ok(answer) => answer,
+            Err(error) => panic!("{method}: {error}"),
+        }
+    }
+
+    async fn ask(&mut self, method: &str, parameters: &Value) -> Result<Value, Value> {
         self.calls += 1;
         let mut call = json!({ "id": self.calls, "method": method, "params": parameters });
         if let Some(session) = &self.session {
@@ -156,8 +172,10 @@ impl Page {
         loop {
             let answer: Value = serde_json::from_slice(&receive(&mut self.socket).await).unwrap();
             if answer["id"] == self.calls {
-                assert!(answer.get("error").is_none(), "{method}: {answer}");
-                return answer["result"].clone();
+                return match answer.get("error") {
+                    None => Ok(answer["result"].clone()),
+                    Some(error) => Err(error.clone()),
+                };
             }
         }
     }

@@ -3,7 +3,11 @@
 //! Where no Chromium is found the tests say so loudly and prove nothing; everything the page gets
 //! from the server is tested without a browser beside the server itself.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
 
 mod browser;
 mod looks;

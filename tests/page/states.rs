@@ -227,3 +227,13 @@ async fn a_service_that_drains_says_so_until_it_is_gone() {
     let ended = cue_simfarm::waiting::within("the service to end", service.child.wait()).await;
     assert!(ended.unwrap().success());
 }
+
+#[tokio::test]
+async fn after_an_upgrade_of_the_service_the_page_loads_itself_anew() {
+    let Some(mut page) = page().await else { return };
+    let service = Service::idle().await;
+    page.go(&format!("http://{}/", service.address)).await;
+    page.until(LIVE).await;
+    page.until_left("version = 'another'").await;
+    page.until(LIVE).await;
+}
