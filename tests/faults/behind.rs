@@ -200,3 +200,23 @@ async fn a_job_that_books_a_little_in_each_turn_does_not_hide_those_behind_it() 
     scheduler.drain().await;
     world.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn layers_of_a_job_with_more_than_a_turn_looks_at_are_not_hidden_by_the_first() {
+    let (db, farm) = yard(1).await;
+    let many = |job: &mut JobSpec| {
+        for n in 0..7 {
+            let mut huge = layer(&farm, &format!("huge{n}"), 1, &[]);
+            huge.cores_min = 6_400;
+            job.layers.push(huge);
+        }
+        job.layers.push(layer(&farm, "small", 3, &[]));
+    };
+    farm.job("many", many).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[("CUE_LAYERS_PER_TURN", "2")]).await;
+    world.launched(3).await;
+    world.finish_all(3).await;
+    scheduler.drain().await;
+    world.close().await;
+}

@@ -87,7 +87,12 @@ impl Field {
     pub(super) async fn jobs(&self) -> anyhow::Result<Vec<PendingJob>> {
         let found = self
             .store
-            .pending_layers(&self.cluster, 0, 1_000_000, 1_000_000)
+            .pending_layers(
+                &self.cluster,
+                cue_domain::Depth::FRONT,
+                1_000_000,
+                1_000_000,
+            )
             .await?;
         ensure!(!found.jobs.is_empty(), "the farm has no jobs");
         Ok(found.jobs)
@@ -128,7 +133,7 @@ async fn fetch(field: &Field, workers: NonZeroUsize) -> anyhow::Result<f64> {
         let next = move || Turn {
             cluster: Arc::clone(&cluster),
             ticket: Ticket::open(|_| {}),
-            skip: 0,
+            skip: cue_domain::Depth::FRONT,
         };
         let (sink, taken) = Sink::new(|_: &JobWork| 1);
         let (to_fetch, turns) = flow.edge(JobFetch::NAME, workers);

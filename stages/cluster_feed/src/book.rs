@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cue_domain::{Cluster, ClusterKey, Ticket, TurnEnd};
+use cue_domain::{Cluster, ClusterKey, Depth, Ticket, TurnEnd};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ pub struct TurnBook {
 /// A turn that may begin.
 pub(crate) struct Due {
     pub(crate) cluster: Arc<Cluster>,
-    pub(crate) skip: u32,
+    pub(crate) skip: Depth,
     /// How long ago its last turn began.
     pub(crate) round_trip: Option<Duration>,
 }
@@ -161,7 +161,7 @@ impl TurnBook {
         let last_begin = entry.last_begin.replace(now);
         Ok(Due {
             cluster: Arc::clone(&entry.cluster),
-            skip: entry.depth.skip(),
+            skip: entry.look.skip(),
             round_trip: last_begin.map(|last| now.saturating_duration_since(last)),
         })
     }
@@ -187,8 +187,9 @@ impl TurnBook {
         state.clock += 1;
         let mut entry = state.entries.get_mut(key);
         // It looked behind jobs of which nothing fits, or saw some that are others'.
-        let behind =
-            !end.failed && (end.passed > 0 || entry.as_ref().is_some_and(|e| e.depth.skip() > 0));
+        let behind = !end.failed
+            && (!end.passed.is_front()
+                || entry.as_ref().is_some_and(|e| !e.look.skip().is_front()));
         state.idle_turns = if end.jobs == 0 && !behind {
             state.idle_turns + 1
         } else {
@@ -199,7 +200,7 @@ impl TurnBook {
                 entry.dispatched = state.clock;
             }
             let now = Instant::now();
-            let next = entry.depth.after(&end, now);
+            let next = entry.look.after(&end, now);
             entry.last = Some(end);
             if !entry.known {
                 state.rounds.pass_over(entry.number);

@@ -81,19 +81,19 @@ impl Stage for JobFetch {
         if found.jobs.is_empty() {
             // Those seen are for other clusters after all; there may be some behind them.
             if let Some(seen) = found.cut_after {
-                turn.ticket.saw_only(u64::from(seen));
+                turn.ticket.saw_only(seen);
             }
             return Verdict::Skip("no_jobs");
         }
         // A turn that looks behind jobs of which nothing fits must find whatever does fit.
-        let budget = if turn.skip == 0 {
+        let budget = if turn.skip.is_front() {
             self.settings.frames
         } else {
             u64::MAX
         };
         let (jobs, cut_after) = share::within(found, budget);
         if let Some(seen) = cut_after {
-            turn.ticket.saw_only(u64::from(seen));
+            turn.ticket.saw_only(seen);
         }
         for pending in jobs {
             let work = JobWork {

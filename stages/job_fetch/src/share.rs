@@ -1,10 +1,11 @@
 //! How much of what a query found one turn takes on.
 
+use cue_domain::Depth;
 use cue_store::{PendingJob, PendingLayers};
 
 /// The first jobs of `found`, at least one, up to the one that brings the waiting frames to `budget`;
-/// and how many jobs were looked at if there may be more behind them.
-pub(crate) fn within(found: PendingLayers, budget: u64) -> (Vec<PendingJob>, Option<u32>) {
+/// and how much was looked at if there may be more behind.
+pub(crate) fn within(found: PendingLayers, budget: u64) -> (Vec<PendingJob>, Option<Depth>) {
     let PendingLayers {
         mut jobs,
         cut_after,
@@ -17,7 +18,8 @@ pub(crate) fn within(found: PendingLayers, budget: u64) -> (Vec<PendingJob>, Opt
     match enough.map(|last| last + 1) {
         Some(taken) if taken < jobs.len() => {
             jobs.truncate(taken);
-            (jobs, Some(u32::try_from(taken).unwrap_or(u32::MAX)))
+            let seen = Depth::of_jobs(u32::try_from(taken).unwrap_or(u32::MAX));
+            (jobs, Some(seen))
         }
         _ => (jobs, cut_after),
     }
@@ -72,9 +74,10 @@ mod tests {
     }
 
     fn shared(waiting: &[i64], cut_after: Option<u32>, budget: u64) -> (usize, Option<u32>) {
+        let cut_after = cut_after.map(Depth::of_jobs);
         let jobs = waiting.iter().map(|frames| job(*frames)).collect();
         let (jobs, seen) = within(PendingLayers { jobs, cut_after }, budget);
-        (jobs.len(), seen)
+        (jobs.len(), seen.map(|seen| seen.jobs))
     }
 
     #[test]
@@ -90,5 +93,12 @@ mod tests {
         assert_eq!(shared(&[10, 10], Some(2), 1_000), (2, Some(2)));
         assert_eq!(shared(&[10, 10], Some(2), 5), (1, Some(1)));
         assert_eq!(shared(&[-5], None, 5), (1, None));
+        // Of a job with more layers than a turn looks at, only those are behind.
+        let seen = Depth { jobs: 0, layers: 1 };
+        let found = PendingLayers {
+            jobs: vec![job(10)],
+            cut_after: Some(seen),
+        };
+        assert_eq!(within(found, 5).1, Some(seen));
     }
 }

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use cue_domain::TurnEnd;
+use cue_domain::{Depth, TurnEnd};
 use tokio::time::Instant;
 
 /// How often a turn looks behind jobs that book, but little.
@@ -18,13 +18,13 @@ const ASIDE_EVERY: Duration = Duration::from_secs(1);
 
 /// Where a cluster's next turn looks.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Depth {
-    /// Jobs it passes over.
-    skip: u32,
+pub(super) struct Look {
+    /// What it passes over.
+    skip: Depth,
     /// It looks aside: whatever it finds, the one after it begins at the front again.
     aside: bool,
     /// Where the next turn that looks aside begins, if it is further than what the front sees.
-    reached: u32,
+    reached: Depth,
     /// When a turn was last told to look aside.
     aside_at: Option<Instant>,
 }
@@ -40,35 +40,36 @@ pub(super) enum Next {
     AsItEnded,
 }
 
-impl Depth {
-    /// Jobs that the next turn passes over.
-    pub(super) const fn skip(&self) -> u32 {
+impl Look {
+    /// What the next turn passes over.
+    pub(super) const fn skip(&self) -> Depth {
         self.skip
     }
 
     /// Takes note of how a turn ended that looked where it was told to.
     pub(super) fn after(&mut self, end: &TurnEnd, now: Instant) -> Next {
         let (looked_at, aside) = (self.skip, self.aside);
-        (self.skip, self.aside) = (0, false);
+        (self.skip, self.aside) = (Depth::FRONT, false);
         if end.failed {
             return Next::AsItEnded;
         }
-        let seen = u32::try_from(end.passed).unwrap_or(u32::MAX);
-        let behind = looked_at.saturating_add(seen);
+        let (seen, more) = (end.passed, !end.passed.is_front());
+        let behind = looked_at.and(seen);
         if aside {
-            self.reached = if seen > 0 { behind } else { 0 };
+            self.reached = if more { behind } else { Depth::FRONT };
             return Next::AtOnce;
         }
-        if seen > 0 && end.booked == 0 {
+        let in_front = looked_at.is_front();
+        if more && end.booked == 0 {
             self.skip = behind;
-        } else if seen > 0 && looked_at == 0 && end.is_short() && self.may_look_aside(now) {
+        } else if more && in_front && end.is_short() && self.may_look_aside(now) {
             self.skip = self.reached.max(seen);
             self.aside = true;
             self.aside_at = Some(now);
         }
-        if self.skip > 0 {
+        if !self.skip.is_front() {
             Next::AtOnce
-        } else if end.jobs == 0 && looked_at > 0 {
+        } else if end.jobs == 0 && !in_front {
             Next::Saturated
         } else {
             Next::AsItEnded
@@ -86,13 +87,13 @@ mod tests {
     use super::*;
 
     /// A turn that saw only so many jobs and booked so many of a hundred frames.
-    fn saw(passed: u64, booked: u64) -> TurnEnd {
+    fn saw(passed: u32, booked: u64) -> TurnEnd {
         TurnEnd {
             jobs: 1,
             layers: 1,
             wanted: 100,
             booked,
-            passed,
+            passed: Depth::of_jobs(passed),
             ..TurnEnd::default()
         }
     }
@@ -106,21 +107,21 @@ mod tests {
         launched: 0,
         refused: 0,
         failed: false,
-        passed: 0,
+        passed: Depth::FRONT,
     };
 
     #[tokio::test(start_paused = true)]
     async fn behind_jobs_that_book_a_little_one_turn_a_second_looks_each_deeper_than_the_last() {
-        let mut depth = Depth::default();
+        let mut look = Look::default();
         let mut looked = Vec::new();
         for _ in 0..60 {
-            looked.push(depth.skip());
-            let end = match depth.skip() {
+            looked.push(look.skip().jobs);
+            let end = match look.skip().jobs {
                 0 => saw(5, 1),
                 15 => NOTHING,
                 _ => saw(5, 0),
             };
-            assert_ne!(depth.after(&end, Instant::now()), Next::Saturated);
+            assert_ne!(look.after(&end, Instant::now()), Next::Saturated);
             tokio::time::advance(Duration::from_millis(100)).await;
         }
         let aside: Vec<u32> = looked.iter().copied().filter(|skip| *skip > 0).collect();
@@ -130,42 +131,56 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn jobs_that_book_at_least_half_of_their_share_are_not_put_after_others() {
-        let mut depth = Depth::default();
+        let mut look = Look::default();
         for booked in [50, 100] {
-            assert_eq!(
-                depth.after(&saw(5, booked), Instant::now()),
-                Next::AsItEnded
-            );
-            assert_eq!(depth.skip(), 0);
+            assert_eq!(look.after(&saw(5, booked), Instant::now()), Next::AsItEnded);
+            assert_eq!(look.skip().jobs, 0);
         }
         // Nor are those that were all seen.
-        depth.after(&saw(0, 1), Instant::now());
-        assert_eq!(depth.skip(), 0);
+        look.after(&saw(0, 1), Instant::now());
+        assert_eq!(look.skip().jobs, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_nothing_fits_the_turns_go_on_until_something_does_or_all_was_seen() {
-        let mut depth = Depth::default();
+        let mut look = Look::default();
         for skip in [0, 5, 10] {
-            assert_eq!(depth.skip(), skip);
-            assert_eq!(depth.after(&saw(5, 0), Instant::now()), Next::AtOnce);
+            assert_eq!(look.skip().jobs, skip);
+            assert_eq!(look.after(&saw(5, 0), Instant::now()), Next::AtOnce);
         }
-        assert_eq!(depth.after(&NOTHING, Instant::now()), Next::Saturated);
-        assert_eq!(depth.skip(), 0);
-        depth.after(&saw(5, 0), Instant::now());
-        assert_eq!(depth.after(&saw(5, 2), Instant::now()), Next::AsItEnded);
-        assert_eq!(depth.skip(), 0, "back to the front after a booking");
+        assert_eq!(look.after(&NOTHING, Instant::now()), Next::Saturated);
+        assert_eq!(look.skip().jobs, 0);
+        look.after(&saw(5, 0), Instant::now());
+        assert_eq!(look.after(&saw(5, 2), Instant::now()), Next::AsItEnded);
+        assert_eq!(look.skip().jobs, 0, "back to the front after a booking");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_layers_of_a_job_with_very_many_are_all_looked_at_and_then_the_next_job() {
+        let mut look = Look::default();
+        let mut looked = Vec::new();
+        for seen in [(0, 400), (0, 400), (7, 0), (0, 0)] {
+            looked.push((look.skip().jobs, look.skip().layers));
+            let (jobs, layers) = seen;
+            let end = TurnEnd {
+                passed: Depth { jobs, layers },
+                ..saw(0, 0)
+            };
+            look.after(&end, Instant::now());
+        }
+        assert_eq!(looked, [(0, 0), (0, 400), (0, 800), (7, 0)]);
+        assert_eq!(look.skip(), Depth::FRONT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_failed_says_nothing_about_depth() {
-        let mut depth = Depth::default();
-        depth.after(&saw(5, 0), Instant::now());
+        let mut look = Look::default();
+        look.after(&saw(5, 0), Instant::now());
         let failed = TurnEnd {
             failed: true,
             ..saw(5, 0)
         };
-        assert_eq!(depth.after(&failed, Instant::now()), Next::AsItEnded);
-        assert_eq!(depth.skip(), 0);
+        assert_eq!(look.after(&failed, Instant::now()), Next::AsItEnded);
+        assert_eq!(look.skip().jobs, 0);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cue_domain::{Cluster, ClusterKey, TurnEnd};
 use tokio::time::Instant;
 
-use super::depth::Depth;
+use super::depth::Look;
 use crate::activity::{Activity, Work};
 use crate::rounds::Rounds;
 
@@ -52,7 +52,7 @@ pub(super) struct Entry {
     pub(super) whereabouts: Whereabouts,
     pub(super) number: u64,
     pub(super) dispatched: u64,
-    pub(super) depth: Depth,
+    pub(super) look: Look,
     /// It is in the farm as last read. If not, it leaves when its turn ends.
     pub(super) known: bool,
     /// What the last scan found for it.
@@ -99,7 +99,7 @@ impl State {
             whereabouts,
             number: self.numbers,
             dispatched: 0,
-            depth: Depth::default(),
+            look: Look::default(),
             known: true,
             work,
             tried: None,

@@ -101,10 +101,10 @@ async fn every_eligible_cluster_is_served_before_any_other_has_two_turns() {
 }
 
 /// A turn that looks at so many jobs and no further, and finds so many that are its own.
-fn looks_at(book: &TurnBook, own: u64, jobs: u64) {
+fn looks_at(book: &TurnBook, own: u64, jobs: u32) {
     let ticket = book.open(&take(book), |_| {});
     ticket.found(own, own);
-    ticket.saw_only(jobs);
+    ticket.saw_only(Depth::of_jobs(jobs));
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +113,7 @@ async fn jobs_without_room_make_way_for_those_behind_them() {
     book.reload(vec![cluster("a")], Instant::now());
     looks_at(&book, 1, 7);
     let due = book.take_due(Instant::now()).ok().unwrap();
-    assert_eq!(due.skip, 7);
+    assert_eq!(due.skip, Depth::of_jobs(7));
     drop(book.open(&due.cluster, |_| {}));
     assert_eq!(
         book.idle().0,
@@ -121,7 +121,10 @@ async fn jobs_without_room_make_way_for_those_behind_them() {
         "there were jobs, before those it looked for"
     );
     tokio::time::advance(Duration::from_millis(250)).await;
-    assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 0);
+    assert_eq!(
+        book.take_due(Instant::now()).ok().unwrap().skip,
+        Depth::FRONT
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,5 +133,8 @@ async fn jobs_that_turn_out_to_be_for_others_make_way_too() {
     book.reload(vec![cluster("a")], Instant::now());
     looks_at(&book, 0, 100);
     assert_eq!(book.idle().0, 0);
-    assert_eq!(book.take_due(Instant::now()).ok().unwrap().skip, 100);
+    assert_eq!(
+        book.take_due(Instant::now()).ok().unwrap().skip,
+        Depth::of_jobs(100)
+    );
 }

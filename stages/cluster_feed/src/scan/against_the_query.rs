@@ -85,7 +85,9 @@ async fn the_scan_names_every_cluster_for_which_a_turn_would_find_a_job() {
         };
         let activity = Activity::found(store.active_tags(None).await.unwrap());
         for cluster in gather(&store.list_clusters(None).await.unwrap(), &rules) {
-            let found = store.pending_layers(&cluster, 0, 1000, 10_000).await;
+            let found = store
+                .pending_layers(&cluster, cue_domain::Depth::FRONT, 1000, 10_000)
+                .await;
             let found = !found.unwrap().jobs.is_empty();
             match (found, activity.of(&cluster.key).is_some()) {
                 (true, named) => {

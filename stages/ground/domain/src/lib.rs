@@ -37,5 +37,5 @@ pub use job::Job;
 pub use layer::Layer;
 pub use lease::{Lease, Lender};
 pub use tags::{Tag, TagKind};
-pub use turn::{Tally, Ticket, TurnEnd};
+pub use turn::{Depth, Tally, Ticket, TurnEnd};
 pub use units::{Centicores, Kib, Resources};

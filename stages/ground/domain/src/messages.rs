@@ -12,7 +12,7 @@ use crate::ids::LimitId;
 use crate::job::Job;
 use crate::layer::Layer;
 use crate::lease::Lease;
-use crate::turn::Ticket;
+use crate::turn::{Depth, Ticket};
 use crate::units::Resources;
 
 /// cluster feed → job fetch: it is this cluster's turn.
@@ -22,9 +22,9 @@ pub struct Turn {
     pub cluster: Arc<Cluster>,
     /// The turn's ticket.
     pub ticket: Ticket,
-    /// How many of the cluster's jobs to pass over: none, unless the last turn looked at only some
-    /// of them and could place nothing.
-    pub skip: u32,
+    /// What of the cluster's jobs to pass over: nothing, unless the last turn looked at only some of
+    /// them and could place little or nothing.
+    pub skip: Depth,
 }
 
 /// job fetch → layer lock: a job, and its layers that could run, in dispatch order.

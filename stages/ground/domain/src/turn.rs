@@ -4,6 +4,45 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// A depth in the jobs of a cluster, in their order of service: so many jobs, and of the job after them
+/// so many layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Depth {
+    /// Jobs.
+    pub jobs: u32,
+    /// Layers of the job after them.
+    pub layers: u32,
+}
+
+impl Depth {
+    /// The first job.
+    pub const FRONT: Self = Self { jobs: 0, layers: 0 };
+
+    /// So many whole jobs.
+    #[must_use]
+    pub const fn of_jobs(jobs: u32) -> Self {
+        Self { jobs, layers: 0 }
+    }
+
+    /// Whether it is that of the first job.
+    #[must_use]
+    pub const fn is_front(self) -> bool {
+        self.jobs == 0 && self.layers == 0
+    }
+
+    /// As much further as was seen from here.
+    #[must_use]
+    pub const fn and(self, seen: Self) -> Self {
+        Self {
+            jobs: self.jobs.saturating_add(seen.jobs),
+            layers: match seen.jobs {
+                0 => self.layers.saturating_add(seen.layers),
+                _ => seen.layers,
+            },
+        }
+    }
+}
+
 /// What a turn did, counted by the stages while it passes through them.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -15,7 +54,7 @@ pub struct Tally {
     launched: AtomicU64,
     refused: AtomicU64,
     failed: AtomicBool,
-    passed: AtomicU64,
+    passed: OnceLock<Depth>,
 }
 
 impl Tally {
@@ -55,9 +94,10 @@ impl Tally {
         self.failed.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the turn looked at this many jobs and that there may be more behind them.
-    pub fn saw_only(&self, jobs: u64) {
-        self.passed.store(jobs, Ordering::Relaxed);
+    /// Notes that the turn looked this far from where it began, and that there may be more behind.
+    /// The first note counts.
+    pub fn saw_only(&self, seen: Depth) {
+        self.passed.get_or_init(|| seen);
     }
 
     /// What has been counted so far.
@@ -72,7 +112,7 @@ impl Tally {
             launched: self.launched.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
-            passed: self.passed.load(Ordering::Relaxed),
+            passed: self.passed.get().copied().unwrap_or(Depth::FRONT),
         }
     }
 }
@@ -96,8 +136,9 @@ pub struct TurnEnd {
     pub refused: u64,
     /// Whether something of the turn ended in an error.
     pub failed: bool,
-    /// Jobs the turn has looked at, if there may be more behind them; 0 if it saw them all.
-    pub passed: u64,
+    /// How far the turn has looked from where it began, if there may be more behind; nothing if it saw
+    /// all there is.
+    pub passed: Depth,
 }
 
 impl TurnEnd {
@@ -196,6 +237,23 @@ impl std::fmt::Debug for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_of_a_job_count_until_the_job_is_behind() {
+        let mut depth = Depth::of_jobs(3);
+        for (seen, wanted) in [((0, 400), (3, 400)), ((0, 400), (3, 800)), ((2, 0), (5, 0))] {
+            let [seen, wanted] = [seen, wanted].map(|(jobs, layers)| Depth { jobs, layers });
+            depth = depth.and(seen);
+            assert_eq!(depth, wanted);
+        }
+        assert!(
+            Depth::of_jobs(1)
+                > Depth {
+                    jobs: 0,
+                    layers: 900
+                }
+        );
+    }
 
     #[test]
     fn a_turn_ends_once_with_the_last_copy_of_its_ticket() {

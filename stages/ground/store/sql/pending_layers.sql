@@ -1,5 +1,6 @@
 -- pending_layers: the jobs of one cluster that could run now, with their dispatchable layers.
--- $1 facility, $2 show, $3 tags without blanks, $4 jobs to skip, $5 jobs at most, $6 layers at most.
+-- $1 facility, $2 show, $3 tags without blanks, $4 jobs to skip, $5 jobs at most, $6 layers at most,
+-- $7 layers of the first job to skip.
 -- The tags are compared without blanks because that is the indexed expression; the caller
 -- compares them exactly.
 WITH room AS MATERIALIZED (
@@ -55,4 +56,4 @@ WHERE string_to_array(replace(l.str_tags, ' ', ''), '|') && $3::text[]
   AND jobs.job_cores_rest >= l.int_cores_min
   AND jobs.job_gpus_rest >= greatest(l.int_gpus_min, 0)
 ORDER BY jobs.int_priority DESC, jobs.ts_started, jobs.pk_job, l.int_dispatch_order, l.pk_layer
-LIMIT $6
+OFFSET $7 LIMIT $6

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cue_domain::job::Headroom;
-use cue_domain::{AllocId, Centicores, Cluster, Job, Layer};
+use cue_domain::{AllocId, Centicores, Cluster, Depth, Job, Layer};
 use sqlx::postgres::PgRow;
 
 use crate::error::StoreError;
@@ -25,22 +25,22 @@ pub struct PendingJob {
 pub struct PendingLayers {
     /// The jobs, in order of service.
     pub jobs: Vec<PendingJob>,
-    /// When a bound cut the answer, so that there may be more: how many jobs it covers whole. It is
-    /// at least one, or a job with very many layers would be looked at for ever.
-    pub cut_after: Option<u32>,
+    /// When a bound cut the answer, so that there may be more: what it covers whole. If the first job
+    /// alone has more layers than the bound, that is layers of it.
+    pub cut_after: Option<Depth>,
 }
 
 impl Store {
     /// The jobs of `cluster` that could run, in order of service: priority, then age.
     ///
-    /// Skips the first `skip` jobs; returns at most `jobs` jobs and `layers` layers.
+    /// Begins behind `skip`; returns at most `jobs` jobs and `layers` layers.
     ///
     /// # Errors
     /// The statement failed.
     pub async fn pending_layers(
         &self,
         cluster: &Cluster,
-        skip: u32,
+        skip: Depth,
         jobs: u32,
         layers: u32,
     ) -> Result<PendingLayers, StoreError> {
@@ -55,9 +55,10 @@ impl Store {
             .bind(cluster.key.facility.as_str().to_owned())
             .bind(cluster.key.show.as_str().to_owned())
             .bind(tags)
-            .bind(i64::from(skip))
+            .bind(i64::from(skip.jobs))
             .bind(i64::from(jobs))
-            .bind(i64::from(layers));
+            .bind(i64::from(layers))
+            .bind(i64::from(skip.layers));
         let mut conn = self.connection().await?;
         let rows = self.meters.rows(&PENDING_LAYERS, query, &mut conn).await?;
         drop(conn);
@@ -94,9 +95,15 @@ fn group(
         }
     }
     found.cut_after = if rows.len() >= layer_bound as usize {
-        Some(jobs_seen.saturating_sub(1).max(1))
+        Some(match jobs_seen.saturating_sub(1) {
+            0 => Depth {
+                jobs: 0,
+                layers: layer_bound,
+            },
+            whole => Depth::of_jobs(whole),
+        })
     } else {
-        (jobs_seen >= job_bound).then_some(jobs_seen)
+        (jobs_seen >= job_bound).then_some(Depth::of_jobs(jobs_seen))
     };
     Ok(found)
 }

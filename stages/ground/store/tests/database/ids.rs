@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use cue_domain::{Cluster, ClusterKey, TagKind};
+use cue_domain::{Cluster, ClusterKey, Depth, TagKind};
 use cue_simfarm::postgres::TestDb;
 use cue_store::{BookRow, Unlaunched, WantedLayer};
 
 use crate::yard::{ONE, Yard, open};
+
+const FRONT: Depth = Depth::FRONT;
 
 /// Spells every key and every reference to a key in upper case.
 const SPELL_IN_UPPER_CASE: &str = include_str!("upper_case.sql");
@@ -39,7 +41,7 @@ async fn upper_case_ids_keep_their_spelling_from_the_cluster_to_the_undo() {
         facility_name: Arc::from("yard"),
         show_name: Arc::from("alpha"),
     };
-    let pending = yard.store.pending_layers(&cluster, 0, 10, 10).await;
+    let pending = yard.store.pending_layers(&cluster, FRONT, 10, 10).await;
     let pending = pending.unwrap().jobs.remove(0);
     assert_eq!(pending.job.id.as_str(), job.id.to_uppercase());
     let hosts = yard.store.host_snapshot(Some("yard"), None).await.unwrap();
