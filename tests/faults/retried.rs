@@ -4,10 +4,12 @@
 use cue_domain::{FrameId, HostId, admit};
 use cue_simfarm::foreign::{self, Booking};
 use cue_simfarm::waiting::{until, within};
-use cue_store::{BookRow, OpenBooking};
+use cue_store::{BookRow, OpenBooking, Store};
+use std::collections::HashSet;
+use tokio::sync::oneshot;
 
 use crate::ends::waiting_sessions;
-use crate::yard::{ONE, Yard, open, want};
+use crate::yard::{ONE, Yard, open, store, want};
 
 /// Books what the caps admit, and says how many frames started.
 async fn book(mut held: OpenBooking, rows: &[BookRow]) -> usize {
@@ -17,6 +19,39 @@ async fn book(mut held: OpenBooking, rows: &[BookRow]) -> usize {
     let booked = held.book(rows).await.unwrap();
     held.commit(rows).await.unwrap();
     booked.frames.len()
+}
+
+/// Begins a booking again with a step of somebody else in between, which waits for a row of the
+/// booking and has it as soon as the booking rolls back.
+///
+/// Who has a row first after a rollback is otherwise open, and a booking that was first would keep
+/// the step waiting. The booking has the only connection of its store; a second booking stands in
+/// line for it, is next, and keeps it until the step is over.
+async fn again_after<T>(
+    (yard, store): (&Yard, &Store),
+    held: OpenBooking,
+    rows: &[BookRow],
+    step: impl Future<Output = T>,
+) -> (T, OpenBooking, HashSet<FrameId>) {
+    let next = want(&yard.job("next", 1).await, 1);
+    let (over, is_over) = oneshot::channel();
+    let step = async {
+        let done = step.await;
+        over.send(()).unwrap();
+        done
+    };
+    let between = async {
+        let next = open(store, &next).await;
+        is_over.await.unwrap();
+        drop(next);
+    };
+    let again = async {
+        waiting_sessions(&yard.db.pool, 1).await;
+        held.again(rows).await.unwrap()
+    };
+    let all = Box::pin(async { tokio::join!(between, step, again) });
+    let ((), done, (held, frames)) = Box::pin(within("all three", all)).await;
+    (done, held, frames)
 }
 
 async fn states(yard: &Yard) -> (i64, i64, i64) {
@@ -34,17 +69,12 @@ async fn states(yard: &Yard) -> (i64, i64, i64) {
 async fn a_frame_that_is_eaten_while_a_booking_begins_again_is_left_out() {
     let yard = Yard::new().await;
     let (host, job) = (yard.host("node1").await, yard.job("a", 3).await);
-    let (held, locked) = open(&yard.store, &want(&job, 3)).await;
+    let store = store(&yard.db, 1).await;
+    let (held, locked) = open(&store, &want(&job, 3)).await;
     let mut rows = yard.rows(&job, &locked, &host);
     let victim = rows[1].frame.clone();
     let eaten = foreign::eat_frame(&yard.db.pool, &victim);
-    let again = async {
-        // The eater waits for the frame; it has it as soon as the booking rolls back.
-        waiting_sessions(&yard.db.pool, 1).await;
-        held.again(&rows).await.unwrap()
-    };
-    let both = Box::pin(async { tokio::join!(eaten, again) });
-    let (eaten, (held, frames)) = Box::pin(within("both", both)).await;
+    let (eaten, held, frames) = again_after((&yard, &store), held, &rows, eaten).await;
     assert!(eaten.unwrap().is_none(), "it did not run");
     assert!(!frames.contains(&victim), "{frames:?}");
     rows.retain(|row| frames.contains(&row.frame));
@@ -116,16 +146,12 @@ async fn a_frame_whose_version_has_moved_is_not_booked_and_the_rest_is() {
 async fn a_job_that_is_deleted_while_a_booking_begins_again_is_left_out() {
     let yard = Yard::new().await;
     let (host, job) = (yard.host("node1").await, yard.job("a", 2).await);
-    let (held, locked) = open(&yard.store, &want(&job, 2)).await;
+    let store = store(&yard.db, 1).await;
+    let (held, locked) = open(&store, &want(&job, 2)).await;
     let rows = yard.rows(&job, &locked, &host);
     let delete = sqlx::query("DELETE FROM job WHERE pk_job = $1").bind(&job.id);
     let delete = delete.execute(&yard.db.pool);
-    let again = async {
-        waiting_sessions(&yard.db.pool, 1).await;
-        held.again(&rows).await.unwrap()
-    };
-    let both = Box::pin(async { tokio::join!(delete, again) });
-    let (deleted, (_, frames)) = Box::pin(within("both", both)).await;
+    let (deleted, _, frames) = again_after((&yard, &store), held, &rows, delete).await;
     assert_eq!(deleted.unwrap().rows_affected(), 1);
     assert!(frames.is_empty(), "{frames:?}");
     assert!(
