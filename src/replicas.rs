@@ -1,6 +1,7 @@
 //! The replicas of this scheduler: a side loop that asks who else is connected to the database.
 //!
-//! It is only for people to read. Invariant: a list that could not be read anew is not shown.
+//! It is only for people to read. Invariant: a list that could not be read anew is not shown, and
+//! neither is its length.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -71,9 +72,42 @@ impl Tick for Replicas {
                 Ok(EVERY)
             }
             Err(error) => {
+                self.count.set(0);
                 self.roll.set(Vec::new());
                 Err(error.into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cue_simfarm::postgres::TestDb;
+    use cue_store::{BookingRules, BreakerSettings, StoreSettings};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn neither_a_list_nor_a_number_stays_when_the_database_does_not_answer() {
+        let db = TestDb::fresh().await;
+        let settings = StoreSettings {
+            url: db.url.clone(),
+            pool: 1,
+            acquire_timeout: Duration::from_secs(20),
+            statement_timeout: Duration::from_secs(20),
+            lock_timeout: Duration::from_secs(5),
+            application_name: "cue-scheduler/night".to_owned(),
+            booking: BookingRules::default(),
+            breaker: BreakerSettings::default(),
+        };
+        let registry = Registry::new();
+        let store = Store::connect(&settings, &registry).await.unwrap();
+        let replicas = Replicas::new(store.clone(), &registry).unwrap();
+        let roll = replicas.roll();
+        replicas.tick().await.unwrap();
+        assert_eq!((replicas.count.get(), roll.list().len()), (1, 1));
+        store.close().await;
+        replicas.tick().await.unwrap_err();
+        assert_eq!((replicas.count.get(), roll.list().len()), (0, 0));
     }
 }

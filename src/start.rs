@@ -17,6 +17,7 @@ use crate::pipeline::{self, Pipeline};
 use crate::replicas::Roll;
 use crate::service::{Running, StartError};
 use crate::why::{Oracle, Seen};
+use crate::words;
 
 /// How long unsettled launches are looked after once the pipeline has drained.
 const LAST_SETTLING: Duration = Duration::from_secs(10);
@@ -182,7 +183,14 @@ fn connected(roll: Roll) -> Section {
 }
 
 fn refused(refusals: Refusals) -> Section {
-    Section::new("last_refusals", move || json!(refusals.last()))
+    Section::new("last_refusals", move || {
+        let last = refusals.last().into_iter();
+        let told = last.map(|(cap, (why, age))| {
+            let age = words::age(age);
+            (cap.to_owned(), json!(format!("{why}, {age} ago")))
+        });
+        Value::Object(told.collect())
+    })
 }
 
 fn farm(hosts: HostIndex) -> Section {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the same number is written in the same way wherever it is shown.
 
+use std::time::Duration;
+
 /// A whole number with a comma every three digits.
 pub(crate) fn thousands(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
@@ -48,6 +50,16 @@ pub(crate) fn time(ms: f64) -> String {
     }
 }
 
+/// How old something is, in the greatest unit of which it is at least two old.
+pub(crate) fn age(age: Duration) -> String {
+    match age.as_secs() {
+        secs @ 0..120 => format!("{secs} s"),
+        secs @ 120..7200 => format!("{} min", secs / 60),
+        secs @ 7200..172_800 => format!("{} h", secs / 3600),
+        secs => format!("{} d", secs / 86_400),
+    }
+}
+
 /// What a label stands for: the cap that refused, or what came of a launch.
 pub(crate) fn label(name: &str) -> String {
     let words = match name {
@@ -77,6 +89,14 @@ mod tests {
             labels,
             ["folder GPUs", "job gone", "limit", "refused for now"]
         );
+    }
+
+    #[test]
+    fn an_age_is_said_in_one_unit() {
+        let ages = [0, 119, 120, 7199, 7200, 172_799, 172_800];
+        let said = ages.map(|secs| age(Duration::from_secs(secs)));
+        let wanted = ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d"];
+        assert_eq!(said, wanted);
     }
 
     #[test]

@@ -79,10 +79,12 @@ async fn a_host_that_somebody_holds_is_passed_over_and_counted() {
     let shown: std::collections::HashMap<_, _> =
         sections.map(cue_scheduler::admin::Section::read).collect();
     let last = shown["last_refusals"]["host_taken"].as_str().unwrap();
+    let (why, age) = last.rsplit_once(", ").unwrap();
     assert!(
-        last.ends_with("host node1 is held by another transaction"),
+        why.ends_with("host node1 is held by another transaction"),
         "{last}"
     );
+    assert!(age.ends_with(" s ago"), "{last}");
     foreign.rollback().await.unwrap();
     everything_runs(world, scheduler, FRAMES).await;
 }

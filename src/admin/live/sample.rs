@@ -37,7 +37,7 @@ pub struct Sample {
     pub hosts: Option<HostsLine>,
     /// Placements refused at booking, by cap.
     pub refused: Vec<Count>,
-    /// What each cap refused last, with the numbers that were compared.
+    /// What each cap refused last, with the numbers that were compared, and how long ago.
     #[serde(default)]
     pub last_refusals: BTreeMap<String, String>,
     /// Launch calls, by outcome.

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use cue_domain::{TagKind, TurnEnd};
-use cue_flow::Labelled;
-use prometheus::core::Collector;
+use cue_flow::{Labelled, registered};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
@@ -185,14 +184,6 @@ impl TurnMetrics {
             last_jobs: registered(registry, last_jobs)?,
         })
     }
-}
-
-fn registered<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }
 
 fn number(n: usize) -> i64 {

@@ -1,6 +1,6 @@
 //! What dispatch counts.
 
-use cue_flow::Labelled;
+use cue_flow::{Labelled, registered};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::refusals::Refusals;
@@ -176,12 +176,4 @@ impl Maker<'_> {
             Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?,
         )
     }
-}
-
-fn registered<C: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use cue_domain::Host;
 use cue_domain::admission::Refusal;
@@ -11,13 +12,24 @@ use cue_domain::messages::LockedLayer;
 
 /// The last refusal by each cap. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Refusals(Arc<Mutex<BTreeMap<&'static str, String>>>);
+pub struct Refusals(Arc<Mutex<BTreeMap<&'static str, Noted>>>);
+
+#[derive(Debug)]
+struct Noted {
+    why: String,
+    at: Instant,
+}
 
 impl Refusals {
-    /// By cap, what was refused last and the numbers that were compared.
+    /// By cap, what was refused last with the numbers that were compared, and how long ago.
     #[must_use]
-    pub fn last(&self) -> BTreeMap<&'static str, String> {
-        self.lock().clone()
+    pub fn last(&self) -> BTreeMap<&'static str, (String, Duration)> {
+        let told = |noted: &Noted| (noted.why.clone(), noted.at.elapsed());
+        let noted = self.lock();
+        noted
+            .iter()
+            .map(|(cap, noted)| (*cap, told(noted)))
+            .collect()
     }
 
     /// Notes the first refusal of a batch by each cap: the others have the same reason.
@@ -25,20 +37,21 @@ impl Refusals {
         &self,
         refusals: impl Iterator<Item = (&'a LockedLayer, &'a Host, &'a Refusal)>,
     ) {
-        let mut noted = BTreeMap::new();
+        let (mut noted, at) = (BTreeMap::new(), Instant::now());
         for (layer, host, refusal) in refusals {
-            let text = || {
+            let told = || {
                 let why = named(refusal, layer, host);
-                format!("{} of {}: {why}", layer.layer.name, layer.job.name)
+                let why = format!("{} of {}: {why}", layer.layer.name, layer.job.name);
+                Noted { why, at }
             };
-            noted.entry(refusal.cap()).or_insert_with(text);
+            noted.entry(refusal.cap()).or_insert_with(told);
         }
         if !noted.is_empty() {
             self.lock().extend(noted);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Noted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

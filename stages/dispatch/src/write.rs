@@ -4,7 +4,8 @@
 //! all bookings of a show want the same few counters, and so hold them for two short statements
 //! instead of the write. Under the lock admission is asked again, about the same frames; should a
 //! cap have filled up since, nothing of the plan is kept, and it is booked again with the counters
-//! locked first. Either way nothing is committed that admission did not pass under the lock.
+//! locked first. Either way nothing is committed that admission did not pass under the lock. For the
+//! same reason what the launches need to know is read before that lock.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -42,6 +43,14 @@ pub(crate) async fn write(
     let hosts = seen.hosts.clone();
     let mut judged = judge(rows, seen);
     let lock_first = order == Order::LockFirst || held.is_limited(&all) || judged.is_capped();
+    let facts = if plan.launching && (lock_first || !judged.admitted.is_empty()) {
+        // Of all rows: under the lock a cap may admit what it refused a moment ago.
+        let layers: BTreeSet<&str> = all.iter().map(|row| row.layer.as_str()).collect();
+        let layers = layers.into_iter().map(str::to_owned).collect();
+        held.launch_facts(layers).await?
+    } else {
+        HashMap::new()
+    };
     let booked = if lock_first {
         judged = judge(rows, held.counters(&all, hosts).await?);
         match judged.rows() {
@@ -54,16 +63,6 @@ pub(crate) async fn write(
             None => return Ok(None),
         }
     };
-    let mut facts = HashMap::new();
-    if plan.launching && !booked.frames.is_empty() {
-        let layers: BTreeSet<&str> = judged
-            .admitted
-            .iter()
-            .map(|p| p.row.layer.as_str())
-            .collect();
-        let layers = layers.into_iter().map(str::to_owned).collect();
-        facts = held.launch_facts(layers).await?;
-    }
     Ok(Some(Written {
         admitted: judged.admitted,
         refusals: judged.refusals,

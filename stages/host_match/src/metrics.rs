@@ -1,8 +1,7 @@
 //! What host match counts.
 
-use cue_flow::Labelled;
+use cue_flow::{Labelled, registered};
 use cue_hosts::Choice;
-use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// The index found the host fitting and the plan did not.
@@ -21,15 +20,6 @@ pub struct MatchMetrics {
     outcome: Labelled,
     checkouts: IntCounterVec,
     no_match: IntCounter,
-}
-
-/// A metric that a scrape shows.
-fn registered<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }
 
 impl MatchMetrics {

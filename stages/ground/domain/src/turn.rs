@@ -183,9 +183,18 @@ impl Drop for Inner {
     }
 }
 
-/// One copy of a turn's ticket.
+/// One copy of a turn's ticket. A copy that is dropped by a panic marks the turn as failed.
 #[derive(Clone)]
 pub struct Ticket(Arc<Inner>);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // What panicked could not say so itself.
+        if std::thread::panicking() {
+            self.fail();
+        }
+    }
+}
 
 impl Ticket {
     /// Opens a turn. `on_last` runs once, when the last copy is dropped; it must not block.
@@ -271,5 +280,19 @@ mod tests {
             (1, 2, 3, "booked")
         );
         assert!(told.recv().is_err(), "the callback is gone after it ran");
+    }
+
+    #[test]
+    fn a_turn_of_which_something_panicked_has_failed() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let ticket = Ticket::open(move |end| tell.send(end).unwrap());
+        ticket.found(1, 2);
+        let worker = std::thread::spawn(move || {
+            let item = ticket;
+            assert!(item.trace().is_some(), "a stage that panics on its item");
+        });
+        worker.join().unwrap_err();
+        let end = told.recv().unwrap();
+        assert_eq!((end.failed, end.reason()), (true, "query_error"));
     }
 }

@@ -8,6 +8,8 @@ use prometheus::{
     Registry,
 };
 
+use crate::registered;
+
 /// From 10 µs to 30 s, in seconds.
 const BUCKETS: [f64; 20] = [
     0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025,
@@ -133,12 +135,4 @@ fn histogram(
     let opts = HistogramOpts::new(format!("scheduler_stage_{name}_seconds"), help)
         .buckets(BUCKETS.to_vec());
     registered(registry, HistogramVec::new(opts, &["stage"])?)
-}
-
-fn registered<C>(registry: &Registry, collector: C) -> Result<C, prometheus::Error>
-where
-    C: prometheus::core::Collector + Clone + 'static,
-{
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }
