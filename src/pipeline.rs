@@ -161,7 +161,7 @@ impl Stages {
         let resting_layers = resting(LAYER_REST);
         let feeding = FeedMetrics::new(registry)?;
         let fetching = FetchMetrics::new(registry)?;
-        let locking = LockMetrics::new(registry)?;
+        let locking = LockMetrics::new(registry, matching.without_host())?;
         let dispatching = DispatchMetrics::new(registry)?;
         let skip = resting_layers.clone();
         let how = wiring::dispatch(settings);

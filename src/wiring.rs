@@ -93,6 +93,7 @@ pub(crate) fn rqd(settings: &Settings) -> RqdSettings {
         connect_timeout: rqd.connect_timeout,
         request_timeout: rqd.request_timeout,
         connections: rqd.connections,
+        propagate: settings.telemetry.propagate,
         ..RqdSettings::default()
     }
 }

@@ -10,6 +10,7 @@ mod levers;
 pub mod live;
 mod page;
 mod routes;
+mod seats;
 mod server;
 mod status;
 

@@ -5,7 +5,6 @@
 //! Invariant: every wait for the other side has a bound, and connections end with the server.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -18,10 +17,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+
+use super::seats::{Asked, Seat, Seats};
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// What the other side may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Connections at a time; more wait until one ends.
+    /// Connections at a time; for more, those end that have not asked anything yet.
     pub(super) connections: usize,
     /// From the beginning of a connection, or the end of an answer, to the end of the next request's head.
     pub(super) head: Duration,
@@ -51,6 +51,10 @@ impl Default for Bounds {
     }
 }
 
+/// The longest head of a request, in bytes. What is asked here is short, and a head is kept in memory
+/// until it is whole.
+const LONGEST_HEAD: usize = 16 * 1024;
+
 /// How long nobody is let in after the system could not give a connection, as when it has no files left.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -65,18 +69,25 @@ pub(super) async fn serve(
     let router = router.layer(middleware::from_fn(move |request, next| {
         in_time(limit, request, next)
     }));
-    let seats = Arc::new(Semaphore::new(bounds.connections));
+    let seats = Seats::new(bounds.connections);
     let mut connections = JoinSet::new();
+    // It is kept over the rounds, for it may hold a connection that waits for a seat.
+    let next = accept(listener, &seats);
+    tokio::pin!(next);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_ended) = connections.join_next() => {}
-            (stream, peer, seat) = accept(listener, &seats) => {
-                let router = router.clone().layer(Extension(Peer(peer)));
+            (stream, peer, seat) = &mut next => {
+                next.set(accept(listener, &seats));
+                let router = router.clone();
+                let router = router.layer(Extension(Peer(peer))).layer(Extension(seat.asked()));
                 let stop = stop.clone();
                 connections.spawn(async move {
-                    connection(stream, router, bounds, stop).await;
-                    drop(seat);
+                    tokio::select! {
+                        () = connection(stream, router, bounds, stop) => {}
+                        () = seat.given_away() => {}
+                    }
                 });
             }
         }
@@ -85,15 +96,10 @@ pub(super) async fn serve(
 }
 
 /// The next connection, once there is a seat for it.
-async fn accept(
-    listener: &TcpListener,
-    seats: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so the only answer is a permit.
-    let seat = Arc::clone(seats).acquire_owned().await.ok();
+async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr, Seat) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, seat),
+            Ok((stream, peer)) => return (stream, peer, seats.take().await),
             Err(error) => {
                 tracing::warn!(%error, "the admin server cannot take a connection");
                 tokio::time::sleep(AFTER_FAILURE).await;
@@ -109,6 +115,7 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, stop: Can
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head)
+        .max_buf_size(LONGEST_HEAD)
         .serve_connection(io, TowerToHyperService::new(router));
     tokio::pin!(serving);
     // How a connection ends is the other side's affair: it may go away at any time.
@@ -123,6 +130,9 @@ async fn connection(stream: TcpStream, router: Router, bounds: Bounds, stop: Can
 
 /// An answer that does not come in time is one that says so.
 async fn in_time(limit: Duration, request: Request, next: Next) -> Response {
+    if let Some(asked) = request.extensions().get::<Asked>() {
+        asked.note();
+    }
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => {
@@ -194,6 +204,39 @@ mod tests {
         }
         stop.cancel();
         serving.join_next().await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_only_holds_connections_keeps_nobody_out() {
+        let bounds = Bounds {
+            connections: 2,
+            head: Duration::from_secs(3600),
+            ..Bounds::default()
+        };
+        let (address, stop, mut serving) = start(bounds).await;
+        let _never = ask(address, "/never").await;
+        for _ in 0..4 {
+            let _silent = TcpStream::connect(address).await.unwrap();
+            let answered = answer(ask(address, "/").await).await;
+            assert!(answered.ends_with("here"), "{answered}");
+        }
+        stop.cancel();
+        drop(_never);
+        serving.join_next().await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_refused() {
+        let (address, _stop, _serving) = start(Bounds::default()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "GET / HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n",
+            "y".repeat(20_000)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answered = [0; 12];
+        stream.read_exact(&mut answered).await.unwrap();
+        assert_eq!(&answered, b"HTTP/1.1 431");
     }
 
     #[tokio::test]

@@ -73,12 +73,14 @@ topic! {
     /// Where traces go.
     Telemetry in "telemetry" {
         /// The OTLP collector that spans are sent to; without it nothing is exported.
-        endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_ENDPOINT", optional(collector());
+        endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_ENDPOINT", optional(base());
         /// The same for traces alone, where it wins; in HTTP it is the whole address, and nothing is appended to it.
         traces_endpoint: Option<String> = None, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             optional(collector());
         /// Whether spans are sent: `none` sends none, even if there is an address.
         exporter: Exporter = Some("otlp"), "OTEL_TRACES_EXPORTER", word(&EXPORTERS);
+        /// Whether the trace is told to hosts and frames, in `traceparent`; there is never baggage to tell.
+        propagate: bool = Some("tracecontext"), "OTEL_PROPAGATORS", propagators();
         /// How spans are sent.
         protocol: Protocol = Some("grpc"),
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" or "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -176,6 +178,30 @@ fn collector() -> Rule<String> {
             .strip_prefix("http://")
             .or_else(|| text.strip_prefix("https://"))?;
         (!place.is_empty() && text.parse::<axum::http::Uri>().is_ok()).then(|| text.to_owned())
+    })
+}
+
+/// An address to which a path can be appended.
+fn base() -> Rule<String> {
+    let mut rule = collector();
+    let any = rule.parse;
+    rule.allowed = format!("{}, without `?`", rule.allowed);
+    rule.parse = Box::new(move |text| any(text).filter(|text| !text.contains('?')));
+    rule
+}
+
+fn propagators() -> Rule<bool> {
+    let allowed = "`tracecontext`, `baggage` or both, separated by a comma, or `none`";
+    Rule::new(Form::List, allowed, |text| {
+        let names: Vec<&str> = elements(text).collect();
+        match names.as_slice() {
+            [one] if one.eq_ignore_ascii_case("none") => Some(false),
+            some => some.iter().try_fold(false, |told, name| {
+                let name = name.to_ascii_lowercase();
+                let known = ["tracecontext", "baggage"].contains(&&*name);
+                known.then_some(told || name == "tracecontext")
+            }),
+        }
     })
 }
 

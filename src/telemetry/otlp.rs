@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue};
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
-    Compression as Packed, ExporterBuildError, Protocol as Wire, SpanExporter as Otlp,
+    Compression as Packed, ExporterBuildError, Protocol as Wire, RetryPolicy, SpanExporter as Otlp,
     WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
@@ -104,7 +104,8 @@ impl How<'_> {
             .with_tonic()
             .with_endpoint(self.endpoint)
             .with_metadata(MetadataMap::from_headers(headers))
-            .with_timeout(self.limit);
+            .with_timeout(self.limit)
+            .with_retry_policy(patient());
         if let Some(packed) = self.packed {
             builder = builder.with_compression(packed);
         }
@@ -125,12 +126,19 @@ impl How<'_> {
             .with_endpoint(self.endpoint)
             .with_headers(headers.collect::<HashMap<_, _>>())
             .with_timeout(self.limit)
+            .with_retry_policy(patient())
             .with_http_client(client);
         if let Some(packed) = self.packed {
             builder = builder.with_compression(packed);
         }
         builder.build()
     }
+}
+
+/// A message is tried again for as long as it may take, also while the collector restarts: with the
+/// library's own three times, a second of absence would lose it.
+fn patient() -> RetryPolicy {
+    RetryPolicy::recommended().with_max_retries(usize::MAX)
 }
 
 fn http_endpoint(base: &str) -> String {

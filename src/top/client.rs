@@ -39,6 +39,14 @@ pub enum ClientError {
         #[source]
         source: std::io::Error,
     },
+    /// It is cue-scheduler, and cannot answer now.
+    #[error("cue-scheduler at {address} says: {told}")]
+    Refuses {
+        /// Who was asked.
+        address: String,
+        /// Why, in its words.
+        told: String,
+    },
     /// Somebody else listens there, or another version.
     #[error("{address} did not answer as cue-scheduler does: {found}")]
     Strange {
@@ -55,6 +63,7 @@ impl ClientError {
         match self {
             Self::Unreachable { address, .. } => format!("{address} cannot be reached"),
             Self::Broke { address, .. } => format!("the connection to {address} broke"),
+            Self::Refuses { address, told } => format!("{address} says: {told}"),
             Self::Strange { address, .. } => format!("{address} is no cue-scheduler"),
         }
     }
@@ -81,16 +90,8 @@ pub(super) struct Samples {
 /// # Errors
 /// Nobody listens there, or it is not cue-scheduler.
 pub async fn get(address: &str, path: &str) -> Result<Answer, ClientError> {
-    let (code, mut stream) = ask(address, path).await?;
-    let mut body = String::new();
-    let read = async {
-        let mut bounded = (&mut stream).take(LONGEST);
-        bounded.read_to_string(&mut body).await
-    };
-    in_time(read).await.map_err(|source| ClientError::Broke {
-        address: address.to_owned(),
-        source,
-    })?;
+    let (code, stream) = ask(address, path).await?;
+    let body = rest(address, stream).await?;
     Ok(Answer { code, body })
 }
 
@@ -98,10 +99,7 @@ impl Samples {
     pub(super) async fn open(address: &str) -> Result<Self, ClientError> {
         let (code, stream) = ask(address, "/events").await?;
         if code != 200 {
-            return Err(ClientError::Strange {
-                address: address.to_owned(),
-                found: format!("status {code} for /events"),
-            });
+            return Err(refusal(address, code, &rest(address, stream).await?));
         }
         Ok(Self {
             address: address.to_owned(),
@@ -121,6 +119,35 @@ impl Samples {
             }
         }
     }
+}
+
+/// Why there are no samples: in the words of the service, if it is one that answered.
+fn refusal(address: &str, code: u16, body: &str) -> ClientError {
+    let told = serde_json::from_str::<serde_json::Value>(body).ok();
+    let told = told.as_ref().and_then(|body| body.get("error")?.as_str());
+    let address = address.to_owned();
+    match told {
+        Some(told) => ClientError::Refuses {
+            address,
+            told: told.to_owned(),
+        },
+        None => ClientError::Strange {
+            address,
+            found: format!("status {code} for /events"),
+        },
+    }
+}
+
+/// What comes until the connection closes.
+async fn rest(address: &str, stream: BufReader<TcpStream>) -> Result<String, ClientError> {
+    let mut body = String::new();
+    let mut bounded = stream.take(LONGEST);
+    let read = bounded.read_to_string(&mut body);
+    in_time(read).await.map_err(|source| ClientError::Broke {
+        address: address.to_owned(),
+        source,
+    })?;
+    Ok(body)
 }
 
 /// Sends a question and reads the head of the answer.

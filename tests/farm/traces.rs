@@ -30,10 +30,10 @@ const STATEMENTS: [(&str, &str); 9] = [
     ("lock_frames", "layer_lock"),
     ("lock_stats", "book"),
     ("lock_targets", "book"),
+    ("launch_layers", "book"),
     ("start_frames", "book"),
     ("lock_counters", "book"),
     ("charge_counters", "book"),
-    ("launch_layers", "book"),
 ];
 
 struct Trace(Vec<SpanData>);

@@ -35,7 +35,7 @@ async fn a_host_that_cannot_be_reached_has_grpcs_word_for_it_and_the_reason() {
     trace.assert_sound();
     let launch = trace.only("launch");
     assert_eq!(launch.attribute("rpc.response.status_code"), "UNAVAILABLE");
-    assert_eq!(launch.attribute("error.type"), "unreachable");
+    assert_eq!(launch.attribute("error.type"), "UNAVAILABLE");
     let why = launch.error.as_deref().unwrap();
     assert!(
         why.contains("node1 cannot be reached") && why.contains("refused"),
@@ -78,6 +78,10 @@ async fn a_launch_that_had_to_wait_too_long_says_so_and_for_how_long() {
     for question in questions {
         assert_eq!(question.parent, first.id);
         assert!(question.error.as_deref().unwrap().contains("node1"));
+        for name in ["rpc.response.status_code", "error.type"] {
+            assert_eq!(question.attribute(name), "DEADLINE_EXCEEDED");
+        }
+        assert_eq!(question.number("server.port"), first.number("server.port"));
     }
     yard.rqd.set_fault_all(Fault::None);
     yard.launched(2).await;

@@ -26,6 +26,8 @@ pub struct Span {
     /// Why it failed, if it did.
     pub error: Option<String>,
     pub attributes: BTreeMap<String, String>,
+    /// Those of the attributes that are numbers, and not texts that look like one.
+    pub numbers: BTreeMap<String, i64>,
     /// The ids of the spans it points at, in this trace or another.
     pub links: Vec<String>,
     pub resource: BTreeMap<String, String>,
@@ -44,6 +46,7 @@ impl Span {
             end: span.end_time_unix_nano,
             error: (status.code() == StatusCode::Error).then_some(status.message),
             attributes: texts(&span.attributes),
+            numbers: numbers(&span.attributes),
             links: span.links.iter().map(|link| hex(&link.span_id)).collect(),
             resource: texts(resource),
             name: span.name,
@@ -58,9 +61,12 @@ impl Span {
         }
     }
 
-    /// An attribute that is a number.
+    /// An attribute that was sent as a number: a text that looks like one cannot be compared in a query.
     pub fn number(&self, name: &str) -> i64 {
-        self.attribute(name).parse().unwrap()
+        match self.numbers.get(name) {
+            Some(number) => *number,
+            None => panic!("{}: {name} is no number: {:?}", self.name, self.attributes),
+        }
     }
 
     /// The W3C header of this span.
@@ -120,8 +126,20 @@ impl Trace {
         self.0.iter().filter(|span| span.error.is_some()).collect()
     }
 
-    /// Checks what is so in every trace: one root, no orphan, children inside their parents.
+    /// Checks what is so in every trace: one root, no orphan, children inside their parents, and
+    /// numbers sent as numbers.
     pub fn assert_sound(&self) {
+        for span in &self.0 {
+            for (name, text) in &span.attributes {
+                let is_text = ["frame.name", "db.response.status_code"].contains(&&**name);
+                let is_number = span.numbers.contains_key(name);
+                assert!(
+                    is_text || is_number || text.parse::<f64>().is_err(),
+                    "{}: {name}={text} was sent as a text",
+                    span.name
+                );
+            }
+        }
         let roots: Vec<_> = self.0.iter().filter(|s| s.parent.is_empty()).collect();
         assert_eq!(roots.len(), 1, "one root in\n{self}");
         for span in self.0.iter().filter(|span| !span.parent.is_empty()) {
@@ -196,6 +214,14 @@ fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
         .iter()
         .map(|pair| (pair.key.clone(), text(pair.value.clone())))
         .collect()
+}
+
+fn numbers(attributes: &[KeyValue]) -> BTreeMap<String, i64> {
+    let number = |pair: &KeyValue| match pair.value.as_ref()?.value.as_ref()? {
+        Value::IntValue(number) => Some((pair.key.clone(), *number)),
+        _ => None,
+    };
+    attributes.iter().filter_map(number).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -9,6 +9,7 @@ use cue_domain::messages::{JobWork, LockedBatch, Turn};
 use cue_domain::resting::Resting;
 use cue_domain::{Cluster, ClusterKey, TagKind, Ticket};
 use cue_flow::{BatchStage, Flow, Stage};
+use cue_host_match::MatchMetrics;
 use cue_hosts::{HostIndex, IndexSettings};
 use cue_job_fetch::{FetchMetrics, JobFetch};
 use cue_layer_lock::{LayerLock, LockMetrics};
@@ -155,12 +156,13 @@ async fn lock(
     jobs: &Arc<[PendingJob]>,
     workers: NonZeroUsize,
 ) -> anyhow::Result<f64> {
+    let registry = Registry::new();
     let stage = LayerLock::new(
         field.store.clone(),
         field.index.clone(),
         Arc::new(Resting::new(REST, REST)),
         wiring::lock(&field.settings),
-        LockMetrics::new(&Registry::new())?,
+        LockMetrics::new(&registry, MatchMetrics::new(&registry)?.without_host())?,
     );
     let (cluster, jobs) = (Arc::clone(&field.cluster), Arc::clone(jobs));
     rate(|flow| {

@@ -31,6 +31,12 @@ fn telemetry_reads_the_names_of_open_telemetry() {
         ("CUE_TRACE_KEEP_SLOW", "soon"),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
         ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_PROPAGATORS", "none,tracecontext"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://collector:4318?tenant=a",
+        ),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "600001"),
         ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
         ("OTEL_RESOURCE_ATTRIBUTES", "novalue"),
@@ -38,6 +44,20 @@ fn telemetry_reads_the_names_of_open_telemetry() {
         ("CUE_ADMIN_ADDR", "localhost"),
     ] {
         assert_eq!(faults(with(&[(name, value)])).len(), 1, "{name}={value}");
+    }
+}
+
+#[test]
+fn hosts_are_told_the_trace_unless_no_propagator_does() {
+    for (given, told) in [
+        ("", true),
+        ("tracecontext,baggage", true),
+        ("TraceContext", true),
+        ("baggage", false),
+        ("none", false),
+    ] {
+        let settings = with(&[("OTEL_PROPAGATORS", given)]).settings.unwrap();
+        assert_eq!(settings.telemetry.propagate, told, "{given}");
     }
 }
 

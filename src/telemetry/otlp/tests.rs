@@ -1,5 +1,7 @@
 //! Where spans are sent, what goes with them, and how long it may take.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -100,6 +102,35 @@ async fn a_message_takes_no_longer_than_said_wherever_it_gets_stuck() {
         );
         assert!(began.elapsed() >= limit, "{exported:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_is_tried_again_until_its_time_is_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // One more than the library would bear by itself.
+    let left = Arc::new(AtomicU32::new(4));
+    let away = Arc::clone(&left);
+    let answer = move || async move {
+        let again = away.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        match again {
+            Ok(_) => axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            Err(_) => axum::http::StatusCode::OK,
+        }
+    };
+    let router = axum::Router::new().route("/v1/traces", axum::routing::post(answer));
+    let mut serving = tokio::task::JoinSet::new();
+    serving.spawn(async move { axum::serve(listener, router).await });
+    let telemetry = Telemetry {
+        endpoint: Some(format!("http://{address}")),
+        protocol: Protocol::Http,
+        timeout: Duration::from_secs(60),
+        export_timeout: Duration::from_secs(60),
+        ..telemetry()
+    };
+    let exporter = exporter(&telemetry).unwrap().unwrap();
+    exporter.export(Vec::new()).await.unwrap();
+    assert_eq!(left.load(Relaxed), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -71,13 +71,10 @@ fn took(span: &SpanData) -> Duration {
 }
 
 fn send_wait(root: &SpanData) -> Duration {
-    let micros = match attribute(root, SEND_WAIT) {
-        Some(Value::I64(micros)) => u64::try_from(*micros).ok(),
-        // `tracing` has numbers without a sign, and OpenTelemetry writes those down as text.
-        Some(Value::String(text)) => text.as_str().parse().ok(),
-        _ => None,
-    };
-    Duration::from_micros(micros.unwrap_or(0))
+    match attribute(root, SEND_WAIT) {
+        Some(Value::I64(micros)) => Duration::from_micros(u64::try_from(*micros).unwrap_or(0)),
+        _ => Duration::ZERO,
+    }
 }
 
 fn attribute<'a>(span: &'a SpanData, name: &str) -> Option<&'a Value> {

@@ -35,6 +35,19 @@ async fn samples_and_answers_come_from_a_real_server() {
 }
 
 #[tokio::test]
+async fn a_service_that_cannot_answer_yet_says_so_itself() {
+    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = admin.address().to_string();
+    let refused = tokio::select! {
+        never = admin.answer_while_starting() => match never {},
+        opened = Samples::open(&address) => opened.unwrap_err(),
+    };
+    let told = "says: it is starting, and has nothing to show yet";
+    assert!(refused.to_string().ends_with(told), "{refused}");
+    assert_eq!(refused.brief(), format!("{address} {told}"));
+}
+
+#[tokio::test]
 async fn somebody_else_is_told_apart_from_the_service() {
     let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = other.local_addr().unwrap().to_string();

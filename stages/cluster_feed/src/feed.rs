@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cue_domain::Cluster;
 use cue_domain::messages::Turn;
-use cue_flow::{BoxError, Chain, Outlet, Source, StopToken};
+use cue_flow::{BoxError, Chain, Outlet, Source, StopToken, micros};
 use cue_store::{Outage, Store};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -171,7 +171,7 @@ impl ClusterFeed {
         let ended = span.clone();
         let ticket = self.book.open(&due.cluster, move |end| {
             ended.record("turn.outcome", end.reason());
-            ended.record("turn.frames_booked", end.booked);
+            ended.record("turn.frames_booked", end.booked.cast_signed());
             if end.failed {
                 ended.record("error.type", "query_error");
                 ended.record(
@@ -192,8 +192,7 @@ impl ClusterFeed {
             biased;
             () = stop.cancelled() => true,
             sent = out.send_root(turn, span) => {
-                let waited = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                waits.record("send_wait_us", waited);
+                waits.record("send_wait_us", micros(began.elapsed()));
                 if sent.is_ok() {
                     self.metrics.turn_begun(kind, due.round_trip);
                 }

@@ -17,9 +17,9 @@ use tracing::Instrument;
 
 use crate::batch::{Batch, BatchFrame, launch_layer};
 use crate::debts::Debts;
-use crate::launch::describe;
+use crate::launch::failed_because;
 use crate::metrics::DispatchMetrics;
-use crate::notes::{note_bookings, note_refusals};
+use crate::notes::{note_bookings, note_refusals, number};
 use crate::write::{Order, Written, write};
 
 /// How often a plan is tried.
@@ -93,25 +93,22 @@ pub(crate) async fn book(
 ) -> Result<Option<Batch>, StoreError> {
     let span = tracing::info_span!(
         "book",
-        frames_planned = rows.len(),
+        frames_planned = number(rows.len()),
         frames_booked = tracing::field::Empty,
         frames_refused = tracing::field::Empty,
         first_refusal = tracing::field::Empty,
         tries = tracing::field::Empty,
         error.type = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
         otel.status_description = tracing::field::Empty,
     );
     let answer = try_book(held, rows, plan).instrument(span.clone()).await;
     match &answer {
         Ok(batch) => {
             let booked = batch.as_ref().map_or(0, |batch| batch.frames.len());
-            span.record("frames_booked", booked);
+            span.record("frames_booked", number(booked));
         }
         Err(error) => {
-            span.record("otel.status_code", "ERROR");
-            span.record("error.type", error.trouble().name());
-            span.in_scope(|| describe(error));
+            span.in_scope(|| failed_because(error.trouble().name(), Chain(error)));
         }
     }
     answer
@@ -127,7 +124,7 @@ async fn try_book(
     loop {
         match write(&mut held, &rows, plan, order).await {
             Ok(Some(written)) => {
-                tracing::Span::current().record("tries", tries);
+                tracing::Span::current().record("tries", i64::from(tries));
                 return commit(held, written, plan).await;
             }
             Ok(None) => {

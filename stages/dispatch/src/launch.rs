@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use cue_domain::LayerId;
 use cue_domain::messages::Outcome;
 use cue_domain::resting::Resting;
-use cue_flow::{Chain, Outlet};
+use cue_flow::{Chain, Outlet, micros};
 use cue_rqd::{LaunchError, LaunchFrame, RqdClient, TracePoint};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -112,8 +112,7 @@ impl Launcher<'_> {
         let began = Instant::now();
         let span = self.span(frame);
         let waited = began.saturating_duration_since(wanted);
-        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-        span.record("queue_wait_us", waited);
+        span.record("queue_wait_us", micros(waited));
         let (launched, outcome) = if began > self.batch.launch_by {
             span.in_scope(|| too_late(frame))
         } else {
@@ -124,9 +123,6 @@ impl Launcher<'_> {
         };
         self.metrics.launches.inc(outcome);
         span.record("outcome", outcome);
-        if launched != Launched::Yes {
-            span.record("error.type", outcome);
-        }
         (launched, span)
     }
 
@@ -140,13 +136,13 @@ impl Launcher<'_> {
             rpc.method = "rqd.RqdInterface/LaunchFrame",
             rpc.response.status_code = field::Empty,
             server.address = %frame.row.host_name,
+            server.port = field::Empty,
             frame.id = %frame.row.frame,
             frame.name = %frame.name,
             proc.id = %frame.row.proc,
             queue_wait_us = field::Empty,
             outcome = field::Empty,
             error.type = field::Empty,
-            otel.status_code = field::Empty,
             otel.status_description = field::Empty,
         )
     }
@@ -157,7 +153,7 @@ impl Launcher<'_> {
         permit: Option<SemaphorePermit<'_>>,
     ) -> (Launched, &'static str) {
         let Some(layer) = self.batch.layers.get(&frame.row.layer) else {
-            failed_because("its layer is gone");
+            failed_because("layer_gone", "its layer is gone");
             tracing::warn!(frame.id = %frame.row.frame, layer.id = %frame.row.layer, "the layer is gone; the booking is taken back");
             return (Launched::No, "layer_gone");
         };
@@ -176,29 +172,27 @@ impl Launcher<'_> {
             .map_or(0, |since| {
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
             });
-        let run_frame =
-            match cue_rqd::run_frame(&wanted, now_ms, cue_rqd::current_traceparent().as_deref()) {
-                Ok(run_frame) => run_frame,
-                Err(error) => {
-                    describe(&error);
-                    self.refused_for_good(frame, &error);
-                    return (Launched::No, "not_launchable");
-                }
-            };
+        let run_frame = match cue_rqd::run_frame(&wanted, now_ms, self.rqd.traceparent().as_deref())
+        {
+            Ok(run_frame) => run_frame,
+            Err(error) => {
+                failed_because("not_launchable", Chain(&error));
+                self.refused_for_good(frame, &error);
+                return (Launched::No, "not_launchable");
+            }
+        };
         let answer = self.rqd.launch(&frame.row.host_name, run_frame).await;
         // A host that does not answer is asked for a while, and must not keep others from launching.
         drop(permit);
         match answer {
             Ok(()) => {
                 self.resting.forgive(&frame.row.layer);
-                Span::current().record("rpc.response.status_code", "OK");
                 (Launched::Yes, "launched")
             }
             Err(error) => {
-                Span::current().record("rpc.response.status_code", error.status_code());
                 let (launched, outcome) = self.failed(frame, &error).await;
                 if launched != Launched::Yes {
-                    describe(&error);
+                    failed_because(error.status_code(), Chain(&error));
                 }
                 (launched, outcome)
             }
@@ -274,16 +268,14 @@ impl Launcher<'_> {
 
 /// A launch that waited for so long that another process may have taken its booking back.
 fn too_late(frame: &BatchFrame) -> (Launched, &'static str) {
-    failed_because("it had to wait too long and was not begun");
+    failed_because("too_late", "it had to wait too long and was not begun");
     tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch had to wait too long and is not begun");
     (Launched::No, "too_late")
 }
 
-/// Writes into the current span why it failed.
-pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) {
-    failed_because(Chain(error));
-}
-
-fn failed_because(reason: impl std::fmt::Display) {
-    Span::current().record("otel.status_description", field::display(reason));
+/// Writes into the current span that it failed, how in a word, and why.
+pub(crate) fn failed_because(kind: &str, reason: impl std::fmt::Display) {
+    let span = Span::current();
+    span.record("error.type", kind);
+    span.record("otel.status_description", field::display(reason));
 }

@@ -87,7 +87,7 @@ impl DispatchMetrics {
             booking_seconds: made.histogram(
                 "scheduler_booking_seconds",
                 "From the first lock on counters to the commit of a batch",
-                prometheus::exponential_buckets(0.001, 2.0, 14)?,
+                prometheus::exponential_buckets(0.001, 2.0, 16)?,
             )?,
             refused: made.by(
                 "scheduler_booking_refused_total",

@@ -8,10 +8,15 @@ use cue_domain::admission::Refusal;
 
 use crate::book::Plan;
 
+/// A number as an attribute of a span: one without a sign would become a text.
+pub(crate) fn number(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
 /// Counts what was refused: by cap, by turn, and the first of them in the trace.
 pub(crate) fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
     let span = tracing::Span::current();
-    span.record("frames_refused", refusals.len());
+    span.record("frames_refused", number(refusals.len()));
     if let Some((_, refusal)) = refusals.first() {
         span.record("first_refusal", tracing::field::display(refusal));
     }

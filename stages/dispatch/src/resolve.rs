@@ -37,7 +37,7 @@ pub(crate) async fn does_it_run(
         let answer = rqd.running(host, frame.as_str());
         let answer = answer.instrument(question.clone()).await;
         if let Err(error) = &answer {
-            question.record("otel.status_code", "ERROR");
+            question.record("error.type", error.kind());
             question.record("otel.status_description", field::display(Chain(error)));
         }
         match answer {
@@ -69,9 +69,11 @@ fn question(host: &str, attempt: u32) -> Span {
         otel.kind = "client",
         rpc.system.name = "grpc",
         rpc.method = "rqd.RqdInterface/GetRunningFrameStatus",
+        rpc.response.status_code = field::Empty,
         server.address = host,
-        attempt,
-        otel.status_code = field::Empty,
+        server.port = field::Empty,
+        attempt = i64::from(attempt),
+        error.type = field::Empty,
         otel.status_description = field::Empty,
     )
 }

@@ -63,7 +63,7 @@ impl MatchMetrics {
             wasted,
             no_candidate: counter(
                 "scheduler_no_candidate_iterations_total",
-                "Layer attempts that found no host",
+                "Layers for which no host was found, before or after they were locked",
             )?,
             candidates: histogram(
                 "scheduler_candidates_per_layer",
@@ -97,6 +97,13 @@ impl MatchMetrics {
     #[must_use]
     pub fn checkouts(&self) -> IntCounterVec {
         self.checkouts.clone()
+    }
+
+    /// Counts layers and searches for which there was no host: here those of a batch, elsewhere those
+    /// that were not locked because there was none.
+    #[must_use]
+    pub fn without_host(&self) -> [IntCounter; 2] {
+        [self.no_candidate.clone(), self.no_match.clone()]
     }
 
     /// Notes that there is no host for the frames of a layer that are left.

@@ -103,7 +103,7 @@ impl LayerLock {
                         frames,
                     });
                 } else {
-                    self.metrics.no_room.inc();
+                    self.metrics.no_room();
                 }
             }
         }

@@ -9,17 +9,22 @@ pub struct LockMetrics {
     pub(crate) skipped: IntCounter,
     pub(crate) at_job_cap: IntCounter,
     pub(crate) at_limit: IntCounter,
-    pub(crate) no_room: IntCounter,
+    no_room: IntCounter,
+    without_host: [IntCounter; 2],
     pub(crate) resting: IntCounter,
     pub(crate) batch_frames: Histogram,
 }
 
 impl LockMetrics {
-    /// Registers them.
+    /// Registers them. `without_host` counts layers and searches for which there was no host; host
+    /// match owns both.
     ///
     /// # Errors
     /// A name is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub fn new(
+        registry: &Registry,
+        without_host: [IntCounter; 2],
+    ) -> Result<Self, prometheus::Error> {
         let skipped = IntCounter::new(
             "scheduler_layers_skipped_by_lock_total",
             "Layers that were wanted and not had: held by another transaction, or no longer runnable",
@@ -66,8 +71,15 @@ impl LockMetrics {
             at_job_cap,
             at_limit,
             no_room,
+            without_host,
             resting,
             batch_frames,
         })
+    }
+
+    /// Notes that there is no host for a layer.
+    pub(crate) fn no_room(&self) {
+        self.no_room.inc();
+        self.without_host.iter().for_each(IntCounter::inc);
     }
 }

@@ -288,16 +288,16 @@ fn of_layer(facts: &Facts, layer: &LayerFacts, hosts: &[Host], here: &Here<'_>) 
             reason: layer.start_reason.clone(),
         };
     }
+    if let Some(rest) = layer.rests {
+        return Why::Rests(rest);
+    }
     if let Some(why) = caps::full(facts, layer) {
         return why;
     }
     match hosts::look(facts, layer, hosts, here) {
-        Ok(open) => match layer.rests {
-            Some(rest) => Why::Rests(rest),
-            None => Why::CanRun {
-                ahead: caps::ahead(facts, layer),
-                hosts: open,
-            },
+        Ok(open) => Why::CanRun {
+            ahead: caps::ahead(facts, layer),
+            hosts: open,
         },
         Err(why) => why,
     }

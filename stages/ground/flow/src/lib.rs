@@ -41,6 +41,7 @@ pub use registered::registered;
 pub use source::Source;
 pub use stage::{BatchStage, CpuStage, Never, Stage};
 pub use tick::Tick;
+pub use trace::micros;
 pub use verdict::{BoxError, Chain, Panicked, StageGone, Verdict};
 
 /// Tells sources and ticks to stop. Nobody else sees it.

@@ -106,8 +106,13 @@ impl StageSpans {
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+/// A time in microseconds, as an attribute of a span.
+///
+/// It has a sign because OpenTelemetry has no numbers without one: those become texts, which no query
+/// can compare.
+#[must_use]
+pub fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn open_one(stage: &'static str, root: &Span, queued: Duration) -> Span {

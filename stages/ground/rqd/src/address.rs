@@ -93,6 +93,12 @@ impl Address {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The port at its end.
+    pub(crate) fn port(&self) -> Option<u16> {
+        let (_, port) = self.0.rsplit_once(':')?;
+        port.parse().ok()
+    }
 }
 
 impl fmt::Display for Address {

@@ -3,7 +3,8 @@
 //! A call is sent at most once. It is made a second time only when the connection it was meant for
 //! proves to have ended before anything was sent, which is no repetition. Every call carries the
 //! host's name in [`HOST_HEADER`], so that one endpoint can stand for many hosts, and the current
-//! span in `traceparent`. No deadline is sent along: a host must not give up half-way in a launch
+//! span in `traceparent`; it tells that span `server.port` and `rpc.response.status_code`, where the
+//! span has such fields. No deadline is sent along: a host must not give up half-way in a launch
 //! that this side has stopped waiting for.
 
 use std::fmt;
@@ -18,13 +19,15 @@ use cue_proto::rqd::{
     RqdStaticGetRunningFrameStatusRequest, RqdStaticKillRunningFrameRequest,
     RqdStaticLaunchFrameRequest, RunFrame,
 };
+use opentelemetry::trace::SpanContext;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Extensions, Request, Response, Status};
+use tonic::{Code, Extensions, Request, Response, Status};
+use tracing::Span;
 
 use crate::address::{Address, AddressTemplate};
 use crate::channels::{Channels, ConnectionLost, Limits};
-use crate::error::{CallError, Doubt, Failure, LaunchError, NotSent};
+use crate::error::{CallError, Doubt, Failure, LaunchError, NotSent, code_name};
 use crate::trace;
 
 /// The header that names the host a call is meant for. A real RQD ignores it.
@@ -49,6 +52,8 @@ pub struct RqdSettings {
     pub keepalive: Duration,
     /// How long a probe may stay unanswered before the connection counts as broken.
     pub keepalive_timeout: Duration,
+    /// Whether hosts and frames are told in which trace they are.
+    pub propagate: bool,
 }
 
 impl Default for RqdSettings {
@@ -62,6 +67,7 @@ impl Default for RqdSettings {
             idle_timeout: Duration::from_secs(300),
             keepalive: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
+            propagate: true,
         }
     }
 }
@@ -173,6 +179,17 @@ impl RqdClient {
         }
     }
 
+    /// The current span for the environment of a frame, in the words of W3C Trace Context; `None` when
+    /// there is none, or nobody is to be told.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        self.told().as_ref().map(trace::traceparent)
+    }
+
+    fn told(&self) -> Option<SpanContext> {
+        trace::current().filter(|_| self.inner.settings.propagate)
+    }
+
     /// How many connections are kept.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -184,13 +201,27 @@ impl RqdClient {
         F: Fn(RqdInterfaceClient<Channel>, MetadataMap) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
+        let answer = self.send(host, make).await;
+        let code = answer.as_ref().map_or_else(Failure::code, |_| Code::Ok);
+        Span::current().record("rpc.response.status_code", code_name(code));
+        answer
+    }
+
+    async fn send<T, F, Fut>(&self, host: &str, make: F) -> Result<T, Failure>
+    where
+        F: Fn(RqdInterfaceClient<Channel>, MetadataMap) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
         let not_sent = Failure::NotSent;
         let Inner { settings, channels } = &*self.inner;
         let address = settings
             .address
             .resolve(host, settings.port)
             .map_err(|error| not_sent(NotSent::Address(error)))?;
-        let headers = headers(host).map_err(not_sent)?;
+        if let Some(port) = address.port() {
+            Span::current().record("server.port", i64::from(port));
+        }
+        let headers = headers(host, self.told()).map_err(not_sent)?;
         // The second connection is a fresh one, so there is no need of a third.
         for _ in 0..2 {
             match self.attempt(&address, &headers, &make).await {
@@ -243,11 +274,11 @@ enum Attempt<T> {
     Lost(crate::channels::Connection),
 }
 
-fn headers(host: &str) -> Result<MetadataMap, NotSent> {
+fn headers(host: &str, span: Option<SpanContext>) -> Result<MetadataMap, NotSent> {
     let mut headers = MetadataMap::new();
     let name: MetadataValue<Ascii> = host.parse().map_err(NotSent::Name)?;
     headers.insert(HOST_HEADER, name);
-    if let Some(span) = trace::current() {
+    if let Some(span) = span {
         // Hex digits always make a header; a state that does not is left out.
         if let Ok(parent) = trace::traceparent(&span).parse() {
             headers.insert("traceparent", parent);

@@ -93,15 +93,8 @@ impl LaunchError {
     pub fn status_code(&self) -> &'static str {
         code_name(match self {
             Self::Refused { code, .. } | Self::RefusedForNow { code, .. } => *code,
-            Self::Unknown {
-                source: Doubt::Status(status),
-                ..
-            } => status.code(),
             Self::Unreachable { .. } => Code::Unavailable,
-            Self::Unknown {
-                source: Doubt::Silence(_),
-                ..
-            } => Code::DeadlineExceeded,
+            Self::Unknown { source, .. } => source.code(),
         })
     }
 
@@ -175,6 +168,17 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The word for spans: the status the call ended with, in gRPC's own words, or what was wrong with
+    /// an answer.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => code_name(Code::Unavailable),
+            Self::NoAnswer { source, .. } => code_name(source.code()),
+            Self::NoDescription { .. } => "no_description",
+        }
+    }
+
     pub(crate) fn new(host: &str, failure: Failure) -> Self {
         let host = host.to_owned();
         match failure {
@@ -212,6 +216,16 @@ pub enum Doubt {
     Status(#[source] Status),
 }
 
+impl Doubt {
+    /// The status the call ended with; silence has the one that gRPC gives to it.
+    fn code(&self) -> Code {
+        match self {
+            Self::Silence(_) => Code::DeadlineExceeded,
+            Self::Status(status) => status.code(),
+        }
+    }
+}
+
 /// How a call of any kind failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -220,6 +234,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The status the call ended with. One that was not sent has the one that gRPC gives to that.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::NotSent(_) => Code::Unavailable,
+            Self::Doubt(doubt) => doubt.code(),
+        }
+    }
+
     /// Whether the host itself said that it does not have the frame.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Doubt(Doubt::Status(status))
@@ -262,7 +284,7 @@ fn meaning(status: &Status) -> Meaning {
 }
 
 /// A code as the gRPC specification spells it.
-const fn code_name(code: Code) -> &'static str {
+pub(crate) const fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -17,4 +17,4 @@ pub use channels::{ConnectionLost, DialError};
 pub use client::{HOST_HEADER, KillOutcome, RqdClient, RqdSettings};
 pub use error::{CallError, Doubt, LaunchError, LaunchOutcome, NotSent};
 pub use run_frame::{BuildError, LaunchFrame, LaunchLayer, LayerRange, run_frame};
-pub use trace::{TracePoint, current_traceparent};
+pub use trace::TracePoint;

@@ -8,12 +8,6 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// `traceparent` of the current span; `None` when tracing is off.
-#[must_use]
-pub fn current_traceparent() -> Option<String> {
-    current().as_ref().map(traceparent)
-}
-
 /// A place in a trace, to go on from when its span has long ended.
 #[derive(Clone, Debug, Default)]
 pub struct TracePoint(Option<SpanContext>);

@@ -52,7 +52,7 @@ impl Meters {
                 "scheduler_db_statement_seconds",
                 "Time from sending a statement to having its rows",
             )
-            .buckets(prometheus::exponential_buckets(0.0001, 2.5, 14)?),
+            .buckets(prometheus::exponential_buckets(0.0001, 2.5, 15)?),
             &["statement"],
         )?;
         registry.register(Box::new(statements.clone()))?;
@@ -81,7 +81,8 @@ impl Meters {
         match answer {
             Ok(rows) => {
                 self.breaker.note(Ok(()));
-                span.record("db.response.returned_rows", rows.len());
+                let returned = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+                span.record("db.response.returned_rows", returned);
                 Ok(rows)
             }
             Err(source) => {
@@ -105,8 +106,9 @@ impl Meters {
             db.namespace = &*self.place.database,
             db.query.summary = name,
             server.address = &*self.place.host,
-            server.port = self.place.port,
-            transaction,
+            // OpenTelemetry has only numbers with a sign; others would become texts.
+            server.port = i64::from(self.place.port),
+            transaction = transaction.map(u64::cast_signed),
             db.response.returned_rows = field::Empty,
             db.response.status_code = field::Empty,
             error.type = field::Empty,

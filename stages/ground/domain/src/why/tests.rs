@@ -130,7 +130,7 @@ type Change = fn(&mut Facts, &mut Host);
 
 #[test]
 fn the_job_as_a_whole_can_be_in_the_way() {
-    let cases: [(Change, &str); 9] = [
+    let cases: [(Change, &str); 11] = [
         (
             |_, _| {},
             "job shot can run now on 1 host, and no frame of show alpha is ahead of it.",
@@ -176,7 +176,23 @@ fn the_job_as_a_whole_can_be_in_the_way() {
             "job shot must not start for another 1 h 2 min (licence night).",
         ),
         (
+            |f, _| {
+                f.layers[0].starts_in = Some(Duration::from_secs(60));
+                f.layers[0].start_reason = Some("a\u{1b}[2Jb\nc".into());
+            },
+            "job shot must not start for another 1 min (a [2Jb c).",
+        ),
+        (
             |f, _| f.layers[0].rests = Some(Duration::from_secs(40)),
+            "job shot rests for another 40 s, because a host or the database refused it.",
+        ),
+        (
+            // Nor does it run when hosts or caps have room again.
+            |f, host| {
+                f.layers[0].rests = Some(Duration::from_secs(40));
+                f.job.cores = f.job.max_cores;
+                host.idle = Resources::default();
+            },
             "job shot rests for another 40 s, because a host or the database refused it.",
         ),
     ];

@@ -1,7 +1,7 @@
 //! The answers as sentences.
 //!
 //! Invariant: every answer is one sentence that says what is, with the numbers that were compared,
-//! in whole cores and GiB. No word of the database's tables is in it.
+//! in whole cores and GiB. No word of the database's tables is in it, and no sign that moves a cursor.
 
 use std::time::Duration;
 
@@ -25,7 +25,14 @@ pub(super) fn sentence(
         Some(layer) => format!("{}: layer {}", facts.subject, layer.layer.name),
         None => facts.subject.clone(),
     };
-    format!("{about} {}.", predicate(facts, layer, why, here))
+    plain(&format!("{about} {}.", predicate(facts, layer, why, here)))
+}
+
+/// A sentence on one line that means nothing to a terminal: names and reasons are whatever their
+/// owners wrote into the database.
+fn plain(sentence: &str) -> String {
+    let blank = |sign: char| if sign.is_control() { ' ' } else { sign };
+    sentence.chars().map(blank).collect()
 }
 
 fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'_>) -> String {

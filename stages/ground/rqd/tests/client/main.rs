@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cue_proto::rqd::RunFrame;
 use cue_rqd::{CallError, DialError, Doubt, KillOutcome, LaunchError, LaunchOutcome, NotSent};
-use cue_rqd::{RqdClient, RqdSettings, current_traceparent};
+use cue_rqd::{RqdClient, RqdSettings};
 use host::{Host, Script};
 use opentelemetry::trace::TracerProvider as _;
 use tonic::Code;
@@ -62,12 +62,19 @@ async fn the_current_span_goes_along() {
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let sent = async {
         client.launch("render01", frame("f1")).await.unwrap();
-        current_traceparent()
+        let silent = RqdClient::new(RqdSettings {
+            propagate: false,
+            ..settings(&host.address().to_string())
+        });
+        silent.launch("render01", frame("f2")).await.unwrap();
+        assert_eq!(silent.traceparent(), None);
+        client.traceparent()
     }
     .instrument(tracing::info_span!("launch"))
     .await
     .unwrap();
-    assert_eq!(host.calls()[0].traceparent.as_ref(), Some(&sent));
+    let told = host.calls().into_iter().map(|call| call.traceparent);
+    assert_eq!(told.collect::<Vec<_>>(), [Some(sent.clone()), None]);
     let parts: Vec<&str> = sent.split('-').collect();
     assert_eq!(
         (parts[0], parts[1].len(), parts[2].len(), parts[3]),
