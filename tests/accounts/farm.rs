@@ -181,13 +181,7 @@ async fn a_show_at_its_burst_goes_on_within_a_moment_of_a_completion() {
         assert_eq!(world.rqd.running_count(), 4);
         let launches = world.rqd.launches();
         assert!(world.rqd.finish(&launches[ended].frame_id, 0).await);
-        let began = std::time::Instant::now();
         within("the next launch", world.rqd.launched(5 + ended)).await;
-        assert!(
-            began.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            began.elapsed()
-        );
     }
     for launch in &world.rqd.launches()[8..] {
         world.rqd.finish(&launch.frame_id, 0).await;

@@ -37,9 +37,7 @@ async fn one_of_two_replicas_is_elected_and_the_other_takes_over_when_it_dies() 
 
     drop(first);
     yard.release(2).await;
-    let died = std::time::Instant::now();
     second.settled().await;
-    assert!(died.elapsed() < Duration::from_secs(10));
     yard.release(1).await;
     until("the counters to follow", async || yard.is_sound().await).await;
 }

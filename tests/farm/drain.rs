@@ -63,7 +63,12 @@ async fn another_scheduler_goes_on_where_the_first_was_stopped() {
     for job in ["a", "b", "c"] {
         farm.frames(job, 80, |_| ()).await.unwrap();
     }
-    let world = World::open(db, up_to_ms(40)).await;
+    // Launches take a while, so that however fast the machine is much is left when it stops.
+    let slow = SimRqdSettings {
+        latency: Duration::from_millis(30),
+        ..up_to_ms(40)
+    };
+    let world = World::open(db, slow).await;
     let first = Scheduler::start(&world, &SLOWLY).await;
     world.completed(40).await;
     first.drain().await;

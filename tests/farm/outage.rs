@@ -8,14 +8,14 @@ use sqlx::postgres::PgConnectOptions;
 use crate::proxy::{Loss, Proxy};
 use crate::world::{Scheduler, World, up_to_ms, yard};
 
-const FRAMES: u64 = 240;
+const FRAMES: u64 = 480;
 
 /// Small batches, so that a cut hits some of them in every part of their way.
 const SMALL: [(&str, &str); 5] = [
     ("CUE_BATCH_FRAMES", "8"),
     ("CUE_BATCH_LAYERS", "2"),
     ("CUE_FRAMES_PER_LAYER", "4"),
-    ("CUE_DATABASE_ACQUIRE_TIMEOUT", "500ms"),
+    ("CUE_DATABASE_ACQUIRE_TIMEOUT", "2s"),
     ("CUE_LAUNCHES_IN_FLIGHT", "16"),
 ];
 
@@ -23,7 +23,7 @@ const SMALL: [(&str, &str); 5] = [
 async fn behind_a_proxy() -> (World, Proxy, Scheduler) {
     let (db, farm) = yard(6).await;
     for job in ["a", "b", "c", "d"] {
-        farm.frames(job, 60, |_| ()).await.unwrap();
+        farm.frames(job, 120, |_| ()).await.unwrap();
     }
     let world = World::open(db, up_to_ms(15)).await;
     let direct = PgConnectOptions::from_str(&world.db.url).unwrap();

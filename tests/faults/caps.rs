@@ -18,7 +18,7 @@ async fn lowered(world: World, farm: &Fixture, lower: impl AsyncFn(i64)) {
     let scheduler = Scheduler::start(&world, &[]).await;
     world.launched(5).await;
     lower(2).await;
-    proves_a_turn(&world, farm, &scheduler, "first").await;
+    proves_a_turn(&world, farm, &scheduler, ("first", 1)).await;
     assert_eq!(world.frames("RUNNING").await, 5, "nothing is stopped");
 
     let first: Vec<_> = world.rqd.launches_since(0).into_iter().take(5).collect();
@@ -29,7 +29,7 @@ async fn lowered(world: World, farm: &Fixture, lower: impl AsyncFn(i64)) {
         world.frames("RUNNING").await <= 2
     })
     .await;
-    proves_a_turn(&world, farm, &scheduler, "second").await;
+    proves_a_turn(&world, farm, &scheduler, ("second", 5)).await;
     assert_eq!(world.frames("RUNNING").await, 2, "the cap is reached");
 
     assert!(world.rqd.finish(&first[3].frame_id, 0).await);
@@ -46,17 +46,22 @@ async fn lowered(world: World, farm: &Fixture, lower: impl AsyncFn(i64)) {
     world.close().await;
 }
 
-/// A job that the cap does not concern is booked and ends: the scheduler has looked meanwhile.
-async fn proves_a_turn(world: &World, farm: &Fixture, scheduler: &Scheduler, name: &str) {
+/// A job that the cap does not concern is booked and ends: the scheduler has looked meanwhile. Told
+/// is its name, and how many frames have ended with it.
+async fn proves_a_turn(
+    world: &World,
+    farm: &Fixture,
+    scheduler: &Scheduler,
+    (name, ended): (&str, u64),
+) {
     let before = world.rqd.launch_count();
     let elsewhere = farm.frames(name, 1, |layer| layer.tags = "elsewhere".to_owned());
     let job = elsewhere.await.unwrap();
     world.launched(before + 1).await;
     let launched = &world.rqd.launches_since(before)[0];
     assert_eq!(*launched.frame_id, *job.layers[0].frames[0]);
-    let completed = world.completer.completed();
     assert!(world.rqd.finish(&launched.frame_id, 0).await);
-    world.completed(completed + 1).await;
+    world.completed(ended).await;
     assert_eq!(errors(scheduler), 0.0);
 }
 

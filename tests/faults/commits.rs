@@ -13,7 +13,7 @@ const SMALL: [(&str, &str); 4] = [
     ("CUE_BATCH_FRAMES", "4"),
     ("CUE_BATCH_LAYERS", "2"),
     ("CUE_FRAMES_PER_LAYER", "4"),
-    ("CUE_DATABASE_ACQUIRE_TIMEOUT", "500ms"),
+    ("CUE_DATABASE_ACQUIRE_TIMEOUT", "2s"),
 ];
 
 /// Four jobs and two hosts.

@@ -18,11 +18,21 @@ async fn outlives_deadlocks(tx: &mut Transaction<'static, Postgres>) {
         .unwrap();
 }
 
+/// Has whoever connects from here on wait three seconds before it looks for a deadlock. A session
+/// looks once in a wait, so the booking's look has to come after the other session has asked for its
+/// row; and before the booking gives up waiting, after five seconds.
+const LOOK_LATE: &str = "DO $$ BEGIN EXECUTE format(
+    'ALTER DATABASE %I SET deadlock_timeout = ''3s''', current_database()); END $$";
+
 /// A foreign session holds a row that bookings lock late, and asks for one that they lock early
 /// while a booking waits for it.
 async fn meets((late, early): (&'static str, &'static str), ids: (&str, &str), world: World) {
     let mut foreign = holding(&world.db.pool, late, ids.0).await;
     outlives_deadlocks(&mut foreign).await;
+    sqlx::query(LOOK_LATE)
+        .execute(&world.db.pool)
+        .await
+        .unwrap();
     let scheduler = Scheduler::start(&world, &[]).await;
     waiting_sessions(&world.db.pool, 1).await;
     let asked = sqlx::query(early).bind(ids.1).fetch_all(&mut *foreign);

@@ -165,6 +165,6 @@ async fn a_limit_that_somebody_holds_is_waited_for_a_while() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_takes_too_long_is_given_up_like_a_lock() {
     let lock = "SELECT 1 FROM point WHERE pk_show = (SELECT pk_show FROM job WHERE pk_job = $1) FOR UPDATE";
-    let short = [("CUE_DATABASE_STATEMENT_TIMEOUT", "200ms")];
+    let short = [("CUE_DATABASE_STATEMENT_TIMEOUT", "2s")];
     outwaits_with(&short, lock, |ids| ids[0].to_owned()).await;
 }

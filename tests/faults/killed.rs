@@ -10,8 +10,17 @@ use sqlx::PgPool;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use crate::ends::{Dice, SHORT, assert_calm, from_environment};
+use crate::ends::{Dice, assert_calm, from_environment};
 use crate::world::{Scheduler, World, up_to_ms, yard};
+
+/// Limits under which no launch is given up that a host is only slow to answer, and a booking that
+/// nobody launched counts as forgotten after about 6 s.
+const LIMITS: [(&str, &str); 4] = [
+    ("CUE_LAUNCH_DEADLINE", "200ms"),
+    ("CUE_RQD_CONNECT_TIMEOUT", "2s"),
+    ("CUE_RQD_REQUEST_TIMEOUT", "2s"),
+    ("CUE_RESOLVE_ATTEMPTS", "2"),
+];
 
 /// Hosts report what they run, as real ones do: a booking they do not know is never named.
 async fn report(world: &World) {
@@ -45,7 +54,7 @@ fn spawn(world: &World) -> Child {
         .env("CUE_FRAMES_PER_LAYER", "6")
         .env("CUE_SATURATED_BACKOFF", "20ms")
         .env("CUE_HOST_REFRESH", "50ms")
-        .envs(SHORT)
+        .envs(LIMITS)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -89,7 +98,7 @@ async fn a_scheduler_killed_at_random_moments_loses_no_frame_and_runs_none_twice
         // The kill is the fault, and this is its moment. Some live long enough to look for what
         // those before them have left behind, and are killed while they take it back.
         let moment = match dice.below(8) {
-            0 => dice.ms(2_500, 4_500),
+            0 => dice.ms(6_500, 8_500),
             _ => dice.ms(0, 300),
         };
         tokio::time::sleep(moment).await;
@@ -105,7 +114,7 @@ async fn a_scheduler_killed_at_random_moments_loses_no_frame_and_runs_none_twice
         top_up(&farm, &world.db.pool, &mut frames).await;
     }
 
-    let last = Scheduler::start(&world, &SHORT).await;
+    let last = Scheduler::start(&world, &LIMITS).await;
     let mut reports = JoinSet::new();
     let pool = world.db.pool.clone();
     reports.spawn(async move {

@@ -1,5 +1,6 @@
 //! How the page looks: on a desk and on a phone, by day and by night.
 
+use cue_simfarm::foreign;
 use serde_json::{Value, json};
 
 use crate::service::Service;
@@ -59,15 +60,24 @@ async fn the_page_is_readable_on_a_desk_and_on_a_phone_in_light_and_dark() {
 #[tokio::test]
 async fn the_page_tells_what_each_cap_refused_last() {
     let Some(mut page) = page().await else { return };
-    let service = Service::idle().await;
+    let service = Service::patient().await;
     page.go(&format!("http://{}/", service.address)).await;
     page.until(LIVE).await;
-    // Somebody lowers the cap between the query that finds the job and the lock on its counters.
-    let job = service.farm.frames("capped", 4, |_| ()).await.unwrap();
+    // Somebody lowers the cap between the query that finds the job and the lock on its counters. The
+    // job is paused until then, for nothing of it is to be booked before.
+    let tags = &service.farm.allocation.name;
+    let job = service.farm.job("capped", |job| {
+        job.paused = true;
+        job.layer("render", tags, |layer| layer.frames = 4);
+    });
+    let job = job.await.unwrap();
     let mut somebody = service.db.pool.begin().await.unwrap();
     sqlx::query("UPDATE job_resource SET int_max_cores = 200 WHERE pk_job = $1")
         .bind(&job.id)
         .execute(&mut *somebody)
+        .await
+        .unwrap();
+    foreign::pause_job(&service.db.pool, &job.id.as_str().into(), false)
         .await
         .unwrap();
     page.until(

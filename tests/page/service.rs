@@ -36,6 +36,12 @@ impl Service {
         Self::on(db, farm, &[]).await
     }
 
+    /// The same, with the patience for a test that holds up what is booked.
+    pub async fn patient() -> Self {
+        let (db, farm) = ten_hosts().await;
+        Self::on(db, farm, &[("CUE_DATABASE_LOCK_TIMEOUT", "30s")]).await
+    }
+
     async fn on(db: TestDb, farm: Fixture, more: &[(&str, &str)]) -> Self {
         let (child, address, log) = run(&db.url, "127.0.0.1:0", more).await;
         Self {

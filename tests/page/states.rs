@@ -204,7 +204,7 @@ async fn a_database_that_is_away_is_told_until_it_is_back() {
 #[tokio::test]
 async fn a_service_that_drains_says_so_until_it_is_gone() {
     let Some(mut page) = page().await else { return };
-    let mut service = Service::idle().await;
+    let mut service = Service::patient().await;
     open(&mut page, &service).await;
     // Whoever books waits for this table, so the turn that has begun cannot end.
     let mut held = service.db.pool.begin().await.unwrap();

@@ -204,8 +204,15 @@ async fn no_frame_waits_while_a_host_fits_it() {
             running > 16 && waiting > 16,
             "{running} run, {waiting} wait"
         );
-        let left = fitting(&world).await;
-        assert!(left.is_empty(), "seed {seed}: {left:?} fit and wait");
+        // A booking may still be on its way, however many turns have come to nothing.
+        until("no frame that fits a host to wait", async || {
+            let left = fitting(&world).await;
+            if !left.is_empty() {
+                println!("seed {seed}: {left:?} fit and wait");
+            }
+            left.is_empty()
+        })
+        .await;
         scheduler.drain().await;
         world.close().await;
     }

@@ -17,7 +17,7 @@ const NONE: [(&str, &str); 4] = [
 
 /// How long the end of the program may take when nobody takes its last spans: it waits for them for five
 /// seconds, and a busy machine has some more.
-const AT_THE_END: Duration = Duration::from_secs(20);
+const AT_THE_END: Duration = Duration::from_secs(40);
 
 fn none_but(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     NONE.into_iter().chain(more.iter().copied()).collect()

@@ -29,15 +29,18 @@ async fn a_batch_that_mixes_turns_is_in_the_trace_of_each_and_the_later_points_a
 
     let later = collector
         .trace("the trace that points", |trace| {
-            !trace.only("layer_lock").links.is_empty()
+            let locks = trace.named("layer_lock");
+            locks.iter().any(|lock| !lock.links.is_empty())
         })
         .await;
     println!("{later}");
     later.assert_sound();
     assert_root(&later, "booked", 1);
+    let links = &later.only("layer_lock").links;
     let first = collector
         .trace("the trace that is pointed at", |trace| {
-            later.only("layer_lock").links == [trace.only("layer_lock").id.clone()]
+            let locks = trace.named("layer_lock");
+            locks.iter().any(|lock| *links == [lock.id.clone()])
         })
         .await;
     println!("{first}");
@@ -145,7 +148,7 @@ async fn of_turns_that_share_a_batch_a_ratio_keeps_those_that_a_failed_one_point
     ]);
     let program = yard.schedule(&collector, &how).await;
     // The first stands at the lock; the others queue behind it in this order, and share a batch.
-    yard.somebody_waits_for_a_lock().await;
+    yard.statement_waits_for_a_lock("lock_frames").await;
     for (job, turns) in others.iter().zip([2, 3]) {
         pause(&yard, job, false).await;
         fetched(&program, turns).await;

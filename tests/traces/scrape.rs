@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cue_simfarm::rqd::SimRqdSettings;
+use cue_simfarm::waiting::until;
 use tokio::sync::OnceCell;
 
 use crate::collector::Collector;
@@ -36,7 +37,15 @@ async fn text() -> String {
     let program = yard.schedule(&collector, &how).await;
     yard.launched(4).await;
     collector.trace("a turn that booked", |_| true).await;
-    let text = program.get("/metrics").await.1;
+    // A round trip is told with the second turn of a cluster, for which there has to be new work.
+    yard.farm.frames("next", 1, |_| ()).await.unwrap();
+    yard.launched(5).await;
+    let mut text = String::new();
+    until("a round trip to be told", async || {
+        text = program.get("/metrics").await.1;
+        text.contains("scheduler_cluster_round_trip_seconds_count")
+    })
+    .await;
     yard.close(program).await;
     text
 }

@@ -28,7 +28,7 @@ async fn a_stage_that_waits_for_room_says_how_long_so_that_it_does_not_look_slow
     ];
     let program = yard.schedule(&collector, &narrow).await;
     // One job stands at the lock, one is queued, and for the third there is no room.
-    yard.somebody_waits_for_a_lock().await;
+    yard.statement_waits_for_a_lock("lock_frames").await;
     let full = r#"scheduler_stage_queue_depth{stage="layer_lock"} 1"#;
     until("the queue to be full", async || {
         program.get("/metrics").await.1.contains(full)

@@ -62,11 +62,24 @@ impl Yard {
 
     /// Waits until a statement waits for a row that another session holds.
     pub async fn somebody_waits_for_a_lock(&self) {
+        self.waits("").await;
+    }
+
+    /// Waits until the statement of this name does. The side loops look at frames too, so when all
+    /// of them are held it may be one of those that waits first.
+    pub async fn statement_waits_for_a_lock(&self, name: &str) {
+        // Each statement begins with a comment that says its name.
+        self.waits(&format!("-- {name}: ")).await;
+    }
+
+    /// Waits until a statement that begins like this waits for a lock.
+    async fn waits(&self, beginning: &str) {
         let waiting = "SELECT count(*) FROM pg_stat_activity \
-             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+             WHERE datname = current_database() AND wait_event_type = 'Lock' \
+               AND starts_with(query, $1)";
         until("somebody to wait for a lock", async || {
-            let waiting = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.db.pool);
-            waiting.await.unwrap() > 0
+            let waiting = sqlx::query_scalar::<_, i64>(waiting).bind(beginning);
+            waiting.fetch_one(&self.db.pool).await.unwrap() > 0
         })
         .await;
     }

@@ -134,7 +134,7 @@ async fn the_status_shows_version_uptime_and_every_section() {
     let server = start(vec![], sections).await;
     let status = ask(server.address, "GET", "/status").await.json();
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(status["uptime_seconds"], 0);
+    assert!(status["uptime_seconds"].is_u64());
     assert_eq!(status["clusters"][0]["show"], "a");
 }
 

