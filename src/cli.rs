@@ -5,12 +5,16 @@
 //! settings.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::check;
-use crate::config::{Effective, Environment, Flag, Loaded, listing, load, reference};
+use crate::config::{
+    Effective, Environment, Fault, Faults, Flag, Loaded, listing, load, reference,
+};
 use crate::lifecycle::Exit;
 
 /// Books the frames of an OpenCue render farm.
@@ -56,6 +60,7 @@ pub enum Command {
     /// Say why a job, a layer or a frame does not run.
     Why {
         /// Its id, or its name: JOB, JOB/LAYER or JOB/FRAME.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         what: String,
         /// The service to ask; without it the one of the settings, and the database if that is away.
         #[arg(long, value_name = "HOST:PORT")]
@@ -79,22 +84,40 @@ pub struct Whom {
 
 impl Whom {
     /// Its address. The settings may be incomplete: only this one is read.
-    pub fn address(&self, environment: &dyn Environment) -> String {
-        if let Some(addr) = &self.addr {
-            return addr.clone();
+    ///
+    /// # Errors
+    /// There is none, or what the settings say about it cannot be read.
+    pub fn address(&self, environment: &dyn Environment) -> Result<String, String> {
+        match &self.addr {
+            Some(addr) => Ok(addr.clone()),
+            None => admin_address(&load(self.config.as_deref(), environment, &[])),
         }
-        admin_address(&load(self.config.as_deref(), environment, &[]))
     }
 }
 
 /// Where the admin server of these settings listens, even if others of them are wrong.
-#[must_use]
-pub fn admin_address(loaded: &Loaded) -> String {
+///
+/// # Errors
+/// It does not listen, or the settings about it cannot be read: another service must not be shown for it.
+pub fn admin_address(loaded: &Loaded) -> Result<String, String> {
+    if let Err(Faults(faults)) = &loaded.settings {
+        let about_it = |fault: &&Fault| match fault {
+            Fault::File { .. } => true,
+            Fault::Value { key, .. } => *key == "admin.addr",
+            _ => false,
+        };
+        if let Some(fault) = faults.iter().find(about_it) {
+            return Err(format!("{fault}; or give --addr HOST:PORT"));
+        }
+    }
     let is_addr = |entry: &&Effective| entry.setting.key == "admin.addr";
     let entry = loaded.effective.iter().find(is_addr);
-    entry
-        .and_then(|entry| entry.value.clone())
-        .unwrap_or_default()
+    let addr = entry.and_then(|entry| entry.value.clone());
+    addr.filter(|addr| addr.parse::<SocketAddr>().is_ok())
+        .ok_or_else(|| {
+            "the admin server of these settings is switched off (admin.addr); give --addr HOST:PORT"
+                .to_owned()
+        })
 }
 
 /// Settings given on the command line.
@@ -261,8 +284,24 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(address("cue-scheduler top --addr farm:9090"), "farm:9090");
-        assert_eq!(address("cue-scheduler top --once"), "127.0.0.1:7");
+        assert_eq!(
+            address("cue-scheduler top --addr farm:9090").unwrap(),
+            "farm:9090"
+        );
+        assert_eq!(address("cue-scheduler top --once").unwrap(), "127.0.0.1:7");
+        let unread = address("cue-scheduler top --config /nowhere.toml").unwrap_err();
+        assert!(
+            unread.starts_with("settings file /nowhere.toml: "),
+            "{unread}"
+        );
+        let flag = Flag {
+            name: "--set".to_owned(),
+            key: "admin.addr".to_owned(),
+            value: "off".to_owned(),
+        };
+        let off = load(None, &BTreeMap::new(), &[flag]);
+        let off = admin_address(&off).unwrap_err();
+        assert!(off.contains("switched off"), "{off}");
     }
 
     #[test]
@@ -272,6 +311,7 @@ mod tests {
             "cue-scheduler walk",
             "cue-scheduler run --fast",
             "cue-scheduler run --set rqd.port",
+            "cue-scheduler why ",
         ] {
             assert_eq!(parse(words(bad)).unwrap_err(), Exit::BadSettings, "{bad}");
         }

@@ -35,7 +35,13 @@ fn main() -> ExitCode {
             .unwrap_or(Exit::FailedStart)
         }
         Ok(Command::Check { form, overrides }) => inspect(form, &overrides, &environment),
-        Ok(Command::Top { once, whom }) => look(&whom.address(&environment), once),
+        Ok(Command::Top { once, whom }) => match whom.address(&environment) {
+            Ok(address) => look(&address, once),
+            Err(fault) => {
+                eprintln!("{fault}");
+                Exit::BadSettings
+            }
+        },
         Ok(Command::Why {
             what,
             addr,
@@ -96,10 +102,16 @@ fn look(address: &str, once: bool) -> Exit {
 /// Asks the named service, or else that of the settings, or else the database.
 fn ask(what: &str, addr: Option<&str>, loaded: &Loaded) -> Exit {
     in_runtime(async {
-        let address = addr.map_or_else(|| cli::admin_address(loaded), str::to_owned);
-        let away = match why::ask_service(&address, what).await {
-            Ok(answer) => return why::tell(answer),
-            Err(error) => service::chain(&error),
+        let address = match addr {
+            Some(addr) => Ok(addr.to_owned()),
+            None => cli::admin_address(loaded),
+        };
+        let away = match address {
+            Ok(address) => match why::ask_service(&address, what).await {
+                Ok(answer) => return why::tell(answer),
+                Err(error) => service::chain(&error),
+            },
+            Err(unknown) => unknown,
         };
         match &loaded.settings {
             _ if addr.is_some() => why::tell(Err(away)),

@@ -61,7 +61,7 @@ impl Guesses {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Denied {
     #[error(
-        "changes are switched off: set CUE_ADMIN_TOKEN (admin.token) to a secret text and start again, then send it as `Authorization: Bearer TOKEN`"
+        "changes are switched off: set CUE_ADMIN_TOKEN (admin.token) to a secret text of 16 characters or more and start again, then send it as `Authorization: Bearer TOKEN`"
     )]
     Off,
     #[error("send the token of the settings as `Authorization: Bearer TOKEN`")]
@@ -138,7 +138,7 @@ impl Levers {
             .check(running, stage, workers)
             .map_err(Denied::PoolTooSmall)?;
         inner.control.set_workers(stage, workers)?;
-        tracing::info!(stage, workers, peer = %asked.peer, "the workers of a stage were changed");
+        tracing::info!(target: ALWAYS, stage, workers, peer = %asked.peer, "the workers of a stage were changed");
         Ok(json!({ "stage": stage, "workers": workers }))
     }
 

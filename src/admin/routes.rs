@@ -144,6 +144,13 @@ async fn why(
         let error = "the name is not UTF-8: write what is not plain as %XX of its UTF-8 bytes";
         return told(StatusCode::BAD_REQUEST, error.to_owned());
     };
+    // PostgreSQL has no text with a NUL in it.
+    if name.contains('\0') {
+        return told(
+            StatusCode::NOT_FOUND,
+            crate::why::unknown(&name.replace('\0', "␀")),
+        );
+    }
     let Some(oracle) = &shown.exhibits.oracle else {
         return told(
             StatusCode::NOT_FOUND,

@@ -86,7 +86,7 @@ impl Seats {
             let due = {
                 let mut silent = lock(&self.silent);
                 let since = silent.ends.first_key_value().map(|(_, (since, _))| *since);
-                let due = since.map_or_else(Instant::now, |since| since) + MOMENT;
+                let due = since.unwrap_or_else(Instant::now) + MOMENT;
                 if since.is_some() && due <= Instant::now() {
                     if let Some((_, (_, end))) = silent.ends.pop_first() {
                         end.cancel();

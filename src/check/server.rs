@@ -151,6 +151,10 @@ impl Values<'_> {
                 millis(settings.database.statement_timeout),
             ),
             ("lock_timeout", millis(settings.database.lock_timeout)),
+            (
+                "idle_in_transaction_session_timeout",
+                millis(cue_store::LONGEST_IDLE),
+            ),
         ];
         let lost: Vec<&str> = wanted
             .iter()
@@ -199,14 +203,15 @@ impl Values<'_> {
     /// Limits that the scheduler leaves to the server.
     fn time_limits(&self, role: &str) -> Vec<Finding> {
         let mut found = Vec::new();
-        for name in ["idle_in_transaction_session_timeout", "transaction_timeout"] {
-            if let Some(limit) = self.limit(name).filter(|limit| *limit < LONGEST_IDLE_MS) {
-                found.push(Finding::warn(
-                    "settings",
-                    format!("{name} is {limit} ms, and a batch keeps its transaction open while it queues"),
-                    format!("ALTER ROLE {role} SET {name} = '{LONGEST_IDLE_MS}ms'; or more"),
-                ));
-            }
+        let name = "transaction_timeout";
+        if let Some(limit) = self.limit(name).filter(|limit| *limit < LONGEST_IDLE_MS) {
+            found.push(Finding::warn(
+                "settings",
+                format!(
+                    "{name} is {limit} ms, and a batch keeps its transaction open while it queues"
+                ),
+                format!("ALTER ROLE {role} SET {name} = '{LONGEST_IDLE_MS}ms'; or more"),
+            ));
         }
         if let Some(limit) = self.limit("idle_session_timeout") {
             found.push(Finding::warn(
@@ -259,7 +264,7 @@ mod tests {
             ("autovacuum", "on"),
             ("default_transaction_isolation", "read committed"),
             ("default_transaction_read_only", "off"),
-            ("idle_in_transaction_session_timeout", "0"),
+            ("idle_in_transaction_session_timeout", "60000"),
             ("jit", "off"),
             ("lock_timeout", "5000"),
             ("statement_timeout", "30000"),
@@ -279,10 +284,7 @@ mod tests {
     #[test]
     fn settings_that_hurt_are_told_and_others_are_not() {
         assert_eq!(judged(&[]), []);
-        assert_eq!(
-            judged(&[("idle_in_transaction_session_timeout", "600000")]),
-            []
-        );
+        assert_eq!(judged(&[("transaction_timeout", "600000")]), []);
         for (name, value, verdict) in [
             ("jit", "on", Verdict::Warn),
             ("statement_timeout", "0", Verdict::Warn),
@@ -292,7 +294,7 @@ mod tests {
                 Verdict::Fail,
             ),
             ("default_transaction_read_only", "on", Verdict::Fail),
-            ("idle_in_transaction_session_timeout", "5000", Verdict::Warn),
+            ("idle_in_transaction_session_timeout", "0", Verdict::Warn),
             ("transaction_timeout", "5000", Verdict::Warn),
             ("idle_session_timeout", "5000", Verdict::Warn),
             ("synchronous_commit", "off", Verdict::Warn),

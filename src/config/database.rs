@@ -36,12 +36,17 @@ topic! {
 }
 
 fn address() -> Rule<Secret> {
-    let allowed = "an address such as `postgresql://user:password@host:5432/database`";
+    let known = cue_store::PARAMETERS.join("`, `");
+    let allowed = format!(
+        "an address such as `postgresql://user:password@host:5432/database`, with what is special in \
+         user or password as `%XX` (`%23` for `#`), and behind a `?` only `{known}`"
+    );
     let mut rule = Rule::new(Form::Text, allowed, |text| {
         let place = ["postgresql://", "postgres://"]
             .iter()
             .find_map(|scheme| text.strip_prefix(scheme))?;
-        (!place.is_empty()).then(|| Secret::new(text))
+        let is_whole = !place.is_empty() && cue_store::is_readable(text);
+        is_whole.then(|| Secret::new(text))
     });
     rule.mask = mask_url;
     rule.absent = Some(Secret::new(""));

@@ -10,37 +10,104 @@ use ratatui::widgets::{Cell, Row, Table};
 use super::state::State;
 use super::view::{DIM, header, right};
 use super::words::{head, short};
-use crate::admin::live::ClusterLine;
+use crate::admin::live::{ClusterLine, LastTurn};
 use crate::words::count;
+
+/// A column behind the name of a cluster.
+struct Column {
+    title: &'static str,
+    width: u16,
+    cell: fn(&ClusterLine) -> Cell<'static>,
+}
+
+const COLUMNS: [Column; 6] = [
+    Column {
+        title: "turn",
+        width: 9,
+        cell: |cluster| right(turn(cluster)),
+    },
+    Column {
+        title: "last",
+        width: 11,
+        cell: |cluster| Cell::from(last(cluster).reason.replace('_', " ")),
+    },
+    Column {
+        title: "jobs",
+        width: 5,
+        cell: |cluster| right(count(last(cluster).jobs)),
+    },
+    Column {
+        title: "placed",
+        width: 7,
+        cell: |cluster| right(count(last(cluster).placed)),
+    },
+    Column {
+        title: "booked",
+        width: 7,
+        cell: |cluster| right(count(last(cluster).booked)),
+    },
+    Column {
+        title: "refused",
+        width: 7,
+        cell: |cluster| right(count(last(cluster).refused)),
+    },
+];
+
+/// Which columns are given up first where names would have no room.
+const LAST_TO_KEEP: [usize; 6] = [2, 3, 5, 1, 4, 0];
+
+/// The least that a name needs.
+const NAME: u16 = 16;
+
+/// The columns there is room for, and how much is left for the name.
+fn fitting(width: u16) -> (Vec<&'static Column>, u16) {
+    let mut kept: Vec<usize> = (0..COLUMNS.len()).collect();
+    let left = |kept: &[usize]| {
+        let taken = kept.iter().map(|place| COLUMNS[*place].width + 1);
+        width.saturating_sub(taken.sum())
+    };
+    for given_up in LAST_TO_KEEP {
+        if left(&kept) >= NAME {
+            break;
+        }
+        kept.retain(|place| *place != given_up);
+    }
+    let name = left(&kept);
+    (
+        kept.into_iter().map(|place| &COLUMNS[place]).collect(),
+        name,
+    )
+}
 
 /// The table of the clusters, from where it is scrolled to.
 pub(super) fn draw_clusters(state: &State, width: u16) -> Table<'_> {
-    let head = [
-        "cluster", "turn", "last", "jobs", "placed", "booked", "refused",
-    ];
+    let (columns, name) = fitting(width);
+    let titles: Vec<&str> = std::iter::once("cluster")
+        .chain(columns.iter().map(|column| column.title))
+        .collect();
+    let widths = columns.iter().map(|column| column.width);
+    let widths: Vec<u16> = std::iter::once(name).chain(widths).collect();
     let shown = state.listed().skip(state.scrolled);
-    let widths = [9, 11, 5, 7, 7, 7];
-    let name = width.saturating_sub(widths.iter().sum::<u16>() + 6).max(8);
-    let rows = shown.map(move |cluster| {
-        let last = cluster.last.clone().unwrap_or_default();
-        let numbers = [last.jobs, last.placed, last.booked, last.refused];
-        let cells = [
-            Cell::from(short(&cluster.name, usize::from(name))),
-            right(turn(cluster)),
-            Cell::from(last.reason.replace('_', " ")),
-        ];
-        let style = if cluster.turn == "asleep" {
-            DIM
-        } else {
-            Style::new()
-        };
-        let numbers = numbers.map(|number| right(count(number)));
-        Row::new(cells.into_iter().chain(numbers)).style(style)
-    });
-    let widths = std::iter::once(name).chain(widths).map(Constraint::Length);
-    Table::new(rows, widths)
+    let rows: Vec<Row<'_>> = shown
+        .map(|cluster| {
+            let style = if cluster.turn == "asleep" {
+                DIM
+            } else {
+                Style::new()
+            };
+            let cells = columns.iter().map(|column| (column.cell)(cluster));
+            let name = Cell::from(short(&cluster.name, usize::from(name)));
+            Row::new(std::iter::once(name).chain(cells)).style(style)
+        })
+        .collect();
+    let left = usize::from(titles.contains(&"last")) + 2;
+    Table::new(rows, widths.into_iter().map(Constraint::Length))
         .column_spacing(1)
-        .header(header(&head, 3))
+        .header(header(&titles, left))
+}
+
+fn last(cluster: &ClusterLine) -> LastTurn {
+    cluster.last.clone().unwrap_or_default()
 }
 
 fn turn(cluster: &ClusterLine) -> String {

@@ -6,6 +6,7 @@
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::view::{DIM, timed};
 use super::words::{head, wrap};
@@ -39,7 +40,7 @@ pub(super) fn draw_trouble(sample: &Sample, width: u16) -> Line<'static> {
         let style = if stages.is_some() { style } else { DIM };
         let text = format!("{name}: {}  ", stages.as_deref().unwrap_or("none"));
         let text = head(&text, left);
-        left = left.saturating_sub(text.chars().count());
+        left = left.saturating_sub(text.width());
         spans.push(Span::styled(text, style));
     }
     Line::from(spans)
@@ -51,7 +52,8 @@ pub(super) fn draw_loops(sample: &Sample, width: u16) -> Line<'static> {
         .map(|one| {
             let failed = one.items.retry + one.items.panic;
             let trouble = if failed > 0 {
-                format!(" (failed {failed} times)")
+                let times = if failed == 1 { "time" } else { "times" };
+                format!(" (failed {failed} {times})")
             } else {
                 String::new()
             };

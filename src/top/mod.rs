@@ -7,6 +7,7 @@
 mod client;
 mod clusters;
 mod counts;
+mod stages;
 mod state;
 mod view;
 mod words;

@@ -8,13 +8,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Cell, Paragraph, Row, Table, Widget as _};
+use ratatui::widgets::{Cell, Paragraph, Row, Widget as _};
 
 use super::clusters::{draw_clusters, draw_rest};
 use super::counts::{draw_counts, draw_loops, draw_refusals, draw_trouble, refusals};
+use super::stages::draw_stages;
 use super::state::State;
 use super::words::{head, wrap};
-use crate::admin::live::{Sample, StageLine, Standing};
+use crate::admin::live::Sample;
 use crate::words::{cores, count, rate, time};
 
 /// Rows besides verdict, refusals and clusters: title, figures, head and stages, trouble, loops,
@@ -58,17 +59,24 @@ fn share(state: &State, width: u16, height: u16) -> (Vec<String>, u16) {
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let sample = &state.sample;
     let sentence = verdict(sample, area.width);
-    let (reasons, _) = share(state, area.width, area.height);
+    let (mut reasons, _) = share(state, area.width, area.height);
+    // What fits nowhere else is given up before the stages are: loops, launches, what was refused.
+    let least = FIXED + rows_of(&sentence) + 1;
+    let missing = least.saturating_sub(area.height);
+    let kept = |nth: u16| u16::from(missing < nth);
+    if missing > 0 {
+        reasons.clear();
+    }
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(rows_of(&sentence)),
         Constraint::Length(2),
         Constraint::Length(7),
         Constraint::Length(1),
-        Constraint::Length(1),
-        Constraint::Length(1),
+        Constraint::Length(kept(1)),
+        Constraint::Length(kept(3)),
         Constraint::Length(u16::try_from(reasons.len()).unwrap_or(u16::MAX)),
-        Constraint::Length(1),
+        Constraint::Length(kept(2)),
         Constraint::Min(1),
         Constraint::Length(1),
         Constraint::Length(1),
@@ -90,7 +98,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_title(state, title, buffer);
     draw_verdict(state, sentence).render(verdict, buffer);
     draw_figures(sample).render(figures, buffer);
-    draw_stages(sample).render(stages, buffer);
+    draw_stages(sample, stages.width).render(stages, buffer);
     draw_trouble(sample, trouble.width).render(trouble, buffer);
     draw_loops(sample, loops.width).render(loops, buffer);
     draw_counts("refused", &sample.refused, refused.width).render(refused, buffer);
@@ -111,7 +119,7 @@ fn rows_of(lines: &[String]) -> u16 {
     lines.clamp(*VERDICT.start(), *VERDICT.end())
 }
 
-const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+pub(super) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 /// Fainter than the rest, whatever the colours of the terminal are: a grey of its own can be that of
 /// the background.
 pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
@@ -191,57 +199,6 @@ fn draw_figures(sample: &Sample) -> Paragraph<'_> {
         )
     });
     Paragraph::new(vec![Line::from(work), Line::from(farm)])
-}
-
-fn draw_stages(sample: &Sample) -> Table<'_> {
-    let head = [
-        "stage", "state", "items/s", "busy", "queue", "waited", "p99", "run", "p99",
-    ];
-    let stages = sample.stages.iter().filter(|stage| stage.kind != "tick");
-    let rows = stages.map(|stage| {
-        let style = standing_style(stage.standing);
-        let queue = if stage.queue.capacity == 0 {
-            String::new()
-        } else {
-            format!("{}/{}", stage.queue.depth, stage.queue.capacity)
-        };
-        let cells = [
-            rate(stage.per_second),
-            format!("{}/{}", stage.busy, stage.workers),
-            queue,
-            timed(stage.wait_ms.p50),
-            timed(stage.wait_ms.p99),
-            timed(stage.run_ms.p50),
-            timed(stage.run_ms.p99),
-        ];
-        let names = [
-            Cell::from(stage.name.as_str()).style(BOLD),
-            Cell::from(standing_word(stage)).style(style),
-        ];
-        Row::new(names.into_iter().chain(cells.into_iter().map(right)))
-    });
-    let widths = [12, 10, 7, 7, 11, 6, 6, 6, 6].map(Constraint::Length);
-    Table::new(rows, widths)
-        .column_spacing(1)
-        .header(header(&head, 2))
-}
-
-fn standing_word(stage: &StageLine) -> &'static str {
-    match stage.standing {
-        Standing::Idle => "idle",
-        Standing::Working => "working",
-        Standing::HeldUp => "held up",
-        Standing::Bottleneck => "BOTTLENECK",
-    }
-}
-
-const fn standing_style(standing: Standing) -> Style {
-    match standing {
-        Standing::Idle => DIM,
-        Standing::Working => Style::new(),
-        Standing::HeldUp => Style::new().fg(Color::Yellow),
-        Standing::Bottleneck => BOLD.fg(Color::Red),
-    }
 }
 
 fn draw_foot(state: &State, width: u16) -> Line<'static> {

@@ -1,7 +1,10 @@
 //! Texts that fit their place: a sentence over several lines, a name cut in its middle, a list that
 //! says how much of it is left out.
 //!
-//! Invariant: no line is wider than was asked for, and nothing is left out without a sign.
+//! Invariant: no line is wider than was asked for, and nothing is left out without a sign. Widths are
+//! in columns, of which some letters take two and some none.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// A sentence in lines of at most `width` characters, broken at blanks; a word that is longer than a
 /// line is cut. The last of `most` lines ends in a sign if there was more.
@@ -30,25 +33,35 @@ pub(super) fn wrap(sentence: &str, width: usize, most: usize) -> Vec<String> {
 pub(super) fn short(text: &str, most: usize) -> String {
     let length = long(text);
     if length <= most || most < 4 {
-        return text.chars().take(most).collect();
+        return start(text, most);
     }
     let tail = (most - 1) / 3;
-    let head: String = text.chars().take(most - 1 - tail).collect();
-    let tail: String = text.chars().skip(length - tail).collect();
+    let head = start(text, most - 1 - tail);
+    let backwards: String = text.chars().rev().collect();
+    let tail: String = start(&backwards, tail).chars().rev().collect();
     format!("{head}…{tail}")
 }
 
 /// A text that is no longer than `most`, cut at its end with a sign.
 pub(super) fn head(text: &str, most: usize) -> String {
     if long(text) <= most || most == 0 {
-        return text.chars().take(most).collect();
+        return start(text, most);
     }
-    let kept: String = text.chars().take(most - 1).collect();
-    format!("{}…", kept.trim_end())
+    format!("{}…", start(text, most - 1).trim_end())
 }
 
 fn long(text: &str) -> usize {
-    text.chars().count()
+    text.width()
+}
+
+/// As much of the beginning of a text as fits.
+fn start(text: &str, most: usize) -> String {
+    let mut taken = 0;
+    let fits = |sign: &char| {
+        taken += sign.width().unwrap_or(0);
+        taken <= most
+    };
+    text.chars().take_while(fits).collect()
 }
 
 #[cfg(test)]
@@ -74,6 +87,8 @@ mod tests {
         assert_eq!(head("loops: one, two", 9), "loops: o…");
         assert_eq!(head("exactly", 7), "exactly");
         assert_eq!(short("yard/alpha/hostname:h1", 12), "yard/alp…:h1");
+        assert_eq!(wrap("日本語 日本語日本語", 6, 9), ["日本語", "日本…"]);
+        assert_eq!(head("日本語", 5), "日本…");
         for width in 0..4 {
             assert!(
                 wrap("some words here", width, 3)

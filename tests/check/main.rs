@@ -219,7 +219,7 @@ async fn what_hurts_in_a_role_is_told_with_the_cure() {
     let role = Role::create(&db).await;
     let name = &role.name;
     run(&db.pool, format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}; ALTER ROLE {name} CONNECTION LIMIT 4")).await;
-    run(&db.pool, format!("ALTER ROLE {name} SET default_transaction_isolation = 'serializable'; ALTER ROLE {name} SET idle_in_transaction_session_timeout = '2s'")).await;
+    run(&db.pool, format!("ALTER ROLE {name} SET default_transaction_isolation = 'serializable'; ALTER ROLE {name} SET idle_session_timeout = '5min'")).await;
     let told = check(&role.url).await;
     assert_eq!(told.code, Some(78), "{}", told.out);
     assert_eq!(told.lines("FAIL").len(), 2, "{}", told.out);
@@ -228,7 +228,7 @@ async fn what_hurts_in_a_role_is_told_with_the_cure() {
         "the scheduler wants 24, the limit of the role leaves 4; raise the limit of the role"
             .to_owned(),
         format!("ALTER ROLE {name} SET default_transaction_isolation = 'read committed';"),
-        format!("ALTER ROLE {name} SET idle_in_transaction_session_timeout = '60000ms';"),
+        format!("ALTER ROLE {name} SET idle_session_timeout = 0;"),
     ] {
         assert!(
             told.out.contains(&wanted),

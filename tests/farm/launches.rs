@@ -68,6 +68,10 @@ async fn a_launch_refused_for_good_makes_its_layer_rest_instead_of_looping() {
     world.close().await;
 }
 
+/// All frames of a host are launched at once: of those that wait for a slot, none is sent to a host that
+/// has not answered.
+const AT_ONCE: (&str, &str) = ("CUE_LAUNCHES_IN_FLIGHT", "512");
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_host_does_not_keep_the_farm_from_its_work() {
     let world = faulty(Fault::None).await;
@@ -87,7 +91,7 @@ async fn a_launch_whose_answer_is_lost_is_found_running() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_launch_that_is_never_answered_is_found_running() {
     let world = faulty(Fault::StallAfterLaunch).await;
-    let short = [("CUE_RQD_REQUEST_TIMEOUT", "300ms")];
+    let short = [("CUE_RQD_REQUEST_TIMEOUT", "300ms"), AT_ONCE];
     let scheduler = Scheduler::start(&world, &short).await;
     confirmed(&scheduler).await;
     recovers(world, scheduler).await;
@@ -125,6 +129,7 @@ async fn a_host_that_vanishes_after_the_launch_is_not_given_the_frame_twice() {
     let few = [
         ("CUE_RESOLVE_ATTEMPTS", "2"),
         ("CUE_RQD_REQUEST_TIMEOUT", "2s"),
+        AT_ONCE,
     ];
     let scheduler = Scheduler::start(&world, &few).await;
     world.launched(FRAMES).await;

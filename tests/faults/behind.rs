@@ -1,12 +1,11 @@
 //! Work behind other work that cannot run: a full limit, a row that the schema refuses, a host that
 //! hangs. Invariant: it runs all the same.
 
-use std::time::{Duration, Instant};
-
 use cue_simfarm::rqd::Fault;
 use cue_simfarm::seed::{Fixture, JobSpec, LayerSpec};
 use cue_simfarm::waiting::{until, within};
 
+use crate::ends::close_after_reruns;
 use crate::world::{Scheduler, World, endless, yard};
 
 /// More frames than the host has cores.
@@ -48,12 +47,12 @@ async fn layers_at_a_full_limit_keep_no_host_from_the_jobs_behind_them() {
     farm.job("second", second).await.unwrap();
     let world = World::open(db, endless()).await;
     let scheduler = Scheduler::start(&world, &[]).await;
-    until("both to run as far as there are cores", async || {
-        running(&world, "free").await == 10 && running(&world, "second").await == 20
+    until("all to run as far as they can", async || {
+        let limited = running(&world, "limited").await + running(&world, "limited-too").await;
+        let free = running(&world, "free").await;
+        (limited, free, running(&world, "second").await) == (2, 10, 20)
     })
     .await;
-    let limited = running(&world, "limited").await + running(&world, "limited-too").await;
-    assert_eq!(limited, 2);
     // From now on nothing is tried for which there is no licence.
     scheduler.rounds(4).await;
     let asked = world.rqd.counts().asked;
@@ -98,21 +97,49 @@ async fn a_host_that_hangs_holds_up_no_launch_on_another() {
     let few = [
         ("CUE_LAUNCHES_IN_FLIGHT", "32"),
         ("CUE_RQD_REQUEST_TIMEOUT", "1s"),
-        ("CUE_LAUNCH_DEADLINE", "5s"),
+        ("CUE_LAUNCH_DEADLINE", "20s"),
     ];
-    let began = Instant::now();
     let scheduler = Scheduler::start(&world, &few).await;
     world.launched(32).await;
-    let took = began.elapsed();
-    // Asking the host that hangs takes far longer than the one second its launches had.
-    assert!(took < Duration::from_secs(4), "it took {took:?}");
-    let late = scheduler.sum_of("scheduler_launches_total", "too_late");
-    assert_eq!(late, 0.0);
+    // The host that hangs is still being asked about its launches, and nobody has waited for that.
+    for outcome in ["unresolved", "too_late"] {
+        let launches = scheduler.sum_of("scheduler_launches_total", outcome);
+        assert_eq!(launches, 0.0, "{outcome}");
+    }
     world.rqd.set_fault_all(Fault::None);
     within("the rest", world.rqd.launched(64)).await;
     world.finish_all(64).await;
     scheduler.drain().await;
     world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_hangs_for_as_long_as_launches_may_wait_makes_none_come_too_late() {
+    let (db, farm) = yard(2).await;
+    farm.frames("a", 64, |_| ()).await.unwrap();
+    let world = World::open(db, endless()).await;
+    world.rqd.set_fault("node1", Fault::Stall);
+    let few = [
+        ("CUE_LAUNCHES_IN_FLIGHT", "16"),
+        ("CUE_RQD_REQUEST_TIMEOUT", "3s"),
+        ("CUE_LAUNCH_DEADLINE", "3s"),
+    ];
+    let scheduler = Scheduler::start(&world, &few).await;
+    world.launched(32).await;
+    // What waited for a slot of the host that hangs is not sent to it any more.
+    until("the host to be given up", async || {
+        scheduler.sum_of("scheduler_launches_total", "unreachable") >= 30.0
+    })
+    .await;
+    assert_eq!(
+        scheduler.sum_of("scheduler_launches_total", "too_late"),
+        0.0
+    );
+    world.rqd.set_fault_all(Fault::None);
+    within("the rest", world.rqd.launched(64)).await;
+    world.finish_all(64).await;
+    scheduler.drain().await;
+    close_after_reruns(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

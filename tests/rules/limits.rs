@@ -26,6 +26,18 @@ async fn a_limit_without_a_maximum_admits_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_was_deleted_limits_nothing() {
+    let bench = Bench::new(|_| ()).await;
+    let limit = bench.farm.limit("licence", 0).await.unwrap();
+    let limits = vec![limit.clone()];
+    let job = bench.job(|_, layer| layer.limits = limits).await;
+    // The row that attaches it to the layer stays behind.
+    let deleted = "DELETE FROM limit_record WHERE pk_limit_record = $1";
+    bench.set(deleted, &limit).await;
+    bench.books(&job).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_several_limits_one_without_room_is_enough() {
     let bench = Bench::new(|_| ()).await;
     let mut limits = Vec::new();

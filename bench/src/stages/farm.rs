@@ -45,6 +45,8 @@ impl Farm {
             headroom: Headroom {
                 cores: None,
                 gpus: None,
+                folder_cores: None,
+                folder_gpus: None,
                 subscriptions: Arc::new([(text("alloc"), Centicores::cores(10_000_000))]),
             },
         };

@@ -36,7 +36,7 @@ async function put(path, body) {
     const answer = await fetch(path, { method: "PUT", headers, body: JSON.stringify(body) });
     const told = await answer.json();
     if (!answer.ok) return tell("bad", told.error);
-    tell("good", told.stage ? `${told.stage} now has ${told.workers} workers` : `the log filter is now ${told.filter}`);
+    tell("good", told.stage ? `${told.stage} now has ${many(told.workers, "worker")}` : `the log filter is now ${told.filter}`);
   } catch (error) {
     tell("bad", `no answer: ${error.message}`);
   }
@@ -45,9 +45,13 @@ async function put(path, body) {
 byId("open-changes").addEventListener("click", () => openChanges(null));
 byId("close-changes").addEventListener("click", () => byId("changes").close());
 byId("stage").addEventListener("change", showWorkers);
-byId("changes-form").addEventListener("submit", (event) => {
+// Enter sends the form of the field it was pressed in, so each change has one of its own.
+byId("log-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (event.submitter?.value === "log") return put("log", { filter: byId("filter").value });
+  return put("log", { filter: byId("filter").value });
+});
+byId("workers-form").addEventListener("submit", (event) => {
+  event.preventDefault();
   const stage = encodeURIComponent(byId("stage").value);
   return put(`stages/${stage}`, { workers: Number(byId("workers").value) });
 });

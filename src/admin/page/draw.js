@@ -26,6 +26,7 @@ function uptime(seconds) {
   return days ? `${days} d ${clock}` : clock;
 }
 
+const many = (number, noun) => `${whole.format(number)} ${noun}${number === 1 ? "" : "s"}`;
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
 const standings = { idle: "idle", working: "working", held_up: "held up", bottleneck: "bottleneck" };
 const parts = new Map();
@@ -114,12 +115,12 @@ function drawLines(list, lines) {
 function drawLoops(loops) {
   drawLines(byId("loops"), loops.map((loop) => {
     const trouble = loop.items.retry + loop.items.panic;
-    return `${loop.name}: ${rate(loop.per_second)} / s, takes ${duration(loop.run_ms.p50)}${trouble ? `, failed ${trouble} times` : ""}`;
+    return `${loop.name}: ${rate(loop.per_second)} / s, takes ${duration(loop.run_ms.p50)}${trouble ? `, failed ${many(trouble, "time")}` : ""}`;
   }));
 }
 
 function drawReplicas(replicas) {
-  const lines = replicas.map((one) => `${one.name}${one.this ? " (this one)" : ""}: ${one.connections} connections`);
+  const lines = replicas.map((one) => `${one.name}${one.this ? " (this one)" : ""}: ${many(one.connections, "connection")}`);
   if (!lines.length) lines.push("not known until the database has answered");
   drawLines(byId("replicas"), lines);
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{Instrument, Span, field};
 
 use crate::batch::{Batch, BatchFrame};
+use crate::gates::Gates;
 use crate::metrics::DispatchMetrics;
 use crate::resolve::{self, Found};
 
@@ -95,6 +96,7 @@ impl Launcher<'_> {
 pub(crate) struct Launcher<'a> {
     pub(crate) rqd: &'a RqdClient,
     pub(crate) permits: &'a Semaphore,
+    pub(crate) gates: &'a Gates,
     pub(crate) resolve_attempts: u32,
     pub(crate) batch: &'a Batch,
     /// Knows the span of the stage in the trace of each turn.
@@ -107,16 +109,23 @@ impl Launcher<'_> {
     /// Launches a frame; returns its span too, for what becomes known of it later.
     async fn launch(&self, frame: &BatchFrame) -> (Launched, Span) {
         let wanted = Instant::now();
+        let slot = self.gates.enter(frame.host).await;
         // The semaphore is never closed, so the only answer is a permit.
-        let permit = self.permits.acquire().await.ok();
+        let permit = match self.gates.is_silent(frame.host) {
+            true => None,
+            false => self.permits.acquire().await.ok(),
+        };
         let began = Instant::now();
         let span = self.span(frame);
         let waited = began.saturating_duration_since(wanted);
         span.record("queue_wait_us", micros(waited));
-        let (launched, outcome) = if began > self.batch.launch_by {
+        let (launched, outcome) = if self.gates.is_silent(frame.host) {
+            span.in_scope(|| not_tried(frame))
+        } else if began > self.batch.launch_by {
             span.in_scope(|| too_late(frame))
         } else {
-            let called = self.call(frame, permit).instrument(span.clone()).await;
+            let called = self.call(frame, (slot, permit)).instrument(span.clone());
+            let called = called.await;
             let took = began.elapsed().as_secs_f64();
             self.metrics.launch_seconds.observe(took);
             called
@@ -150,7 +159,7 @@ impl Launcher<'_> {
     async fn call(
         &self,
         frame: &BatchFrame,
-        permit: Option<SemaphorePermit<'_>>,
+        permits: (Option<SemaphorePermit<'_>>, Option<SemaphorePermit<'_>>),
     ) -> (Launched, &'static str) {
         let Some(layer) = self.batch.layers.get(&frame.row.layer) else {
             failed_because("layer_gone", "its layer is gone");
@@ -182,8 +191,11 @@ impl Launcher<'_> {
             }
         };
         let answer = self.rqd.launch(&frame.row.host_name, run_frame).await;
+        if answer.as_ref().is_err_and(LaunchError::is_silence) {
+            self.gates.silent(frame.host);
+        }
         // A host that does not answer is asked for a while, and must not keep others from launching.
-        drop(permit);
+        drop(permits);
         match answer {
             Ok(()) => {
                 self.resting.forgive(&frame.row.layer);
@@ -264,6 +276,16 @@ impl Launcher<'_> {
             host = %frame.row.host_name, "{fact}"
         );
     }
+}
+
+/// A launch on a host that has not answered another of the same batch.
+fn not_tried(frame: &BatchFrame) -> (Launched, &'static str) {
+    failed_because(
+        "unreachable",
+        "its host did not answer another launch, and it was not sent",
+    );
+    tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch is not sent to a host that did not answer another; the booking is taken back");
+    (Launched::HostFailed, "unreachable")
 }
 
 /// A launch that waited for so long that another process may have taken its booking back.

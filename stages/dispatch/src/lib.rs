@@ -9,6 +9,7 @@ mod accounts;
 mod batch;
 mod book;
 mod debts;
+mod gates;
 mod launch;
 mod metrics;
 mod notes;
@@ -30,6 +31,7 @@ use tokio::sync::Semaphore;
 
 use crate::batch::Batch;
 use crate::book::Plan;
+use crate::gates::Gates;
 use crate::launch::{Launcher, Launches};
 pub use accounts::{Accounts, AccountsMetrics, AccountsSettings};
 pub use debts::{Debt, Debts};
@@ -135,12 +137,14 @@ impl Dispatch {
         let error = Chain(error);
         if let [layer] = layers {
             let rest = self.resting.strike(layer, now);
+            // It stays apart from others when it has rested.
+            self.resting.suspect([layer.clone()], now, now + rest);
             tracing::warn!(
                 %error, layer.id = %layer, rest_seconds = rest.as_secs(),
                 "the database refused a booking that admission let through; the layer rests"
             );
         } else {
-            self.resting.suspect(layers.iter().cloned(), now);
+            self.resting.suspect(layers.iter().cloned(), now, now);
             tracing::warn!(
                 %error, layers = layers.len(),
                 "the database refused a booking that admission let through; its layers are tried one by one"
@@ -162,6 +166,7 @@ impl Dispatch {
             out,
             rqd: &self.rqd,
             permits: &self.launches,
+            gates: &Gates::new(hosts.len(), self.settings.launches_in_flight),
             resolve_attempts: self.settings.resolve_attempts,
             batch,
             metrics: &self.metrics,
@@ -260,6 +265,9 @@ impl Stage for Dispatch {
             .observe(began.elapsed().as_secs_f64());
         let mut hosts = returned(hosts, &placements, batch.as_ref());
         let booked = batch.is_some();
+        if booked {
+            self.resting.clear(&Self::planned(&layers, &placements));
+        }
         if let Some(mut batch) = batch
             && !self.settings.dry_run
         {

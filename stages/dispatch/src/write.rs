@@ -1,10 +1,10 @@
 //! Locking what a plan touches, and writing what every cap admits.
 //!
-//! While every cap has room for the whole plan, frames are started before the counters are locked:
-//! all bookings of a show want the same few counters, and so hold them for two short statements
-//! instead of the write. Under the lock admission is asked again, about the same frames; should a
-//! cap have filled up since, nothing of the plan is kept, and it is booked again with the counters
-//! locked first. Either way nothing is committed that admission did not pass under the lock. For the
+//! What the caps admit by a look without a lock is started before the counters are locked: all bookings
+//! of a show want the same few counters, and so hold them for two short statements instead of the
+//! write. Under the lock admission is asked again, about the same frames; should a cap have filled up
+//! since, nothing of the plan is kept, and it is booked again with the counters locked first. So are
+//! layers with limits, whose rows only such a booking locks. Either way nothing is committed that admission did not pass under the lock. For the
 //! same reason what the launches need to know is read before that lock.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -42,7 +42,7 @@ pub(crate) async fn write(
     let seen = held.look(&all).await?;
     let hosts = seen.hosts.clone();
     let mut judged = judge(rows, seen);
-    let lock_first = order == Order::LockFirst || held.is_limited(&all) || judged.is_capped();
+    let lock_first = order == Order::LockFirst || held.is_limited(&all);
     let facts = if plan.launching && (lock_first || !judged.admitted.is_empty()) {
         // Of all rows: under the lock a cap may admit what it refused a moment ago.
         let layers: BTreeSet<&str> = all.iter().map(|row| row.layer.as_str()).collect();
@@ -78,11 +78,6 @@ struct Judged {
 }
 
 impl Judged {
-    fn is_capped(&self) -> bool {
-        let mut refusals = self.refusals.iter();
-        refusals.any(|(_, refusal)| !refusal.is_of_the_host())
-    }
-
     fn rows(&self) -> Vec<BookRow> {
         let row = |planned: &PlannedRow| planned.row.clone();
         self.admitted.iter().map(row).collect()

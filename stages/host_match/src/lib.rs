@@ -6,6 +6,7 @@
 
 mod metrics;
 mod plan;
+mod rests;
 
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,17 @@
 //! The plan: which frame goes on which host.
 //!
 //! Layers are served in the order of the batch. Each fills the hosts this plan already holds before
-//! it takes another, so that a batch of many layers does not hold a host for each of them. What is
-//! left of the caps is followed along, so that no more is tried than could be admitted.
-
-use std::collections::HashMap;
+//! it takes another, so that a batch of many layers does not hold a host for each of them. A layer
+//! without GPUs gets hosts that have some idle only when there is no other. What is left of the caps is
+//! followed along, so that no more is tried than could be admitted.
 
 use cue_domain::fit::{self, FitRules};
-use cue_domain::job::Headroom;
 use cue_domain::messages::{HostLease, LockedLayer, Placement};
-use cue_domain::{AllocId, Centicores, Host, JobId, LimitId, Resources, ShowId, Tag, WaitingFrame};
+use cue_domain::{Host, Tag, WaitingFrame};
 use cue_hosts::{HostIndex, Want};
 
 use crate::metrics::MatchMetrics;
+use crate::rests::{Rest, Rests};
 
 /// Hosts on loan, and what is to go on them.
 #[derive(Debug, Default)]
@@ -36,64 +35,6 @@ impl Planned {
         self.left.pop();
         if let Some(lease) = self.hosts.pop() {
             index.check_in(lease, None);
-        }
-    }
-}
-
-/// What is left of the caps while a plan is made.
-#[derive(Default)]
-struct Rests {
-    jobs: HashMap<JobId, (Option<Centicores>, Option<i64>)>,
-    subscriptions: HashMap<(ShowId, AllocId), Centicores>,
-    limits: HashMap<LimitId, i64>,
-}
-
-impl Rests {
-    /// Whether all limits of a layer have room for one frame more.
-    fn within_limits(&self, layer: &LockedLayer) -> bool {
-        let left =
-            |(limit, read): &(LimitId, i64)| self.limits.get(limit).copied().unwrap_or(*read);
-        layer.limits.iter().all(|limit| left(limit) > 0)
-    }
-
-    fn job(&mut self, layer: &LockedLayer) -> &mut (Option<Centicores>, Option<i64>) {
-        let Headroom { cores, gpus, .. } = layer.job.headroom;
-        self.jobs
-            .entry(layer.job.id.clone())
-            .or_insert((cores, gpus))
-    }
-
-    fn subscriptions(&self, layer: &LockedLayer) -> Vec<(AllocId, Centicores)> {
-        let left = |alloc: &AllocId, read: Centicores| {
-            self.subscriptions
-                .get(&(layer.job.show.clone(), alloc.clone()))
-                .copied()
-                .unwrap_or(read)
-        };
-        layer
-            .job
-            .headroom
-            .subscriptions
-            .iter()
-            .map(|(alloc, read)| (alloc.clone(), left(alloc, *read)))
-            .collect()
-    }
-
-    fn take(&mut self, layer: &LockedLayer, alloc: &AllocId, read: Centicores, taken: &Resources) {
-        let (cores, gpus) = self.job(layer);
-        if let Some(cores) = cores {
-            cores.0 = cores.0.saturating_sub(taken.cores.0);
-        }
-        if let Some(gpus) = gpus {
-            *gpus = gpus.saturating_sub(taken.gpus);
-        }
-        let rest = self
-            .subscriptions
-            .entry((layer.job.show.clone(), alloc.clone()))
-            .or_insert(read);
-        rest.0 = rest.0.saturating_sub(taken.cores.0);
-        for (limit, read) in &layer.limits {
-            *self.limits.entry(limit.clone()).or_insert(*read) -= 1;
         }
     }
 }
@@ -150,11 +91,7 @@ impl LayerPlan<'_> {
             .shared_tags(&self.layer.layer.tags)
             .cloned()
             .collect();
-        for host in 0..planned.hosts.len() {
-            if !self.frames.is_empty() && self.may_use(&planned.left[host], &tags) {
-                self.fill_host(host, planned, rests);
-            }
-        }
+        self.fill_held(false, &tags, planned, rests);
         while !self.frames.is_empty() && rests.within_limits(self.layer) {
             let subscriptions = rests.subscriptions(self.layer);
             let want = Want {
@@ -164,15 +101,25 @@ impl LayerPlan<'_> {
                 os: self.layer.job.os.as_deref(),
                 layer: &self.layer.layer,
             };
-            let (cores_rest, gpus_rest) = *rests.job(self.layer);
-            if gpus_rest.is_some_and(|rest| self.layer.layer.gpus_min > rest.max(0)) {
+            let Rest { cores, gpus } = rests.of(self.layer);
+            if gpus.is_some_and(|rest| self.layer.layer.gpus_min > rest.max(0)) {
                 return;
             }
-            let Some((lease, choice)) = self.index.take_chosen(&want, self.rules, cores_rest)
-            else {
-                self.metrics.no_match();
+            let Some((lease, choice)) = self.index.take_chosen(&want, self.rules, cores) else {
+                self.fill_held(true, &tags, planned, rests);
+                if !self.frames.is_empty() && rests.within_limits(self.layer) {
+                    self.metrics.no_match();
+                }
                 return;
             };
+            if self.spares(&lease) {
+                // There is no other any more, and those that the plan holds come first.
+                self.fill_held(true, &tags, planned, rests);
+                if self.frames.is_empty() || !rests.within_limits(self.layer) {
+                    self.index.check_in(lease, None);
+                    return;
+                }
+            }
             self.metrics.chosen(choice);
             let host = planned.add(lease);
             if self.fill_host(host, planned, rests) == 0 {
@@ -182,6 +129,25 @@ impl LayerPlan<'_> {
                 return;
             }
         }
+    }
+
+    /// Fills hosts that the plan holds already: those that are to be spared for GPUs, or the others.
+    fn fill_held(&mut self, spared: bool, tags: &[Tag], planned: &mut Planned, rests: &mut Rests) {
+        for host in 0..planned.hosts.len() {
+            let left = &planned.left[host];
+            if self.frames.is_empty() {
+                return;
+            }
+            if self.spares(left) == spared && self.may_use(left, tags) {
+                self.fill_host(host, planned, rests);
+            }
+        }
+    }
+
+    /// Whether a host has GPUs idle that the layer would only be in the way of.
+    fn spares(&self, host: &Host) -> bool {
+        let asks = self.layer.layer.gpus_min > 0 || self.layer.layer.gpu_memory_min.0 > 0;
+        !asks && (host.idle.gpus > 0 || host.idle.gpu_memory.0 > 0)
     }
 
     /// Whether a host that the plan already holds may serve this layer at all.
@@ -215,17 +181,13 @@ impl LayerPlan<'_> {
         while rests.within_limits(self.layer)
             && let Some(frame) = self.frames.pop_front()
         {
-            let (cores_rest, gpus_rest) = *rests.job(self.layer);
-            let subscription = rests
-                .subscriptions
-                .get(&(self.layer.job.show.clone(), alloc.clone()))
-                .copied()
-                .unwrap_or(read);
-            let fits = fit::reserve(&self.layer.layer, room, self.rules, cores_rest)
+            let Rest { cores, gpus } = rests.of(self.layer);
+            let subscription = rests.subscription(self.layer, &alloc, read);
+            let fits = fit::reserve(&self.layer.layer, room, self.rules, cores)
                 .ok()
                 .filter(|reserved| {
                     reserved.cores <= subscription
-                        && gpus_rest.is_none_or(|rest| reserved.gpus <= rest.max(0))
+                        && gpus.is_none_or(|rest| reserved.gpus <= rest.max(0))
                 });
             let Some(reserved) = fits else {
                 self.frames.push_front(frame);

@@ -17,28 +17,36 @@ use proptest::prelude::*;
 
 use crate::{MatchMetrics, Planned, plan};
 
-fn hosts(cores: &[i64]) -> HostIndex {
-    let host = |(n, cores): (usize, &i64)| {
-        let whole = Resources {
-            cores: Centicores::cores(*cores),
-            memory: Kib::gib(64),
-            ..Resources::NONE
-        };
-        Host {
-            id: format!("h{n}").into(),
-            name: format!("h{n}").into(),
-            facility: "yard".to_owned().into(),
-            alloc: "alloc".to_owned().into(),
-            tags: Arc::new(["pool".into()]),
-            os: Arc::new(["rocky9".into()]),
-            thread_mode: ThreadMode::Auto,
-            total: whole,
-            idle: whole,
-        }
+fn host(id: &str, cores: i64, gpus: i64) -> Host {
+    let whole = Resources {
+        cores: Centicores::cores(cores),
+        memory: Kib::gib(64),
+        gpus,
+        ..Resources::NONE
     };
+    Host {
+        id: id.into(),
+        name: id.into(),
+        facility: "yard".to_owned().into(),
+        alloc: "alloc".to_owned().into(),
+        tags: Arc::new(["pool".into()]),
+        os: Arc::new(["rocky9".into()]),
+        thread_mode: ThreadMode::Auto,
+        total: whole,
+        idle: whole,
+    }
+}
+
+fn index_of(hosts: Vec<Host>) -> HostIndex {
     let index = HostIndex::new(IndexSettings::default());
-    index.apply(index.mark(), cores.iter().enumerate().map(host).collect());
+    index.apply(index.mark(), hosts);
     index
+}
+
+fn hosts(cores: &[i64]) -> HostIndex {
+    let hosts = cores.iter().enumerate();
+    let hosts = hosts.map(|(n, cores)| host(&format!("h{n}"), *cores, 0));
+    index_of(hosts.collect())
 }
 
 /// A layer of one job with so many frames of so many cores, under a limit with so much left.
@@ -65,6 +73,8 @@ fn layer(frames: usize, cores: i64, limit: Option<i64>, burst: i64) -> LockedLay
         headroom: Headroom {
             cores: None,
             gpus: None,
+            folder_cores: None,
+            folder_gpus: None,
             subscriptions: Arc::new([("alloc".to_owned().into(), Centicores::cores(burst))]),
         },
     };
@@ -128,6 +138,37 @@ fn a_search_that_finds_no_host_is_counted_and_one_that_needs_none_is_not() {
         (3, 1),
         "the limit is in the way, not the hosts"
     );
+}
+
+#[test]
+fn a_layer_without_gpus_takes_hosts_with_gpus_last_even_those_of_the_plan() {
+    let index = index_of(vec![host("gpu", 8, 4), host("h0", 8, 0)]);
+    let mut with_gpu = layer(1, 1, None, 100);
+    with_gpu.layer.gpus_min = 1;
+    let mut layers = [with_gpu, layer(8, 1, None, 100), layer(9, 1, None, 100)];
+    let planned = put(&index, &mut layers, &metrics());
+    let on = |number: usize| -> Vec<&str> {
+        let of = planned.placements.iter().filter(|put| put.layer == number);
+        of.map(|put| planned.hosts[put.host].id.as_str()).collect()
+    };
+    assert_eq!(on(0), ["gpu"]);
+    assert_eq!(on(1), ["h0"; 8], "there is another host for them");
+    assert_eq!(on(2), ["gpu"; 7], "there is none any more");
+}
+
+#[test]
+fn jobs_of_one_folder_share_what_is_left_under_its_cap() {
+    let index = hosts(&[64]);
+    let of_job = |name: &str| {
+        let mut layer = layer(8, 1, None, 100);
+        let mut job = Job::clone(&layer.job);
+        job.id = name.to_owned().into();
+        job.headroom.folder_cores = Some(Centicores::cores(10));
+        layer.job = Arc::new(job);
+        layer
+    };
+    let planned = put(&index, &mut [of_job("a"), of_job("b")], &metrics());
+    assert_eq!(planned.placements.len(), 10);
 }
 
 #[test]

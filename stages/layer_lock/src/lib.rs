@@ -72,7 +72,8 @@ impl LayerLock {
         }
     }
 
-    /// The layers there is room for, in order of service, each once.
+    /// The layers there is room for, in order of service, each once: of several clusters that have it, for
+    /// the first that has a host for it.
     fn with_room(&self, works: &[JobWork]) -> Vec<Wanted> {
         let now = Instant::now();
         let layers = works.iter().map(|work| work.layers.len()).sum();
@@ -81,7 +82,7 @@ impl LayerLock {
         let mut seen: HashSet<&LayerId> = HashSet::new();
         for (index, work) in works.iter().enumerate() {
             for layer in &work.layers {
-                if !seen.insert(&layer.id) {
+                if seen.contains(&layer.id) {
                     continue;
                 }
                 let waiting = u32::try_from(layer.waiting.max(0)).unwrap_or(u32::MAX);
@@ -97,6 +98,7 @@ impl LayerLock {
                 }
                 let frames = self.room(work, layer, at_most);
                 if frames > 0 {
+                    seen.insert(&layer.id);
                     wanted.push(Wanted {
                         work: index,
                         layer: layer.id.clone(),
@@ -196,7 +198,8 @@ impl LayerLock {
 /// Whether job and folder have too little left under their caps for any frame of the layer.
 fn is_at_job_cap(work: &JobWork, layer: &Layer) -> bool {
     let least = fit::least_cores(layer);
-    work.job.headroom.cores.is_some_and(|rest| rest < least)
+    let rest = work.job.headroom.least_cores();
+    rest.is_some_and(|rest| rest < least)
 }
 
 /// Gives each locked row back the turn and job it was wanted for.

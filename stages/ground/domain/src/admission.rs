@@ -6,7 +6,8 @@
 //!
 //! The comparisons are those of the database's own triggers where there are some (contract,
 //! 3.3), so that a batch that was admitted here cannot fail there. An amount that is too large
-//! to be added is over the cap.
+//! to be added is over the cap, and a counter that has drifted below zero opens no cap that admits
+//! nothing.
 
 use std::collections::HashMap;
 
@@ -36,7 +37,7 @@ pub struct Request {
     pub reserved: Resources,
 }
 
-/// A `subscription` row. In centicores.
+/// A `subscription` row. In centicores. A burst of 0 admits nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubscriptionCap {
     /// `int_burst`.
@@ -141,7 +142,9 @@ impl Ledger {
         );
         match self.subscriptions.get(&(show.clone(), alloc.clone())) {
             None => Err(Refusal::NoSubscription { show, alloc }),
-            Some(&SubscriptionCap { burst, cores }) if !fits(cores.0, reserved.0, burst.0) => {
+            Some(&SubscriptionCap { burst, cores })
+                if burst.0 <= 0 || !fits(cores.0, reserved.0, burst.0) =>
+            {
                 Err(Refusal::SubscriptionBurst {
                     show,
                     alloc,
@@ -159,7 +162,6 @@ impl Ledger {
         let Some(cap) = self.jobs.get(&job) else {
             return Err(Refusal::JobGone { job });
         };
-        // A counter that has drifted below zero must not open a cap that admits nothing.
         if cap.max_cores.0 <= 0 || !fits(cap.cores.0, reserved.cores.0, cap.max_cores.0) {
             return Err(Refusal::JobCores {
                 job,
@@ -185,7 +187,8 @@ impl Ledger {
         let Some(cap) = self.folders.get(&folder) else {
             return Err(Refusal::FolderGone { folder });
         };
-        if cap.max_cores.0 != UNLIMITED && !fits(cap.cores.0, reserved.cores.0, cap.max_cores.0) {
+        let (max, used) = (cap.max_cores.0, cap.cores.0);
+        if max != UNLIMITED && (max <= 0 || !fits(used, reserved.cores.0, max)) {
             return Err(Refusal::FolderCores {
                 folder,
                 cores: cap.cores,
@@ -196,7 +199,7 @@ impl Ledger {
         // No trigger guards folders, so a frame without GPUs need not mind the GPUs of others.
         if reserved.gpus > 0
             && cap.max_gpus != UNLIMITED
-            && !fits(cap.gpus, reserved.gpus, cap.max_gpus)
+            && (cap.max_gpus <= 0 || !fits(cap.gpus, reserved.gpus, cap.max_gpus))
         {
             return Err(Refusal::FolderGpus {
                 folder,

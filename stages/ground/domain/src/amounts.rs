@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Cores with as many decimals as there are.
-pub(super) fn cores(centicores: i64) -> String {
+pub(crate) fn cores(centicores: i64) -> String {
     if centicores % 100 == 0 {
         return (centicores / 100).to_string();
     }
@@ -12,13 +12,13 @@ pub(super) fn cores(centicores: i64) -> String {
 }
 
 /// KiB as GiB, with one decimal where it counts.
-pub(super) fn gib(kib: i64) -> String {
+pub(crate) fn gib(kib: i64) -> String {
     let text = format!("{:.1}", kib as f64 / 1_048_576.0);
     format!("{} GiB", text.trim_end_matches(".0"))
 }
 
 /// A count with its noun, in the plural where it must be.
-pub(super) fn many(count: usize, noun: &str) -> String {
+pub(crate) fn many(count: usize, noun: &str) -> String {
     match (count, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) => format!("{count} {stem}ies"),
@@ -27,7 +27,7 @@ pub(super) fn many(count: usize, noun: &str) -> String {
 }
 
 /// A time of at least one second, with its two largest units.
-pub(super) fn time(time: Duration) -> String {
+pub(crate) fn time(time: Duration) -> String {
     let seconds = time.as_secs().max(1);
     let parts = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
     let mut left = seconds;

@@ -32,11 +32,32 @@ pub struct Job {
 /// How much the caps above a job's frames still admit, as last read. `None` is unlimited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headroom {
-    /// The smaller rest of job and folder, in centicores.
+    /// The rest of the job, in centicores.
     pub cores: Option<Centicores>,
-    /// The smaller rest of job and folder, in whole GPUs.
+    /// The rest of the job, in whole GPUs.
     pub gpus: Option<i64>,
+    /// The rest of its folder, which other jobs share, in centicores.
+    pub folder_cores: Option<Centicores>,
+    /// The rest of its folder, in whole GPUs.
+    pub folder_gpus: Option<i64>,
     /// The show's subscriptions of this facility: allocation and what its burst still admits.
     /// An allocation that is not listed is not the show's to use.
     pub subscriptions: Arc<[(AllocId, Centicores)]>,
+}
+
+impl Headroom {
+    /// The smaller rest of job and folder, in centicores.
+    #[must_use]
+    pub fn least_cores(&self) -> Option<Centicores> {
+        least(self.cores, self.folder_cores)
+    }
+}
+
+/// The smaller of two rests, of which `None` is unlimited.
+#[must_use]
+pub fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }

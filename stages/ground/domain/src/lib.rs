@@ -7,6 +7,7 @@
 //! These are the units of OpenCue's tables (contract, sections 1 and 2), kept to the last digit.
 
 pub mod admission;
+mod amounts;
 pub mod cluster;
 pub mod fit;
 pub mod frame;

@@ -62,12 +62,26 @@ impl<K: Eq + Hash + Clone> Resting<K> {
         length
     }
 
-    /// Notes that one of these has failed and it is not known which: for as long as the longest rest
-    /// each is to be tried by itself, so that the others do not fail with it again.
-    pub fn suspect(&self, keys: impl IntoIterator<Item = K>, now: Instant) {
+    /// Notes that one of these has failed and it is not known which: each is to be tried by itself, so
+    /// that the others do not fail with it again. That holds until it is cleared, and for no longer than
+    /// the longest rest after `next`, when it is tried again.
+    pub fn suspect(&self, keys: impl IntoIterator<Item = K>, now: Instant, next: Instant) {
         let mut suspects = self.suspects();
         suspects.retain(|_, until| *until > now);
-        suspects.extend(keys.into_iter().map(|key| (key, now + self.longest)));
+        suspects.extend(keys.into_iter().map(|key| (key, next + self.longest)));
+    }
+
+    /// These were tried by themselves and are not to blame.
+    pub fn clear<'a>(&self, keys: impl IntoIterator<Item = &'a K>)
+    where
+        K: 'a,
+    {
+        let mut suspects = self.suspects();
+        if !suspects.is_empty() {
+            for key in keys {
+                suspects.remove(key);
+            }
+        }
     }
 
     /// Whether `key` is to be tried by itself at `now`.
@@ -157,14 +171,24 @@ mod tests {
     fn suspects_are_tried_by_themselves_for_a_while() {
         let resting = Resting::new(Duration::from_secs(1), Duration::from_secs(10));
         let now = Instant::now();
-        resting.suspect(["a", "b"], now);
+        resting.suspect(["a", "b", "fine"], now, now);
+        resting.clear([&"fine", &"c"]);
         let at = |key, seconds| resting.is_suspect(&key, now + Duration::from_secs(seconds));
         assert_eq!(
-            [at("a", 0), at("b", 9), at("a", 10), at("c", 0)],
-            [true, true, false, false]
+            [
+                at("a", 0),
+                at("b", 9),
+                at("a", 10),
+                at("c", 0),
+                at("fine", 0)
+            ],
+            [true, true, false, false, false]
         );
+        resting.suspect(["a"], now, now + Duration::from_secs(8));
+        assert_eq!([at("a", 17), at("a", 18)], [true, false]);
         assert!(!resting.rests(&"a", now), "it may be another's fault");
-        resting.suspect(["c"], now + Duration::from_secs(20));
+        let later = now + Duration::from_secs(20);
+        resting.suspect(["c"], later, later);
         assert_eq!(resting.suspects().len(), 1);
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::amounts::{cores, gib, many};
+
 /// An amount of cores in hundredths: 100 is one core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Centicores(pub i64);
@@ -45,6 +47,15 @@ impl fmt::Display for Centicores {
     }
 }
 
+impl Centicores {
+    /// Whole cores with as many decimals as there are, as in `2.5 cores`.
+    #[must_use]
+    pub fn words(self) -> String {
+        let noun = if self.0 == 100 { "core" } else { "cores" };
+        format!("{} {noun}", cores(self.0))
+    }
+}
+
 /// An amount of memory in KiB. OpenCue writes "KB" and means this (contract, section 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kib(pub i64);
@@ -63,6 +74,18 @@ impl Kib {
 impl fmt::Display for Kib {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} KiB", self.0)
+    }
+}
+
+impl fmt::Display for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {}", self.cores.words(), gib(self.memory.0))?;
+        if self.gpus != 0 || self.gpu_memory.0 != 0 {
+            let gpus = usize::try_from(self.gpus)
+                .map_or_else(|_| format!("{} GPUs", self.gpus), |gpus| many(gpus, "GPU"));
+            write!(f, ", {gpus} with {}", gib(self.gpu_memory.0))?;
+        }
+        Ok(())
     }
 }
 
@@ -167,5 +190,17 @@ mod tests {
         ] {
             assert!(!over.fits_in(&room));
         }
+    }
+
+    #[test]
+    fn amounts_are_told_in_cores_and_gib() {
+        let mut takes = Resources {
+            cores: Centicores(100),
+            memory: Kib::gib(4),
+            ..Resources::NONE
+        };
+        assert_eq!(takes.to_string(), "1 core and 4 GiB");
+        (takes.cores, takes.gpus, takes.gpu_memory) = (Centicores(250), 1, Kib(1_572_864));
+        assert_eq!(takes.to_string(), "2.5 cores and 4 GiB, 1 GPU with 1.5 GiB");
     }
 }

@@ -5,7 +5,6 @@
 //! ([`reserve`](crate::fit::reserve)). Invariants: there always is an answer, whatever the rows hold;
 //! and the answer "it can run" is given only when a host is found that the arithmetic accepts.
 
-mod amounts;
 mod caps;
 mod facts;
 mod hosts;

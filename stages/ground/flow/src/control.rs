@@ -36,7 +36,7 @@ impl Control {
                 .iter()
                 .filter_map(|part| Some((part.name, part.crew.as_ref()?)))
         };
-        let Some((name, crew)) = crews().find(|(name, _)| *name == stage) else {
+        let Some((_, crew)) = crews().find(|(name, _)| *name == stage) else {
             let known = crews().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
             return Err(NoSuchStage {
                 stage: stage.to_owned(),
@@ -44,12 +44,6 @@ impl Control {
             });
         };
         crew.resize(workers);
-        tracing::info!(
-            stage = name,
-            workers,
-            "{name} now has {} workers",
-            crew.workers()
-        );
         Ok(())
     }
 

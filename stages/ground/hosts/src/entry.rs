@@ -301,10 +301,16 @@ impl Known {
         self.candidate = Arc::new(candidate);
     }
 
-    /// Takes note of what is idle on a host that is in no bucket.
+    /// Takes note of what is idle on a host that is in no bucket, by its counters. These know nothing of
+    /// memory that is in use without having been booked: of that the last snapshot told.
     fn learn(&mut self, farm: &Farm, idle: Resources) {
         self.learned = farm.tick();
         let host = self.candidate.host.clone();
+        let idle = Resources {
+            memory: idle.memory.min(host.idle.memory),
+            gpu_memory: idle.gpu_memory.min(host.idle.gpu_memory),
+            ..idle
+        };
         self.turn_into(farm, Host { idle, ..host });
     }
 

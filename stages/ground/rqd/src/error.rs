@@ -76,6 +76,19 @@ impl LaunchError {
         }
     }
 
+    /// Whether the host said nothing at all: it could not be reached, or gave no answer in time.
+    #[must_use]
+    pub const fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Unknown {
+                    source: Doubt::Silence(_),
+                    ..
+                }
+        )
+    }
+
     /// The word for metrics and spans.
     #[must_use]
     pub const fn label(&self) -> &'static str {
@@ -276,6 +289,8 @@ fn meaning(status: &Status) -> Meaning {
         | Code::Unimplemented
         | Code::PermissionDenied
         | Code::Unauthenticated => Meaning::Refused,
+        // The user of the job is unknown, and no host that may not make one will ever run it.
+        Code::Aborted if status.message().contains("could not be created") => Meaning::Refused,
         Code::FailedPrecondition | Code::Aborted | Code::ResourceExhausted => {
             Meaning::RefusedForNow
         }
@@ -345,6 +360,12 @@ mod tests {
         for (code, expected) in table {
             assert_eq!(meaning(&Status::new(code, "no")), expected, "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_user_that_cannot_be_made_is_no_fault_of_the_host() {
+        let status = Status::aborted("Not launching, user ghost:1042 could not be created");
+        assert_eq!(meaning(&status), Meaning::Refused);
     }
 
     #[test]

@@ -11,7 +11,7 @@ WITH shows AS MATERIALIZED (
     JOIN facility fa ON fa.pk_facility = a.pk_facility
     JOIN show sh ON sh.pk_show = s.pk_show
     WHERE sh.b_active AND sh.b_scheduler_managed
-      AND s.int_burst - s.int_cores >= 100
+      AND s.int_burst > 0 AND s.int_burst - s.int_cores >= 100
       AND ($1::text IS NULL OR fa.str_name = $1)
 ),
 jobs AS MATERIALIZED (
@@ -20,7 +20,7 @@ jobs AS MATERIALIZED (
     JOIN job j ON j.pk_show = shows.pk_show AND j.pk_facility = shows.pk_facility
         AND j.str_state = 'PENDING' AND j.b_paused = false
     JOIN job_stat js ON js.pk_job = j.pk_job AND js.int_waiting_count > 0
-    JOIN job_resource jr ON jr.pk_job = j.pk_job AND jr.int_cores < jr.int_max_cores
+    JOIN job_resource jr ON jr.pk_job = j.pk_job AND jr.int_max_cores > 0 AND jr.int_cores < jr.int_max_cores
 )
 SELECT jobs.pk_facility, jobs.pk_show, l.str_tags, sum(ls.int_waiting_count)::bigint AS waiting,
        (extract(epoch FROM max(jobs.ts_started)) * 1000000)::bigint AS newest_us

@@ -28,6 +28,8 @@ started AS (
         AND j.pk_folder = p.pk_folder AND j.pk_dept = p.pk_dept
     WHERE f.pk_frame = p.pk_frame AND f.str_state = 'WAITING' AND coalesce(f.int_version, 0) = p.int_version
       AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)
+      -- A frame that lost its state but not its proc would have the whole batch refused, turn after turn.
+      AND NOT EXISTS (SELECT 1 FROM proc x WHERE x.pk_frame = f.pk_frame)
     RETURNING f.pk_frame, f.int_version
 ),
 booked AS MATERIALIZED (

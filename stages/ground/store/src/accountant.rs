@@ -66,13 +66,9 @@ impl Store {
     /// # Errors
     /// The server cannot be reached.
     pub async fn accountant(&self) -> Result<Accountant, StoreError> {
-        // The server has to notice as well when a machine dies without a word, or the office would
-        // stay taken for hours.
-        let options = (*self.pool.connect_options()).clone().options([
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-        ]);
+        // The server notices when a machine dies without a word, by the options of all connections, or the
+        // office would stay taken for hours.
+        let options = (*self.pool.connect_options()).clone();
         let opening = async {
             let own = PgPoolOptions::new()
                 .max_connections(1)

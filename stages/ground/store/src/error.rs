@@ -98,8 +98,9 @@ impl StoreError {
 }
 
 /// SQLSTATEs, by their beginnings, with which a server says that it does not serve us now: broken
-/// connections (08), sessions that are not let in (28, 3D, 55000), no room (53), going down (57P).
-const AWAY: [&str; 6] = ["08", "28", "3D", "53", "55000", "57P"];
+/// connections (08), sessions that are not let in (28, 3D, 55000) or have been idle for too long (25P03),
+/// no room (53), going down (57P).
+const AWAY: [&str; 7] = ["08", "25P03", "28", "3D", "53", "55000", "57P"];
 
 pub(crate) fn trouble(error: &Sql) -> Trouble {
     match error {

@@ -62,7 +62,7 @@ impl Store {
         let mut conn = self.connection().await?;
         let rows = self.meters.rows(&PENDING_LAYERS, query, &mut conn).await?;
         drop(conn);
-        group(cluster, &rows, jobs, layers)
+        group(cluster, &rows, skip, (jobs, layers))
     }
 }
 
@@ -70,19 +70,13 @@ impl Store {
 fn group(
     cluster: &Cluster,
     rows: &[PgRow],
-    job_bound: u32,
-    layer_bound: u32,
+    skip: Depth,
+    (job_bound, layer_bound): (u32, u32),
 ) -> Result<PendingLayers, StoreError> {
     let mut found = PendingLayers::default();
-    let mut jobs_seen = 0u32;
-    let mut last: Option<String> = None;
     for row in rows {
         let job_id: String = get(row, PENDING_LAYERS.name, "pk_job")?;
         let layer = layer(row, PENDING_LAYERS.name)?;
-        if last.as_deref() != Some(&job_id) {
-            jobs_seen += 1;
-            last = Some(job_id.clone());
-        }
         if cluster.shared_tags(&layer.tags).next().is_none() {
             continue;
         }
@@ -94,16 +88,25 @@ fn group(
             }),
         }
     }
-    found.cut_after = if rows.len() >= layer_bound as usize {
-        Some(match jobs_seen.saturating_sub(1) {
-            0 => Depth {
-                jobs: 0,
-                layers: layer_bound,
-            },
-            whole => Depth::of_jobs(whole),
-        })
-    } else {
-        (jobs_seen >= job_bound).then_some(Depth::of_jobs(jobs_seen))
+    found.cut_after = match rows.last() {
+        Some(last) => {
+            let number = |column| {
+                let number: i64 = get(last, PENDING_LAYERS.name, column)?;
+                Ok::<u32, StoreError>(u32::try_from(number).unwrap_or(u32::MAX))
+            };
+            let (place, of) = (number("place")?, number("of")?);
+            let at_bound = rows.len() >= layer_bound as usize;
+            match place {
+                1 if at_bound => Some(Depth {
+                    jobs: 0,
+                    layers: layer_bound,
+                }),
+                place if at_bound => Some(Depth::of_jobs(place - 1)),
+                _ => (of >= job_bound).then_some(Depth::of_jobs(of)),
+            }
+        }
+        // All layers of the first job are behind; there may be jobs after it.
+        None => (skip.layers > 0).then_some(Depth::of_jobs(1)),
     };
     Ok(found)
 }
@@ -111,15 +114,7 @@ fn group(
 fn job(cluster: &Cluster, row: &PgRow) -> Result<Job, StoreError> {
     let name = PENDING_LAYERS.name;
     let os: Option<String> = get(row, name, "str_os")?;
-    let least = |job: i64, folder: Option<i64>| folder.map_or(job, |folder| folder.min(job));
-    let cores = least(
-        get(row, name, "job_cores_rest")?,
-        get(row, name, "folder_cores_rest")?,
-    );
-    let gpus = least(
-        get(row, name, "job_gpus_rest")?,
-        get(row, name, "folder_gpus_rest")?,
-    );
+    let folder_cores: Option<i64> = get(row, name, "folder_cores_rest")?;
     let allocs: Vec<String> = get(row, name, "allocs")?;
     let rests: Vec<i64> = get(row, name, "rests")?;
     Ok(Job {
@@ -132,8 +127,10 @@ fn job(cluster: &Cluster, row: &PgRow) -> Result<Job, StoreError> {
         priority: get(row, name, "int_priority")?,
         os: os.filter(|os| !os.is_empty()).map(Arc::from),
         headroom: Headroom {
-            cores: Some(Centicores(cores)),
-            gpus: Some(gpus),
+            cores: Some(Centicores(get(row, name, "job_cores_rest")?)),
+            gpus: Some(get(row, name, "job_gpus_rest")?),
+            folder_cores: folder_cores.map(Centicores),
+            folder_gpus: get(row, name, "folder_gpus_rest")?,
             subscriptions: allocs
                 .into_iter()
                 .zip(rests)

@@ -9,6 +9,7 @@
 
 mod accountant;
 mod accounts;
+mod address;
 mod booking;
 mod breaker;
 mod clusters;
@@ -34,6 +35,7 @@ mod writing;
 
 pub use accountant::{Accountant, Arrived};
 pub use accounts::{ACCOUNTING_TABLES, Corrected, CounterKeys};
+pub use address::{PARAMETERS, is_readable};
 pub use booking::{BookRow, Booked, BookedFrame, BookingRules, OpenBooking};
 pub use breaker::{BreakerSettings, Outage};
 pub use clusters::{ActiveTags, TagRow};
@@ -42,7 +44,7 @@ pub use hosts::HostTags;
 pub use jobs::{PendingJob, PendingLayers};
 pub use launch::LaunchFacts;
 pub use layers::{Locked, LockedRow, WantedLayer};
-pub use pool::{Store, StoreSettings};
+pub use pool::{LONGEST_IDLE, Store, StoreSettings};
 pub use replicas::{ReplicaRow, session_name};
 pub use schema_check::{
     Connections, INDEXES, IndexState, MissingRights, OfferedIndex, ServerFacts, ShowFacts, Unfit,

@@ -40,6 +40,10 @@ pub struct StoreSettings {
     pub breaker: BreakerSettings,
 }
 
+/// How long a transaction may be idle, after which the server ends its session. A batch is idle while it
+/// queues between stages, and is given up long before.
+pub const LONGEST_IDLE: Duration = Duration::from_secs(60);
+
 /// How long a probe waits for the database, and a cleaning for one connection.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -65,21 +69,7 @@ impl Store {
         let (host, port) = (options.get_host().to_owned(), options.get_port());
         let database = options.get_database().unwrap_or_default().to_owned();
         let place = format!("{host}:{port}/{database}");
-        let options = options
-            .application_name(&settings.application_name)
-            .options([
-                // Our statements are short and many: compiling them costs more than it saves.
-                ("jit", "off".to_owned()),
-                (
-                    "statement_timeout",
-                    settings.statement_timeout.as_millis().to_string(),
-                ),
-                (
-                    "lock_timeout",
-                    settings.lock_timeout.as_millis().to_string(),
-                ),
-                ("TimeZone", "UTC".to_owned()),
-            ]);
+        let options = prepared(options, settings);
         // Statements are counted, timed and traced by name; their texts need not be logged.
         let options = options.disable_statement_logging();
         // The pool would try again until its time is over and then say only that; a connection of
@@ -228,5 +218,72 @@ impl Store {
         });
         futures::future::join_all(looks).await;
         Ok(())
+    }
+}
+
+/// What each session of the scheduler has set, whatever the server has.
+fn prepared(options: PgConnectOptions, settings: &StoreSettings) -> PgConnectOptions {
+    options
+        .application_name(&settings.application_name)
+        .options([
+            // Our statements are short and many: compiling them costs more than it saves.
+            ("jit", "off".to_owned()),
+            (
+                "statement_timeout",
+                settings.statement_timeout.as_millis().to_string(),
+            ),
+            (
+                "lock_timeout",
+                settings.lock_timeout.as_millis().to_string(),
+            ),
+            ("TimeZone", "UTC".to_owned()),
+            // A machine that dies without a word leaves locks behind that all others wait for: the
+            // server is to notice within seconds, not hours.
+            ("tcp_keepalives_idle", "10".to_owned()),
+            ("tcp_keepalives_interval", "5".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+            ("tcp_user_timeout", "25000".to_owned()),
+            // And so is one that stands still, as a machine does that is suspended.
+            (
+                "idle_in_transaction_session_timeout",
+                LONGEST_IDLE.as_millis().to_string(),
+            ),
+        ])
+}
+
+#[cfg(test)]
+mod tests {
+    use cue_simfarm::postgres::TestDb;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_server_notices_a_scheduler_that_dies_or_stands_still() {
+        let db = TestDb::fresh().await;
+        let settings = StoreSettings {
+            url: db.url.clone(),
+            pool: 1,
+            acquire_timeout: Duration::from_secs(20),
+            statement_timeout: Duration::from_secs(20),
+            lock_timeout: Duration::from_secs(5),
+            application_name: "test".to_owned(),
+            booking: BookingRules::default(),
+            breaker: BreakerSettings::default(),
+        };
+        let store = Store::connect(&settings, &Registry::new()).await.unwrap();
+        let mut conn = store.connection().await.unwrap();
+        for (show, wanted) in [
+            ("SHOW tcp_keepalives_idle", "10"),
+            ("SHOW tcp_keepalives_interval", "5"),
+            ("SHOW tcp_keepalives_count", "3"),
+            ("SHOW tcp_user_timeout", "25000"),
+            ("SHOW idle_in_transaction_session_timeout", "1min"),
+        ] {
+            let shown: String = sqlx::query_scalar(show)
+                .fetch_one(&mut *conn)
+                .await
+                .unwrap();
+            assert_eq!(shown, wanted, "{show}");
+        }
     }
 }

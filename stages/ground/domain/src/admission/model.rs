@@ -158,7 +158,7 @@ fn allowed(admitted: &[&Request], next: &Request, ledger: &Ledger) -> bool {
         .get(&(next.show.clone(), next.alloc.clone()))
         .is_some_and(|cap| {
             let same = |r: &Request| r.show == next.show && r.alloc == next.alloc;
-            i128::from(cap.cores.0) + total(&same, &cores) <= cap.burst.0.into()
+            cap.burst.0 > 0 && i128::from(cap.cores.0) + total(&same, &cores) <= cap.burst.0.into()
         });
     let job = ledger.jobs.get(&next.job).is_some_and(|cap| {
         let same = |r: &Request| r.job == next.job;
@@ -169,10 +169,12 @@ fn allowed(admitted: &[&Request], next: &Request, ledger: &Ledger) -> bool {
     let folder = ledger.folders.get(&next.folder).is_some_and(|cap| {
         let same = |r: &Request| r.folder == next.folder;
         (cap.max_cores.0 == -1
-            || i128::from(cap.cores.0) + total(&same, &cores) <= cap.max_cores.0.into())
+            || cap.max_cores.0 > 0
+                && i128::from(cap.cores.0) + total(&same, &cores) <= cap.max_cores.0.into())
             && (next.reserved.gpus == 0
                 || cap.max_gpus == -1
-                || i128::from(cap.gpus) + total(&same, &gpus) <= cap.max_gpus.into())
+                || cap.max_gpus > 0
+                    && i128::from(cap.gpus) + total(&same, &gpus) <= cap.max_gpus.into())
     });
     let carries = |r: &Request, limit: &LimitId| {
         ledger

@@ -10,7 +10,7 @@ use crate::units::{Centicores, Resources};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The reservation is not one: no cores, or an amount below zero.
-    #[error("a proc takes cores and no negative amounts: {reserved:?}")]
+    #[error("a proc takes cores and no negative amounts: {reserved}")]
     NotAReservation {
         /// What was asked for.
         reserved: Resources,
@@ -22,7 +22,7 @@ pub enum Refusal {
         host: HostId,
     },
     /// The host has less idle than was thought.
-    #[error("host {host} has {idle:?} idle, the frame takes {reserved:?}")]
+    #[error("host {host} has {idle} idle, the frame takes {reserved}")]
     HostFull {
         /// The host.
         host: HostId,
@@ -41,7 +41,8 @@ pub enum Refusal {
     },
     /// The subscription would pass its burst.
     #[error(
-        "show {show} uses {cores} of allocation {alloc}, its burst is {burst}, the frame takes {reserved}"
+        "show {show} uses {} of allocation {alloc}, its burst is {}, the frame takes {}",
+        cores.words(), burst.words(), reserved.words()
     )]
     SubscriptionBurst {
         /// The show.
@@ -62,7 +63,10 @@ pub enum Refusal {
         job: JobId,
     },
     /// The job would pass its core cap.
-    #[error("job {job} uses {cores}, its cap is {max}, the frame takes {reserved}")]
+    #[error(
+        "job {job} uses {}, its cap is {}, the frame takes {}",
+        cores.words(), max.words(), reserved.words()
+    )]
     JobCores {
         /// The job.
         job: JobId,
@@ -92,7 +96,10 @@ pub enum Refusal {
         folder: FolderId,
     },
     /// The folder would pass its core cap.
-    #[error("folder {folder} uses {cores}, its cap is {max}, the frame takes {reserved}")]
+    #[error(
+        "folder {folder} uses {}, its cap is {}, the frame takes {}",
+        cores.words(), max.words(), reserved.words()
+    )]
     FolderCores {
         /// The folder.
         folder: FolderId,
@@ -128,15 +135,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Whether it is about the host or the request alone, and no counter of a cap had a part in it.
-    #[must_use]
-    pub const fn is_of_the_host(&self) -> bool {
-        matches!(
-            self,
-            Self::NotAReservation { .. } | Self::HostTaken { .. } | Self::HostFull { .. }
-        )
-    }
-
     /// The name of the cap, to label metrics with.
     #[must_use]
     pub const fn cap(&self) -> &'static str {

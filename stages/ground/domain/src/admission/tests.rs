@@ -106,7 +106,7 @@ fn a_cap_is_reached_exactly_and_its_refusal_says_the_numbers() {
     let refusal = answers[1].clone().unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "job j0 uses 800 centicores, its cap is 800 centicores, the frame takes 100 centicores"
+        "job j0 uses 8 cores, its cap is 8 cores, the frame takes 1 core"
     );
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::amounts::{many, time};
+use crate::amounts::{many, time};
 
 /// The hosts that have one of the tags, by what keeps them from being booked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::amounts::{cores, gib, many, time};
 use super::facts::{
     CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
 };
 use super::tagged::no_tag;
 use super::{Here, TooSmall, Why};
+use crate::amounts::{cores, gib, many, time};
 use crate::fit::{Misfit, least_cores};
 use crate::tags::Tag;
 use crate::units::Centicores;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use cue_domain::{Centicores, Host, HostId, Resources, Tag};
+use cue_domain::{Centicores, Host, HostId, Kib, Resources, Tag};
 
 use super::{Wish, cores_left, host, idle, index_of, layer};
 use crate::{Applied, IndexStats};
@@ -44,6 +44,20 @@ fn a_host_that_is_dropped_counts_as_abandoned_and_one_that_is_checked_in_does_no
     assert_eq!(index.sweep(start + Duration::from_secs(300)).len(), 1);
     drop(lost);
     assert_eq!(index.take_abandoned(), 0, "its loan had ended before");
+}
+
+#[test]
+fn memory_that_is_in_use_without_having_been_booked_is_not_forgotten_at_check_in() {
+    let index = index_of(vec![idle("h", 32, 2)]);
+    let wish = Wish::of(layer());
+    let lease = wish.take(&index).unwrap();
+    // The counters say 8 GiB, the snapshot said that 2 were free.
+    index.check_in(lease, cores_left(9));
+    let again = wish.take(&index).unwrap();
+    assert_eq!(
+        (again.idle.cores, again.idle.memory),
+        (Centicores::cores(9), Kib::gib(2))
+    );
 }
 
 #[test]

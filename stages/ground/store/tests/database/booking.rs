@@ -50,6 +50,32 @@ async fn a_frame_that_is_not_as_it_was_read_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_waiting_frame_that_still_has_a_proc_keeps_only_itself_from_running() {
+    let yard = Yard::new().await;
+    let host = yard.host("node").await;
+    let job = yard.job("a", 3).await;
+    yard.book(&job, 1, &host).await;
+    let lost =
+        "UPDATE frame SET str_state = 'WAITING' WHERE str_state = 'RUNNING' RETURNING pk_frame";
+    let lost: String = sqlx::query_scalar(lost)
+        .fetch_one(&yard.db.pool)
+        .await
+        .unwrap();
+    let (mut held, locked) = open(&yard.store, &want(&job, 3)).await;
+    let rows = yard.rows(&job, &locked, &host);
+    assert_eq!(rows[0].frame.as_str(), lost, "it is the next in order");
+    held.ledger(&rows).await.unwrap();
+    let booked = held.book(&rows).await.unwrap();
+    let frames: Vec<_> = booked.frames.iter().map(|booked| &booked.frame).collect();
+    assert_eq!(frames.len(), 2);
+    assert!(!frames.contains(&&rows[0].frame));
+    held.commit(&rows).await.unwrap();
+    let back = "UPDATE frame SET str_state = 'RUNNING' WHERE str_state = 'WAITING'";
+    sqlx::query(back).execute(&yard.db.pool).await.unwrap();
+    yard.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_frame_that_is_taken_already_is_left_alone() {
     let yard = Yard::new().await;
     let host = yard.host("node").await;

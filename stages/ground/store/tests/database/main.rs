@@ -9,6 +9,7 @@ mod booking;
 mod ids;
 mod ledger;
 mod locks;
+mod pending;
 mod prepare;
 mod replicas;
 mod snapshot;
