@@ -167,7 +167,7 @@ impl Stages {
         let how = wiring::dispatch(settings);
         Ok(Self {
             feed: ClusterFeed::new(store(), wiring::feed(settings), feeding),
-            fetch: JobFetch::new(store(), wiring::fetch(settings), fetching),
+            fetch: JobFetch::new(store(), hosts(), wiring::fetch(settings), fetching),
             lock: LayerLock::new(store(), hosts(), skip, wiring::lock(settings), locking),
             matching: HostMatch::new(hosts(), rules, matching),
             dispatch: Dispatch::new(store(), rqd, how, dispatching, resting_layers.clone()),

@@ -15,6 +15,7 @@ mod binary;
 mod caps;
 mod drain;
 mod ended;
+mod full;
 mod happy;
 mod launches;
 mod life;

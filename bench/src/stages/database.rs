@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use cue_domain::messages::{JobWork, LockedBatch, Turn};
+use cue_domain::messages::{Ask, JobWork, LockedBatch, Turn};
 use cue_domain::resting::Resting;
 use cue_domain::{Cluster, ClusterKey, TagKind, Ticket};
 use cue_flow::{BatchStage, Flow, Stage};
@@ -125,6 +125,7 @@ pub(super) async fn measure(options: &StagesOptions) -> anyhow::Result<Vec<Alone
 async fn fetch(field: &Field, workers: NonZeroUsize) -> anyhow::Result<f64> {
     let stage = JobFetch::new(
         field.store.clone(),
+        field.index.clone(),
         wiring::fetch(&field.settings),
         FetchMetrics::new(&Registry::new())?,
     );
@@ -135,6 +136,7 @@ async fn fetch(field: &Field, workers: NonZeroUsize) -> anyhow::Result<f64> {
             cluster: Arc::clone(&cluster),
             ticket: Ticket::open(|_| {}),
             skip: cue_domain::Depth::FRONT,
+            ask: Ask::Always,
         };
         let (sink, taken) = Sink::new(|_: &JobWork| 1);
         let (to_fetch, turns) = flow.edge(JobFetch::NAME, workers);

@@ -14,6 +14,9 @@ use super::ROOT;
 /// The attribute of the root that says how the turn went, and its value for no work.
 pub(super) const OUTCOME: (&str, &str) = ("turn.outcome", "no_jobs");
 
+/// Its value for a turn that did not even look for work, since there was no host for any.
+const NO_HOST: &str = "no_host";
+
 /// The attribute of the root that says for how many microseconds the turn waited for room in the queue
 /// of the first stage.
 pub(super) const SEND_WAIT: &str = "send_wait_us";
@@ -61,8 +64,9 @@ pub(super) fn has_failed(span: &SpanData) -> bool {
 }
 
 pub(super) fn found_no_work(root: &SpanData) -> bool {
-    attribute(root, OUTCOME.0)
-        .is_some_and(|value| matches!(value, Value::String(text) if text.as_str() == OUTCOME.1))
+    attribute(root, OUTCOME.0).is_some_and(|value| {
+        matches!(value, Value::String(text) if [OUTCOME.1, NO_HOST].contains(&text.as_str()))
+    })
 }
 
 fn took(span: &SpanData) -> Duration {

@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cue_domain::messages::Ask;
 use cue_domain::{Cluster, ClusterKey, Depth, Ticket, TurnEnd};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -37,6 +38,8 @@ pub struct TurnBook {
 pub(crate) struct Due {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) skip: Depth,
+    /// When its jobs need not be asked for.
+    pub(crate) ask: Ask,
     /// How long ago its last turn began.
     pub(crate) round_trip: Option<Duration>,
 }
@@ -162,6 +165,7 @@ impl TurnBook {
         Ok(Due {
             cluster: Arc::clone(&entry.cluster),
             skip: entry.look.skip(),
+            ask: entry.ask(now),
             round_trip: last_begin.map(|last| now.saturating_duration_since(last)),
         })
     }
@@ -190,7 +194,7 @@ impl TurnBook {
         let behind = !end.failed
             && (!end.passed.is_front()
                 || entry.as_ref().is_some_and(|e| !e.look.skip().is_front()));
-        state.idle_turns = if end.jobs == 0 && !behind {
+        state.idle_turns = if end.jobs == 0 && !behind && !end.unasked {
             state.idle_turns + 1
         } else {
             0
@@ -200,7 +204,9 @@ impl TurnBook {
                 entry.dispatched = state.clock;
             }
             let now = Instant::now();
+            let was_in_front = entry.look.skip().is_front();
             let next = entry.look.after(&end, now);
+            entry.note_ask(&end, was_in_front, next != Next::AtOnce, now);
             entry.last = Some(end);
             if !entry.known {
                 state.rounds.pass_over(entry.number);

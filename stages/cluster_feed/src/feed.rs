@@ -170,7 +170,7 @@ impl ClusterFeed {
         let metrics = self.metrics.clone();
         let ended = span.clone();
         let ticket = self.book.open(&due.cluster, move |end| {
-            ended.record("turn.outcome", end.reason());
+            ended.record("turn.outcome", end.outcome());
             ended.record("turn.frames_booked", end.booked.cast_signed());
             if end.failed {
                 ended.record("error.type", "query_error");
@@ -186,6 +186,7 @@ impl ClusterFeed {
             cluster: due.cluster,
             ticket,
             skip: due.skip,
+            ask: due.ask,
         };
         let (began, waits) = (Instant::now(), span.clone());
         tokio::select! {

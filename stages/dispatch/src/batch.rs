@@ -16,7 +16,7 @@ use crate::debts::Debt;
 pub(crate) struct Batch {
     /// The frames that were booked.
     pub(crate) frames: Vec<BatchFrame>,
-    /// What is idle on their hosts now.
+    /// What is idle now on the hosts of the plan, where that was seen under a lock.
     pub(crate) hosts: HashMap<HostId, Resources>,
     /// What RQD must be told of their layers.
     pub(crate) layers: HashMap<LayerId, Arc<LaunchLayer>>,

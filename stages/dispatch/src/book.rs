@@ -85,12 +85,13 @@ pub(crate) fn rows(
     planned.collect()
 }
 
-/// Books every row that all caps admit, and commits. `None` when nothing was booked.
+/// Books every row that all caps admit, and commits. A batch without frames is one of which nothing was
+/// booked.
 pub(crate) async fn book(
     held: OpenBooking,
     rows: Vec<PlannedRow>,
     plan: Plan<'_>,
-) -> Result<Option<Batch>, StoreError> {
+) -> Result<Batch, StoreError> {
     let span = tracing::info_span!(
         "book",
         frames_planned = number(rows.len()),
@@ -104,8 +105,7 @@ pub(crate) async fn book(
     let answer = try_book(held, rows, plan).instrument(span.clone()).await;
     match &answer {
         Ok(batch) => {
-            let booked = batch.as_ref().map_or(0, |batch| batch.frames.len());
-            span.record("frames_booked", number(booked));
+            span.record("frames_booked", number(batch.frames.len()));
         }
         Err(error) => {
             span.in_scope(|| failed_because(error.trouble().name(), Chain(error)));
@@ -118,7 +118,7 @@ async fn try_book(
     mut held: OpenBooking,
     mut rows: Vec<PlannedRow>,
     plan: Plan<'_>,
-) -> Result<Option<Batch>, StoreError> {
+) -> Result<Batch, StoreError> {
     let mut tries = 1;
     let mut order = Order::WriteFirst;
     loop {
@@ -149,26 +149,29 @@ async fn try_book(
     }
 }
 
-async fn commit(
-    held: OpenBooking,
-    written: Written,
-    plan: Plan<'_>,
-) -> Result<Option<Batch>, StoreError> {
+async fn commit(held: OpenBooking, written: Written, plan: Plan<'_>) -> Result<Batch, StoreError> {
     let Written {
         admitted,
         refusals,
         booked,
+        mut hosts,
         facts,
     } = written;
+    hosts.extend(booked.hosts);
+    let launch_by = held.began() + plan.launch_deadline;
     note_refusals(&refusals, plan);
     plan.metrics
         .stolen
         .inc_by((admitted.len() - booked.frames.len()) as u64);
     if booked.frames.is_empty() {
         // Nothing was written: dropping the transaction lets the rows go.
-        return Ok(None);
+        return Ok(Batch {
+            frames: Vec::new(),
+            hosts,
+            layers: HashMap::new(),
+            launch_by,
+        });
     }
-    let launch_by = held.began() + plan.launch_deadline;
     let versions: HashMap<FrameId, i32> = booked
         .frames
         .into_iter()
@@ -192,10 +195,10 @@ async fn commit(
     let layers = facts
         .into_iter()
         .map(|(id, facts)| (id, Arc::new(launch_layer(facts))));
-    Ok(Some(Batch {
+    Ok(Batch {
         frames: admitted.iter().filter_map(frame).collect(),
-        hosts: booked.hosts,
+        hosts,
         layers: layers.collect(),
         launch_by,
-    }))
+    })
 }

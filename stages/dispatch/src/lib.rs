@@ -253,7 +253,7 @@ impl Stage for Dispatch {
             // It waited for so long that every launch would come too late and be taken back.
             return Verdict::Skip("too_late");
         }
-        let batch = match book::book(held, rows, plan).await {
+        let mut batch = match book::book(held, rows, plan).await {
             Ok(batch) => batch,
             Err(error) => {
                 let layers = Self::planned(&layers, &placements);
@@ -263,15 +263,13 @@ impl Stage for Dispatch {
         self.metrics
             .booking_seconds
             .observe(began.elapsed().as_secs_f64());
-        let mut hosts = returned(hosts, &placements, batch.as_ref());
-        let booked = batch.is_some();
+        let mut hosts = returned(hosts, &placements, &batch);
+        let booked = !batch.frames.is_empty();
         if booked {
             self.resting.clear(&Self::planned(&layers, &placements));
-        }
-        if let Some(mut batch) = batch
-            && !self.settings.dry_run
-        {
-            self.launch(&mut batch, &mut hosts, out).await;
+            if !self.settings.dry_run {
+                self.launch(&mut batch, &mut hosts, out).await;
+            }
         }
         match out.send(Outcome { hosts, tickets }).await {
             Ok(()) if booked => Verdict::Done,
@@ -282,16 +280,11 @@ impl Stage for Dispatch {
 }
 
 /// The hosts of a plan, with what was booked on each.
-fn returned(
-    hosts: Vec<HostLease>,
-    placements: &[Placement],
-    batch: Option<&Batch>,
-) -> Vec<Returned> {
-    let frames = batch.map_or(&[][..], |batch| &batch.frames);
+fn returned(hosts: Vec<HostLease>, placements: &[Placement], batch: &Batch) -> Vec<Returned> {
     let back = |(index, lease): (usize, HostLease)| Returned {
-        idle: batch.and_then(|batch| batch.hosts.get(&lease.id)).copied(),
+        idle: batch.hosts.get(&lease.id).copied(),
         placed: count(placements.iter().map(|placement| placement.host), index),
-        booked: count(frames.iter().map(|frame| frame.host), index),
+        booked: count(batch.frames.iter().map(|frame| frame.host), index),
         launch_failures: 0,
         lease,
     };

@@ -27,6 +27,8 @@ pub(crate) struct Written {
     pub(crate) admitted: Vec<PlannedRow>,
     pub(crate) refusals: Vec<(usize, Refusal)>,
     pub(crate) booked: Booked,
+    /// What was idle, before, on the hosts that are not somebody else's.
+    pub(crate) hosts: HashMap<HostId, Resources>,
     pub(crate) facts: HashMap<LayerId, LaunchFacts>,
 }
 
@@ -41,6 +43,7 @@ pub(crate) async fn write(
     let all: Vec<BookRow> = rows.iter().map(|planned| planned.row.clone()).collect();
     let seen = held.look(&all).await?;
     let hosts = seen.hosts.clone();
+    let before = hosts.clone();
     let mut judged = judge(rows, seen);
     let lock_first = order == Order::LockFirst || held.is_limited(&all);
     let facts = if plan.launching && (lock_first || !judged.admitted.is_empty()) {
@@ -67,6 +70,7 @@ pub(crate) async fn write(
         admitted: judged.admitted,
         refusals: judged.refusals,
         booked,
+        hosts: before,
         facts,
     }))
 }

@@ -1,15 +1,18 @@
 //! Job fetch: one query a turn for the jobs of a cluster that could run.
 //!
-//! What it finds is only what to try; nothing here is locked. A turn whose query fails ends as
-//! failed, and the worker rests, which the feed feels as backpressure.
+//! What it finds is only what to try; nothing here is locked. While no host of the cluster has a core
+//! to give, or none has gained anything since nothing fitted, nothing is asked: a full farm would
+//! otherwise keep the database busy with finding out that it is full. A turn whose query fails ends as failed, and the worker rests, which the feed feels as
+//! backpressure.
 
 mod metrics;
 mod share;
 
 use std::time::{Duration, Instant};
 
-use cue_domain::messages::{JobWork, Turn};
+use cue_domain::messages::{Ask, JobWork, Turn};
 use cue_flow::{Outlet, Stage, Verdict};
+use cue_hosts::HostIndex;
 use cue_store::Store;
 
 pub use metrics::FetchMetrics;
@@ -31,16 +34,23 @@ pub struct FetchSettings {
 /// The stage.
 pub struct JobFetch {
     store: Store,
+    hosts: HostIndex,
     settings: FetchSettings,
     metrics: FetchMetrics,
 }
 
 impl JobFetch {
-    /// A job fetch over `store`.
+    /// A job fetch over `store`, for turns for which `hosts` has a host.
     #[must_use]
-    pub const fn new(store: Store, settings: FetchSettings, metrics: FetchMetrics) -> Self {
+    pub const fn new(
+        store: Store,
+        hosts: HostIndex,
+        settings: FetchSettings,
+        metrics: FetchMetrics,
+    ) -> Self {
         Self {
             store,
+            hosts,
             settings,
             metrics,
         }
@@ -53,6 +63,18 @@ impl Stage for JobFetch {
     type Out = JobWork;
 
     async fn handle(&self, turn: Turn, out: &Outlet<JobWork>) -> Verdict {
+        let key = &turn.cluster.key;
+        let gains = self.hosts.gains();
+        let is_pointless = match turn.ask {
+            Ask::Always => false,
+            Ask::AfterGains(vain) if vain == gains => true,
+            Ask::WithHosts | Ask::AfterGains(_) => !self.hosts.has_room(&key.facility, &key.tags),
+        };
+        if is_pointless {
+            turn.ticket.unasked();
+            return Verdict::Skip("no_host");
+        }
+        turn.ticket.asked_at(gains);
         let asked = Instant::now();
         let answer = self
             .store

@@ -99,6 +99,7 @@ impl LayerLock {
                 let frames = self.room(work, layer, at_most);
                 if frames > 0 {
                     seen.insert(&layer.id);
+                    work.ticket.tried();
                     wanted.push(Wanted {
                         work: index,
                         layer: layer.id.clone(),

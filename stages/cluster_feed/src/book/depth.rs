@@ -53,6 +53,9 @@ impl Look {
         if end.failed {
             return Next::AsItEnded;
         }
+        if end.unasked {
+            return Next::Saturated;
+        }
         let (seen, more) = (end.passed, !end.passed.is_front());
         let behind = looked_at.and(seen);
         if aside {
@@ -107,6 +110,9 @@ mod tests {
         launched: 0,
         refused: 0,
         failed: false,
+        unasked: false,
+        tried: false,
+        gains: 0,
         passed: Depth::FRONT,
     };
 

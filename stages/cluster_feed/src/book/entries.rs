@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cue_domain::messages::Ask;
 use cue_domain::{Cluster, ClusterKey, TurnEnd};
 use tokio::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::rounds::Rounds;
 pub struct Rests {
     /// After a turn that found no jobs, or whose query failed.
     pub empty: Duration,
-    /// After a turn that found jobs and could place none of them.
+    /// After a turn that found jobs and could place none of them, or that found no host.
     pub saturated: Duration,
     /// Whether, of clusters that are due at the same moment, the one that booked last goes first.
     pub productivity_bias: bool,
@@ -34,6 +35,10 @@ impl Rests {
         }
     }
 }
+
+/// How often a cluster asks for its jobs while hosts have nothing to give: what waits without a host is
+/// counted then, and caps that were raised are seen.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// Earliest due first; of those, the one that was dispatched last first (a cluster that books stays
 /// hot), if wanted; the number keeps the order total. Order and equality are those of the tuple.
@@ -61,12 +66,49 @@ pub(super) struct Entry {
     pub(super) tried: Option<Work>,
     pub(super) last: Option<TurnEnd>,
     pub(super) last_begin: Option<Instant>,
+    /// When a turn that asked for its jobs last ended.
+    pub(super) asked: Option<Instant>,
+    /// How often hosts had gained when its jobs were last looked at from the front.
+    pub(super) gains: u64,
+    /// How often they had, and what its work was, if since then nothing has fitted anywhere.
+    pub(super) vain: Option<(u64, Option<Work>)>,
 }
 
 impl Entry {
+    /// Takes note of whether a turn asked, and of what it found that it looked for in vain.
+    pub(super) fn note_ask(
+        &mut self,
+        end: &TurnEnd,
+        was_in_front: bool,
+        all_seen: bool,
+        now: Instant,
+    ) {
+        if end.unasked {
+            return;
+        }
+        self.asked = Some(now);
+        if was_in_front {
+            self.gains = end.gains;
+        }
+        let in_vain = all_seen && !end.tried && !end.failed && end.booked == 0;
+        self.vain = in_vain.then_some((self.gains, self.tried));
+    }
+
+    /// When the jobs of its next turn need not be asked for.
+    pub(super) fn ask(&self, now: Instant) -> Ask {
+        let recently = |at: Instant| now.saturating_duration_since(at) < ASK_EVERY;
+        match (self.asked.is_some_and(recently), self.vain) {
+            (false, _) => Ask::Always,
+            (true, Some((gains, work))) if work == self.work => Ask::AfterGains(gains),
+            (true, _) => Ask::WithHosts,
+        }
+    }
+
     /// Whether work has come since the last turn, which found none.
     pub(super) fn has_news(&self) -> bool {
-        let found_nothing = self.last.is_none_or(|end| end.jobs == 0 && !end.failed);
+        let found_nothing = self
+            .last
+            .is_none_or(|end| end.jobs == 0 && !end.failed && !end.unasked);
         found_nothing && self.work.is_some() && self.work != self.tried
     }
 }
@@ -105,6 +147,9 @@ impl State {
             tried: None,
             last: None,
             last_begin: None,
+            asked: None,
+            gains: 0,
+            vain: None,
             cluster: Arc::clone(&cluster),
         };
         self.entries.insert(cluster.key.clone(), entry);

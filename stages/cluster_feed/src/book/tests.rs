@@ -267,3 +267,50 @@ async fn the_census_counts_clusters_with_work_and_rounds() {
     let whole = book.census(Instant::now());
     assert_eq!((whole.active, whole.resting, whole.rounds), (2, 2, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_in_vain_is_not_asked_again_until_something_has_changed_or_time_has_passed() {
+    let book = book();
+    book.reload(vec![cluster("a")], Instant::now());
+    book.wake(scan(&[("a", 5)]), Instant::now());
+    let turn = |tried: bool, gains: u64| {
+        let due = book.take_due(Instant::now()).ok().unwrap();
+        let ticket = book.open(&due.cluster, |_| {});
+        ticket.found(1, 1);
+        ticket.asked_at(gains);
+        if tried {
+            ticket.tried();
+        }
+        due.ask
+    };
+    let saturated = Duration::from_millis(250);
+    let pass = async || tokio::time::advance(saturated).await;
+    assert_eq!(turn(true, 7), Ask::Always, "it never asked");
+    pass().await;
+    assert_eq!(turn(false, 8), Ask::WithHosts, "there was a host to try");
+    pass().await;
+    assert_eq!(turn(false, 9), Ask::AfterGains(8), "nothing fitted");
+    pass().await;
+    book.wake(scan(&[("a", 6)]), Instant::now());
+    assert_eq!(turn(false, 9), Ask::WithHosts, "there is new work");
+    pass().await;
+    assert_eq!(turn(false, 9), Ask::AfterGains(9));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(turn(false, 9), Ask::Always, "it has been a while");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_asked_nothing_rests_as_a_saturated_one_and_is_not_idle() {
+    let book = book();
+    book.reload(vec![cluster("a")], Instant::now());
+    book.wake(scan(&[("a", 5)]), Instant::now());
+    book.open(&take(&book), |_| {}).found(1, 1);
+    tokio::time::advance(Duration::from_millis(250)).await;
+    book.open(&take(&book), |_| {}).unasked();
+    assert_eq!(book.idle(), (0, true));
+    let next = Instant::now() + Duration::from_millis(250);
+    assert_eq!(book.take_due(Instant::now()).err(), Some(Some(next)));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let due = book.take_due(Instant::now()).ok().unwrap();
+    assert_eq!(due.ask, Ask::Always, "only a turn that asked puts that off");
+}

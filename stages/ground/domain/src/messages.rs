@@ -25,6 +25,20 @@ pub struct Turn {
     /// What of the cluster's jobs to pass over: nothing, unless the last turn looked at only some of
     /// them and could place little or nothing.
     pub skip: Depth,
+    /// When its jobs need not be asked for.
+    pub ask: Ask,
+}
+
+/// When the jobs of a cluster need not be asked for, since there would be no host for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// They are to be asked for in any case.
+    Always,
+    /// Not while no host has a core to give.
+    WithHosts,
+    /// Nor while hosts have come to have something to give only so often: for what they had then,
+    /// nothing fitted, and no job has come since.
+    AfterGains(u64),
 }
 
 /// job fetch → layer lock: a job, and its layers that could run, in dispatch order.

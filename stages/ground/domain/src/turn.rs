@@ -54,6 +54,9 @@ pub struct Tally {
     launched: AtomicU64,
     refused: AtomicU64,
     failed: AtomicBool,
+    unasked: AtomicBool,
+    tried: AtomicBool,
+    gains: AtomicU64,
     passed: OnceLock<Depth>,
 }
 
@@ -94,6 +97,21 @@ impl Tally {
         self.failed.store(true, Ordering::Relaxed);
     }
 
+    /// Marks the turn as one that asked for no jobs, because no host had anything to give to them.
+    pub fn unasked(&self) {
+        self.unasked.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes how often hosts had come to have something to give when the turn asked for its jobs.
+    pub fn asked_at(&self, gains: u64) {
+        self.gains.store(gains, Ordering::Relaxed);
+    }
+
+    /// Notes that for some layer there seemed to be a host, so that it was tried.
+    pub fn tried(&self) {
+        self.tried.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that the turn looked this far from where it began, and that there may be more behind.
     /// The first note counts.
     pub fn saw_only(&self, seen: Depth) {
@@ -112,6 +130,9 @@ impl Tally {
             launched: self.launched.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            unasked: self.unasked.load(Ordering::Relaxed),
+            tried: self.tried.load(Ordering::Relaxed),
+            gains: self.gains.load(Ordering::Relaxed),
             passed: self.passed.get().copied().unwrap_or(Depth::FRONT),
         }
     }
@@ -136,6 +157,12 @@ pub struct TurnEnd {
     pub refused: u64,
     /// Whether something of the turn ended in an error.
     pub failed: bool,
+    /// Whether no jobs were asked for, because no host had anything to give to them.
+    pub unasked: bool,
+    /// Whether some layer was tried, because there seemed to be a host for it.
+    pub tried: bool,
+    /// How often hosts had come to have something to give when it asked for its jobs.
+    pub gains: u64,
     /// How far the turn has looked from where it began, if there may be more behind; nothing if it saw
     /// all there is.
     pub passed: Depth,
@@ -148,6 +175,17 @@ impl TurnEnd {
         self.booked < self.wanted.div_ceil(2)
     }
 
+    /// Why the turn ended, in the words of traces: those of [`TurnEnd::reason`], and `no_host` for a turn
+    /// that only saw that no host had anything to give.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        if self.unasked && !self.failed {
+            "no_host"
+        } else {
+            self.reason()
+        }
+    }
+
     /// Why the turn ended, in the words of `scheduler_pass_terminated_reason_total`.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
@@ -155,7 +193,7 @@ impl TurnEnd {
             "booked"
         } else if self.failed {
             "query_error"
-        } else if self.jobs == 0 {
+        } else if self.jobs == 0 && !self.unasked {
             "no_jobs"
         } else {
             "saturated"
@@ -280,6 +318,17 @@ mod tests {
             (1, 2, 3, "booked")
         );
         assert!(told.recv().is_err(), "the callback is gone after it ran");
+    }
+
+    #[test]
+    fn a_turn_that_asked_nothing_is_saturated_and_not_without_jobs() {
+        let ticket = Ticket::open(|end| {
+            assert_eq!((end.reason(), end.outcome()), ("saturated", "no_host"));
+        });
+        ticket.unasked();
+        drop(ticket);
+        let asked = TurnEnd::default();
+        assert_eq!((asked.reason(), asked.outcome()), ("no_jobs", "no_jobs"));
     }
 
     #[test]

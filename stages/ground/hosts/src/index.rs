@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::fit::FitRules;
 use cue_domain::messages::HostLease;
-use cue_domain::{Centicores, Host, HostId, Lease, Lender, Resources};
+use cue_domain::{Centicores, FacilityId, Host, HostId, Lease, Lender, Resources, Tag};
 
 use crate::bucket::Candidate;
 use crate::entry::Entry;
@@ -138,6 +138,20 @@ impl HostIndex {
     pub fn room(&self, want: &Want<'_>, at_most: usize) -> usize {
         let shelves = &self.0.farm.shelves;
         Search::new(want, &self.0.room_rules, None, shelves).room(at_most)
+    }
+
+    /// Whether any host of the facility that carries one of the tags, whatever its allocation, has a core
+    /// to give now. It looks at directories and not at hosts.
+    #[must_use]
+    pub fn has_room(&self, facility: &FacilityId, tags: &[Tag]) -> bool {
+        self.0.farm.shelves.has_any(facility, tags)
+    }
+
+    /// How often a host has come to have something to give: it is new, came back, was freed. While this
+    /// stays, what did not fit before does not fit now.
+    #[must_use]
+    pub fn gains(&self) -> u64 {
+        self.0.farm.shelves.gains()
     }
 
     /// Takes a host back. `idle` is what the database left idle on it; with `None` it is as it was

@@ -19,7 +19,7 @@ use crate::bucket::{Bucket, Candidate};
 use crate::kind::Kind;
 use crate::locks::{read, write};
 use crate::settings::Saturation;
-use crate::sync::{AtomicUsize, RwLock};
+use crate::sync::{AtomicU64, AtomicUsize, RwLock};
 
 /// The buckets of one kind of host, by the key of their whole idle cores.
 #[derive(Debug, Default)]
@@ -91,6 +91,14 @@ impl Shelf {
         }
     }
 
+    /// Whether a host is on it.
+    fn has_any(&self) -> bool {
+        let all = (i64::MIN, i64::MAX);
+        let ladders = read(&self.0);
+        let mut ladders = ladders.by_kind.values();
+        ladders.any(|ladder| ladder.next(None, all).is_some())
+    }
+
     /// The bucket a host was put into, and whether it was made for it. `None` when the shelf is
     /// closed.
     fn put(&self, candidate: &Arc<Candidate>) -> Option<(Arc<Bucket>, bool)> {
@@ -144,15 +152,34 @@ pub(crate) struct Shelves {
     pub(crate) rooms: RwLock<Rooms>,
     /// Buckets made since the last time that empty ones were cleared away.
     made: AtomicUsize,
+    /// How often a host was put on its shelves.
+    gains: AtomicU64,
 }
 
 impl Shelves {
+    /// Whether a host of the facility with one of the tags is on a shelf.
+    pub(crate) fn has_any(&self, facility: &FacilityId, tags: &[Tag]) -> bool {
+        let rooms = read(&self.rooms);
+        let of_facility = rooms.get(facility).into_iter();
+        let mut by_tags = of_facility.flat_map(HashMap::values);
+        by_tags.any(|by_tag| {
+            let shelves = tags.iter().filter_map(|tag| by_tag.get(tag));
+            shelves.into_iter().any(|shelf| shelf.has_any())
+        })
+    }
+
     pub(crate) fn new(order: Saturation) -> Self {
         Self {
             order,
             rooms: RwLock::new(Rooms::new()),
             made: AtomicUsize::new(0),
+            gains: AtomicU64::new(0),
         }
+    }
+
+    /// How often a host was put on its shelves.
+    pub(crate) fn gains(&self) -> u64 {
+        self.gains.load(Ordering::Acquire)
     }
 
     pub(crate) const fn order(&self) -> Saturation {
@@ -184,6 +211,8 @@ impl Shelves {
                 self.made.fetch_add(1, Ordering::Relaxed);
             }
         }
+        // Afterwards: whoever reads the new number finds the host.
+        self.gains.fetch_add(1, Ordering::Release);
     }
 
     /// Clears away what is empty, if it could be much: by now more buckets were made than there

@@ -47,6 +47,28 @@ fn a_host_that_is_dropped_counts_as_abandoned_and_one_that_is_checked_in_does_no
 }
 
 #[test]
+fn whether_there_is_room_at_all_and_how_often_hosts_gained_is_known_without_a_search() {
+    let index = index_of(vec![host("h")]);
+    let (facility, tag) = (host("h").facility, [Tag::from("general")]);
+    let has_room = |tags: &[Tag]| index.has_room(&facility, tags);
+    assert!(has_room(&tag) && has_room(&[Tag::from("x"), tag[0].clone()]));
+    assert!(!has_room(&[Tag::from("x")]) && !index.has_room(&"other".into(), &tag));
+    let wish = Wish::of(layer());
+    let lease = wish.take(&index).unwrap();
+    let gains = index.gains();
+    assert!(!has_room(&tag), "it is on loan");
+    index.apply(index.mark(), vec![host("h")]);
+    assert_eq!(index.gains(), gains, "nothing came home");
+    index.check_in(lease, cores_left(0));
+    assert!(!has_room(&tag) && index.gains() == gains, "it is full");
+    index.apply(index.mark(), vec![host("h")]);
+    assert!(has_room(&tag) && index.gains() > gains);
+    let gains = index.gains();
+    index.apply(index.mark(), vec![host("h")]);
+    assert_eq!(index.gains(), gains, "it is as it was");
+}
+
+#[test]
 fn memory_that_is_in_use_without_having_been_booked_is_not_forgotten_at_check_in() {
     let index = index_of(vec![idle("h", 32, 2)]);
     let wish = Wish::of(layer());

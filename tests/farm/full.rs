@@ -1,0 +1,60 @@
+//! A full farm: the database is not kept busy with finding out that there is no host, and freed cores
+//! are taken all the same.
+
+use cue_simfarm::waiting::until;
+
+use crate::world::{Scheduler, World, endless, yard};
+
+/// One host of 32 cores is full; eight frames more wait for it.
+const FULL: usize = 32;
+const ALL: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_without_a_host_are_asked_for_now_and_then_and_run_when_a_core_is_free() {
+    let (db, farm) = yard(1).await;
+    farm.frames("a", ALL as i64, |_| ()).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
+    world.launched(FULL).await;
+    let turns = || scheduler.sum("scheduler_cluster_polls_total");
+    let asked = || scheduler.sum_of("scheduler_db_statements_total", "pending_layers");
+    let without = turns() - asked();
+    until("twenty turns that ask nothing", async || {
+        turns() - asked() >= without + 20.0
+    })
+    .await;
+    let before = asked();
+    until("a turn that asks all the same", async || asked() > before).await;
+    let saturated = scheduler.sum_of("scheduler_pass_terminated_reason_total", "saturated");
+    assert!(saturated >= 20.0, "{saturated}");
+    world.finish_all(ALL).await;
+    scheduler.drain().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_core_that_fits_nothing_is_offered_once_and_not_again_until_something_changes() {
+    let (db, farm) = yard(1).await;
+    let wide = farm.frames("wide", 2, |layer| {
+        (layer.cores_min, layer.threadable) = (3100, true);
+    });
+    let wide = wide.await;
+    assert_eq!(wide.unwrap().layers[0].frames.len(), 2);
+    let world = World::open(db, endless()).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
+    // One core is idle, and the second frame takes 31.
+    world.launched(1).await;
+    let turns = || scheduler.sum("scheduler_cluster_polls_total");
+    let asked = || scheduler.sum_of("scheduler_db_statements_total", "pending_layers");
+    let without = turns() - asked();
+    until("twenty turns that ask nothing", async || {
+        turns() - asked() >= without + 20.0
+    })
+    .await;
+    // A new job that fits is found at once, not when the next look is due.
+    farm.frames("narrow", 1, |_| ()).await.unwrap();
+    world.launched(2).await;
+    world.finish_all(3).await;
+    scheduler.drain().await;
+    world.close().await;
+}
