@@ -55,6 +55,16 @@ impl JobFetch {
             metrics,
         }
     }
+
+    /// Whether there is no host for whatever jobs the turn would find, when hosts have gained so often.
+    fn is_in_vain(&self, turn: &Turn, gains: u64) -> bool {
+        let key = &turn.cluster.key;
+        match turn.ask {
+            Ask::Always => false,
+            Ask::AfterGains(vain) if vain == gains => true,
+            Ask::WithHosts | Ask::AfterGains(_) => !self.hosts.has_room(&key.facility, &key.tags),
+        }
+    }
 }
 
 impl Stage for JobFetch {
@@ -63,14 +73,8 @@ impl Stage for JobFetch {
     type Out = JobWork;
 
     async fn handle(&self, turn: Turn, out: &Outlet<JobWork>) -> Verdict {
-        let key = &turn.cluster.key;
         let gains = self.hosts.gains();
-        let is_pointless = match turn.ask {
-            Ask::Always => false,
-            Ask::AfterGains(vain) if vain == gains => true,
-            Ask::WithHosts | Ask::AfterGains(_) => !self.hosts.has_room(&key.facility, &key.tags),
-        };
-        if is_pointless {
+        if self.is_in_vain(&turn, gains) {
             turn.ticket.unasked();
             return Verdict::Skip("no_host");
         }
