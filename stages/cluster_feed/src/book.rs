@@ -194,11 +194,11 @@ impl TurnBook {
         let behind = !end.failed
             && (!end.passed.is_front()
                 || entry.as_ref().is_some_and(|e| !e.look.skip().is_front()));
-        state.idle_turns = if end.jobs == 0 && !behind && !end.unasked {
-            state.idle_turns + 1
-        } else {
-            0
-        };
+        // One that asked nothing says nothing of work.
+        if !end.unasked {
+            let idle = end.jobs == 0 && !behind;
+            state.idle_turns = if idle { state.idle_turns + 1 } else { 0 };
+        }
         if let Some(entry) = entry.as_mut() {
             if end.booked > 0 {
                 entry.dispatched = state.clock;

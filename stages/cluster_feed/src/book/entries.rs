@@ -90,7 +90,8 @@ impl Entry {
         if was_in_front {
             self.gains = end.gains;
         }
-        let in_vain = all_seen && !end.tried && !end.failed && end.booked == 0;
+        let found = end.jobs > 0 || !was_in_front;
+        let in_vain = found && all_seen && !end.tried && !end.failed && end.booked == 0;
         self.vain = in_vain.then_some((self.gains, self.tried));
     }
 

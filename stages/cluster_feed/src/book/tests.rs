@@ -313,4 +313,15 @@ async fn a_turn_that_asked_nothing_rests_as_a_saturated_one_and_is_not_idle() {
     tokio::time::advance(Duration::from_secs(2)).await;
     let due = book.take_due(Instant::now()).ok().unwrap();
     assert_eq!(due.ask, Ask::Always, "only a turn that asked puts that off");
+    // It finds no jobs, as where a folder is full; what follows from that is not put off by the hosts.
+    drop(book.open(&due.cluster, |_| {}));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let due = book.take_due(Instant::now()).ok().unwrap();
+    assert_eq!(due.ask, Ask::Always);
+    book.open(&due.cluster, |_| {}).unasked();
+    assert_eq!(
+        book.idle(),
+        (1, true),
+        "it does not end a row of turns without jobs"
+    );
 }
