@@ -9,6 +9,20 @@ use crate::world::{Scheduler, World, endless, yard};
 const FULL: usize = 32;
 const ALL: usize = 40;
 
+fn asked(scheduler: &Scheduler) -> f64 {
+    scheduler.sum_of("scheduler_db_statements_total", "pending_layers")
+}
+
+/// Waits for twenty turns that ask for no jobs.
+async fn asks_nothing(scheduler: &Scheduler) {
+    let without = || scheduler.sum("scheduler_cluster_polls_total") - asked(scheduler);
+    let before = without();
+    until("twenty turns that ask nothing", async || {
+        without() >= before + 20.0
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_without_a_host_are_asked_for_now_and_then_and_run_when_a_core_is_free() {
     let (db, farm) = yard(1).await;
@@ -16,15 +30,12 @@ async fn jobs_without_a_host_are_asked_for_now_and_then_and_run_when_a_core_is_f
     let world = World::open(db, endless()).await;
     let scheduler = Scheduler::start(&world, &[]).await;
     world.launched(FULL).await;
-    let turns = || scheduler.sum("scheduler_cluster_polls_total");
-    let asked = || scheduler.sum_of("scheduler_db_statements_total", "pending_layers");
-    let without = turns() - asked();
-    until("twenty turns that ask nothing", async || {
-        turns() - asked() >= without + 20.0
+    asks_nothing(&scheduler).await;
+    let before = asked(&scheduler);
+    until("a turn that asks all the same", async || {
+        asked(&scheduler) > before
     })
     .await;
-    let before = asked();
-    until("a turn that asks all the same", async || asked() > before).await;
     let saturated = scheduler.sum_of("scheduler_pass_terminated_reason_total", "saturated");
     assert!(saturated >= 20.0, "{saturated}");
     world.finish_all(ALL).await;
@@ -44,13 +55,7 @@ async fn a_core_that_fits_nothing_is_offered_once_and_not_again_until_something_
     let scheduler = Scheduler::start(&world, &[]).await;
     // One core is idle, and the second frame takes 31.
     world.launched(1).await;
-    let turns = || scheduler.sum("scheduler_cluster_polls_total");
-    let asked = || scheduler.sum_of("scheduler_db_statements_total", "pending_layers");
-    let without = turns() - asked();
-    until("twenty turns that ask nothing", async || {
-        turns() - asked() >= without + 20.0
-    })
-    .await;
+    asks_nothing(&scheduler).await;
     // A new job that fits is found at once, not when the next look is due.
     farm.frames("narrow", 1, |_| ()).await.unwrap();
     world.launched(2).await;
