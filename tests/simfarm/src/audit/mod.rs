@@ -15,7 +15,7 @@ use anyhow::Context;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
 use crate::completion::Accounting;
-use invariants::{ALL, Invariant, Kind};
+use invariants::{ALL, Features, Invariant, Kind};
 
 pub use launches::LaunchLog;
 pub use watch::AuditWatch;
@@ -97,8 +97,11 @@ pub async fn audit_with(pool: &PgPool, options: &AuditOptions<'_>) -> anyhow::Re
         .begin_with(SNAPSHOT)
         .await
         .context("the audit could not open its snapshot")?;
+    let features = Features::of(&mut snapshot)
+        .await
+        .context("the audit could not look at the schema")?;
     let mut audit = Audit::default();
-    for invariant in ALL {
+    for invariant in ALL.iter().filter(|invariant| features.fit(invariant)) {
         if invariant.kind == Kind::Account && options.accounting == Accounting::Managed {
             continue;
         }

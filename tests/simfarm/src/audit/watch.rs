@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::invariants::{ALL, Kind};
+use super::invariants::{ALL, Features, Kind};
 use super::{Audit, Finding, SNAPSHOT, look};
 
 /// The name under which a watch reports its own failures.
@@ -103,8 +103,10 @@ fn failed(detail: String) -> Audit {
 /// One look at every cap, in one snapshot.
 async fn round(pool: &PgPool) -> anyhow::Result<Audit> {
     let mut snapshot = pool.begin_with(SNAPSHOT).await?;
+    let features = Features::of(&mut snapshot).await?;
     let mut audit = Audit::default();
-    for invariant in ALL.iter().filter(|invariant| invariant.kind == Kind::Cap) {
+    let caps = ALL.iter().filter(|invariant| invariant.kind == Kind::Cap);
+    for invariant in caps.filter(|invariant| features.fit(invariant)) {
         audit.findings.extend(look(&mut snapshot, invariant).await?);
         audit.checked += 1;
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::error::PostgresError;
 use super::server::{Server, connect};
+use crate::schema::{self, SchemaVersion};
 
 /// Every generated name starts with this.
 const PREFIX: &str = "cue_simfarm_";
@@ -60,10 +61,28 @@ impl Database {
         Ok(made)
     }
 
-    /// Installs the farm's schema in this database.
+    /// Installs the oldest version of the farm's schema in this database.
     pub async fn install_schema(&self) -> Result<(), PostgresError> {
+        self.install_schema_of(SchemaVersion::default()).await
+    }
+
+    /// Installs a version of the farm's schema in this database.
+    pub async fn install_schema_of(&self, version: SchemaVersion) -> Result<(), PostgresError> {
         let mut conn = connect(&self.url).await?;
-        crate::schema::install(&mut conn)
+        schema::install(&mut conn, version)
+            .await
+            .map_err(|e| PostgresError::Schema(e.into()))?;
+        close(conn).await
+    }
+
+    /// Takes the schema from one version to a later one.
+    pub(super) async fn migrate(
+        &self,
+        from: SchemaVersion,
+        to: SchemaVersion,
+    ) -> Result<(), PostgresError> {
+        let mut conn = connect(&self.url).await?;
+        schema::migrate(&mut conn, from, to)
             .await
             .map_err(|e| PostgresError::Schema(e.into()))?;
         close(conn).await

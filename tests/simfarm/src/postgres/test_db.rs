@@ -1,26 +1,31 @@
 //! A fresh database for every test, in one server for the whole test process.
 //!
-//! The server and the template outlive every test's own runtime, so nothing that belongs to a
+//! The server and the templates outlive every test's own runtime, so nothing that belongs to a
 //! runtime (a connection, a pool) is kept with them. They end with the process: the server's
 //! pipe closes then. On a foreign server no template is kept, because nobody would drop it.
+//!
+//! Invariant: a template is made once per version, by the first test that asks for the version.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::database::{Database, fresh_name, run, sweep};
 use super::error::PostgresError;
 use super::server::Server;
 use super::settings::ServerSettings;
+use crate::schema::SchemaVersion;
 
 /// The one server of this test process.
 static SHARED: OnceCell<Shared> = OnceCell::const_new();
 
 struct Shared {
     server: Server,
-    template: Option<String>,
+    /// Names of the templates on a server of our own.
+    templates: Mutex<BTreeMap<SchemaVersion, String>>,
 }
 
 /// A database with the farm's schema and nothing in it. Dropping it drops the database.
@@ -31,30 +36,29 @@ pub struct TestDb {
     /// A small pool of the calling test's runtime.
     pub pool: PgPool,
     database: Database,
+    /// Held during a migration.
+    version: Mutex<SchemaVersion>,
 }
 
 impl TestDb {
-    /// A fresh database; a test that cannot have one ends here, with the reason.
-    #[expect(clippy::panic, reason = "a test without its database cannot go on")]
+    /// A fresh database of the oldest version; a test that cannot have one ends here, with the reason.
     pub async fn fresh() -> Self {
-        match Self::try_fresh().await {
+        Self::at(SchemaVersion::default()).await
+    }
+
+    /// A fresh database of a version; a test that cannot have one ends here, with the reason.
+    #[expect(clippy::panic, reason = "a test without its database cannot go on")]
+    pub async fn at(version: SchemaVersion) -> Self {
+        match Self::try_at(version).await {
             Ok(fresh) => fresh,
             Err(error) => panic!("no test database: {:#}", anyhow::Error::from(error)),
         }
     }
 
-    /// A fresh database, or why there is none.
-    pub async fn try_fresh() -> Result<Self, PostgresError> {
+    /// A fresh database of a version, or the reason why there is none.
+    pub async fn try_at(version: SchemaVersion) -> Result<Self, PostgresError> {
         let shared = SHARED.get_or_try_init(Shared::prepare).await?;
-        let name = fresh_name();
-        let database = match &shared.template {
-            Some(template) => Database::create_as(&shared.server, &name, template).await?,
-            None => {
-                let empty = Database::create(&shared.server, &name).await?;
-                empty.install_schema().await?;
-                empty
-            }
-        };
+        let database = shared.database(version).await?;
         let pool = PgPoolOptions::new()
             .max_connections(12)
             .acquire_timeout(Duration::from_secs(20))
@@ -68,7 +72,22 @@ impl TestDb {
             url: database.url().to_owned(),
             pool,
             database,
+            version: Mutex::new(version),
         })
+    }
+
+    /// Migrates the database to a later version, as an upgrade of Cuebot does: over a connection of
+    /// its own, one transaction a version, whoever else is at work. An older version changes nothing.
+    ///
+    /// # Errors
+    /// A step failed; the database has the version before it.
+    pub async fn migrate_to(&self, target: SchemaVersion) -> Result<(), PostgresError> {
+        let mut version = self.version.lock().await;
+        for next in version.until(target) {
+            self.database.migrate(*version, next).await?;
+            *version = next;
+        }
+        Ok(())
     }
 
     /// Closes the pool and drops the database, and says whether that went well.
@@ -86,22 +105,40 @@ impl Shared {
             .map_err(PostgresError::Thread)??;
         if !server.is_own() {
             sweep(&server).await?;
-            return Ok(Self {
-                server,
-                template: None,
-            });
         }
-        let template = Database::create(&server, "cue_simfarm_template").await?;
-        template.install_schema().await?;
-        let name = template.name().to_owned();
+        Ok(Self {
+            server,
+            templates: Mutex::default(),
+        })
+    }
+
+    /// A new database with the schema of `version`.
+    async fn database(&self, version: SchemaVersion) -> Result<Database, PostgresError> {
+        let name = fresh_name();
+        if self.server.is_own() {
+            let template = self.template(version).await?;
+            return Database::create_as(&self.server, &name, &template).await;
+        }
+        let empty = Database::create(&self.server, &name).await?;
+        empty.install_schema_of(version).await?;
+        Ok(empty)
+    }
+
+    /// The name of the template of `version`.
+    async fn template(&self, version: SchemaVersion) -> Result<String, PostgresError> {
+        let mut templates = self.templates.lock().await;
+        if let Some(name) = templates.get(&version) {
+            return Ok(name.clone());
+        }
+        let name = format!("cue_simfarm_template_v{}", version.number());
+        let template = Database::create(&self.server, &name).await?;
+        template.install_schema_of(version).await?;
         let _url = template.keep();
-        let mut admin = server.admin().await?;
+        let mut admin = self.server.admin().await?;
         // Nobody may connect to it any more: a copy fails while somebody is.
         let statement = format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false");
         run(&mut admin, statement, "close the template").await?;
-        Ok(Self {
-            server,
-            template: Some(name),
-        })
+        templates.insert(version, name.clone());
+        Ok(name)
     }
 }

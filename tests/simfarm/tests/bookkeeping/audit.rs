@@ -5,12 +5,17 @@ use std::time::Instant;
 use cue_simfarm::audit::{AuditOptions, AuditWatch, LaunchLog, audit, audit_with};
 use cue_simfarm::completion::{Accounting, CompleterSettings};
 use cue_simfarm::rqd::LaunchRecord;
+use cue_simfarm::schema::SchemaVersion;
+use sqlx::AssertSqlSafe;
 
 use crate::farm::Farm;
 
 /// A farm in which frames wait, run and have ended.
 async fn working_farm() -> Farm {
-    let farm = Farm::new().await;
+    worked(Farm::new().await).await
+}
+
+async fn worked(farm: Farm) -> Farm {
     let runs = farm.book(12, 0).await;
     farm.book(4, 1).await;
     farm.complete(vec![runs[0].report(0, 0)], CompleterSettings::default())
@@ -18,8 +23,8 @@ async fn working_farm() -> Farm {
     farm
 }
 
-async fn is_the_only_finding(invariant: &str, statements: &'static str) {
-    let farm = working_farm().await;
+async fn is_the_only_finding(version: SchemaVersion, invariant: &str, statements: &'static str) {
+    let farm = worked(Farm::at(version).await).await;
     farm.is_sound().await;
     farm.run(statements).await;
     let found = audit(farm.pool(), None).await.unwrap();
@@ -33,17 +38,18 @@ async fn is_the_only_finding(invariant: &str, statements: &'static str) {
 }
 
 macro_rules! breaks {
-    ($($name:ident $statements:literal,)*) => {
+    ($all:ident of $version:ident: $($name:ident $statements:literal,)*) => {
         $(#[tokio::test]
         async fn $name() {
-            is_the_only_finding(stringify!($name), $statements).await;
+            is_the_only_finding(SchemaVersion::$version, stringify!($name), $statements).await;
         })*
 
-        const BROKEN: &[&str] = &[$(stringify!($name)),*];
+        const $all: &[&str] = &[$(stringify!($name)),*];
     };
 }
 
 breaks! {
+    BROKEN of V47:
     running_frame_has_a_proc
         "UPDATE proc SET pk_frame = NULL WHERE pk_proc = (SELECT min(pk_proc) FROM proc)",
     proc_has_a_running_frame
@@ -125,14 +131,64 @@ breaks! {
          WHERE pk_frame = (SELECT pk_frame FROM frame WHERE str_state = 'SUCCEEDED')",
 }
 
+// Those that stand in the place of an older one: of limits, and of the history.
+breaks! {
+    BROKEN_SINCE of V51:
+    limit_by_type_is_within_max
+        "UPDATE limit_record SET int_max_value = 1",
+    queued_history_is_in_order
+        "INSERT INTO frame_history_queue (str_event, pk_frame, int_ts)
+         SELECT 'S', pk_frame, 1 FROM frame WHERE str_state = 'RUNNING' LIMIT 1",
+    queued_history_ends_with_the_run
+        "DELETE FROM frame_history_queue WHERE str_event = 'E'",
+}
+
 #[tokio::test]
 async fn a_sound_farm_has_no_finding_and_every_invariant_is_broken_here() {
+    assert_eq!(BROKEN_SINCE.len(), 3);
+    for version in SchemaVersion::ALL {
+        let farm = worked(Farm::at(version).await).await;
+        let found = audit(farm.pool(), None).await.unwrap();
+        assert_eq!(
+            found.to_string(),
+            format!("audit: OK ({} invariants)", BROKEN.len()),
+            "{version}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_migration_with_runs_under_way_leaves_nothing_to_find() {
     let farm = working_farm().await;
-    let found = audit(farm.pool(), None).await.unwrap();
-    assert_eq!(
-        found.to_string(),
-        format!("audit: OK ({} invariants)", BROKEN.len())
-    );
+    let runs = farm.book(3, 0).await;
+    farm.db.migrate_to(SchemaVersion::V51).await.unwrap();
+    farm.is_sound().await;
+    let ended = runs.iter().map(|run| run.report(0, 0)).collect();
+    farm.complete(ended, CompleterSettings::default()).await;
+    farm.book(3, 1).await;
+    farm.is_sound().await;
+    let events = "SELECT count(*) FROM frame_history_queue";
+    assert_eq!(farm.number(events).await, 6, "three ends, three starts");
+}
+
+#[tokio::test]
+async fn a_limit_by_type_is_judged_by_what_it_counts_and_whether_it_gates() {
+    let farm = worked(Farm::at(SchemaVersion::V49).await).await;
+    for (change, holds) in [
+        ("int_max_value = 1", false),
+        ("int_max_value = 2, str_type = 'HOST'", true),
+        ("int_max_value = 1", false),
+        ("int_max_value = 9, int_soft_value = 1", false),
+        ("int_soft_value = 2", true),
+        ("int_soft_value = 0", false),
+        ("str_enforcement = 'ADVISORY'", true),
+        ("str_enforcement = 'ENFORCED', ts_reported = now()", true),
+    ] {
+        let change = AssertSqlSafe(format!("UPDATE limit_record SET {change}"));
+        sqlx::query(change).execute(farm.pool()).await.unwrap();
+        let found = audit(farm.pool(), None).await.unwrap();
+        assert_eq!(found.is_ok(), holds, "{found}");
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use cue_domain::units::{Centicores, Kib, Resources};
 use cue_simfarm::completion::{Completer, CompleterSettings, Completion, CompletionStats};
 use cue_simfarm::foreign::{Booking, book_one_frame_like_cuebot};
 use cue_simfarm::postgres::TestDb;
+use cue_simfarm::schema::SchemaVersion;
 use cue_simfarm::seed::{
     FarmSpec, FolderShape, HostClass, JobShape, LayerShape, LimitSpec, Span, seed,
 };
@@ -46,7 +47,14 @@ impl Farm {
     }
 
     pub async fn with_managed_show(managed: bool) -> Self {
-        let db = TestDb::fresh().await;
+        Self::build(TestDb::fresh().await, managed).await
+    }
+
+    pub async fn at(version: SchemaVersion) -> Self {
+        Self::build(TestDb::at(version).await, false).await
+    }
+
+    async fn build(db: TestDb, managed: bool) -> Self {
         let host = HostClass {
             count: 2,
             cores: 64,

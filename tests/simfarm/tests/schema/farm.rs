@@ -10,6 +10,7 @@
 )]
 
 use cue_simfarm::postgres::TestDb;
+use cue_simfarm::schema::SchemaVersion;
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row as _, Type};
 
@@ -45,11 +46,23 @@ pub struct Farm {
 impl Farm {
     /// A fresh farm.
     pub async fn new() -> Self {
+        Self::at(SchemaVersion::default()).await
+    }
+
+    /// A fresh farm whose schema has a version.
+    pub async fn at(version: SchemaVersion) -> Self {
         let farm = Self {
-            db: TestDb::fresh().await,
+            db: TestDb::at(version).await,
         };
         farm.run(SEED).await;
         farm
+    }
+
+    /// Migrates the farm to a later version.
+    pub async fn migrate_to(&self, version: SchemaVersion) {
+        if let Err(error) = self.db.migrate_to(version).await {
+            panic!("{:#}", anyhow::Error::from(error));
+        }
     }
 
     /// Runs statements that must succeed.

@@ -9,7 +9,7 @@ const COUNTS: &str = "
            l.int_depend_count || '/' || j.int_depend_count
     from layer_stat l join job_stat j using (pk_job) where pk_layer = 'l1'";
 
-const BOOK_TWO: &str = "
+pub(crate) const BOOK_TWO: &str = "
     update frame
     set str_state = 'RUNNING', str_host = 'h.name', int_cores = 200, int_mem_reserved = 7, int_gpus = 1,
         int_gpu_mem_reserved = 3, ts_started = '2020-01-01 00:00:00+00', int_version = int_version + 1

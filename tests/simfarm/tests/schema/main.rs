@@ -8,3 +8,4 @@ mod frames;
 mod ledgers;
 mod life;
 mod shape;
+mod steps;
