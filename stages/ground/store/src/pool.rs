@@ -16,6 +16,7 @@ use tracing::Instrument;
 use crate::booking::BookingRules;
 use crate::breaker::{Breaker, BreakerSettings, Outage, Pass};
 use crate::error::StoreError;
+use crate::features::FeatureCache;
 use crate::meters::{Meters, Place};
 use crate::tx::Tx;
 
@@ -53,6 +54,7 @@ pub struct Store {
     pub(crate) pool: PgPool,
     pub(crate) meters: Meters,
     pub(crate) rules: Arc<BookingRules>,
+    pub(crate) features: FeatureCache,
     breaker: Breaker,
 }
 
@@ -107,6 +109,7 @@ impl Store {
             pool,
             meters,
             breaker,
+            features: FeatureCache::default(),
             rules: Arc::new(settings.booking.clone()),
         })
     }

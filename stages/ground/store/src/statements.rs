@@ -24,6 +24,8 @@ macro_rules! statements {
 }
 
 statements! {
+    /// Which columns and tables of newer schemas exist.
+    READ_FEATURES = "read_features";
     /// The tags that make clusters.
     LIST_CLUSTERS = "list_clusters";
     /// The names of all facilities.
