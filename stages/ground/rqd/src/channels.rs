@@ -9,7 +9,7 @@ use std::error::Error;
 use std::future::{Ready, ready};
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -63,6 +63,8 @@ struct Slot {
     attempts: AtomicU64,
     /// Milliseconds since the start of the cache.
     last_used: AtomicU64,
+    /// The peer of the present connection cannot answer for one frame, only report on all.
+    only_reports: AtomicBool,
 }
 
 enum State {
@@ -99,6 +101,8 @@ impl Channels {
         }
         let dialled = dial(address, &self.limits).await;
         let number = slot.attempts.fetch_add(1, Ordering::AcqRel);
+        // Another program may listen there now.
+        slot.only_reports.store(false, Ordering::Relaxed);
         match dialled {
             Ok(channel) => {
                 let connection = Connection { channel, number };
@@ -120,6 +124,20 @@ impl Channels {
         let mut state = slot.state.lock().await;
         if matches!(&*state, State::Connected(kept) if kept.number == connection.number) {
             *state = State::Idle;
+        }
+    }
+
+    /// Returns true if the peer of the connection to `address` was found to answer only with
+    /// reports. The knowledge goes with the connection.
+    pub(crate) fn only_reports(&self, address: &Address) -> bool {
+        let slot = self.slots.get(address);
+        slot.is_some_and(|slot| slot.only_reports.load(Ordering::Relaxed))
+    }
+
+    /// Remembers that the peer at `address` answers only with reports.
+    pub(crate) fn ask_for_reports_only(&self, address: &Address) {
+        if let Some(slot) = self.slots.get(address) {
+            slot.only_reports.store(true, Ordering::Relaxed);
         }
     }
 
@@ -145,6 +163,7 @@ impl Channels {
                 state: tokio::sync::Mutex::new(State::Idle),
                 attempts: AtomicU64::new(0),
                 last_used: AtomicU64::new(self.now()),
+                only_reports: AtomicBool::new(false),
             })
         });
         Arc::clone(&slot)

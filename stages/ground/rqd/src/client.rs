@@ -13,12 +13,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cue_proto::report::RunningFrameInfo;
 use cue_proto::rqd::rqd_interface_client::RqdInterfaceClient;
-use cue_proto::rqd::{
-    RqdStaticGetRunningFrameStatusRequest, RqdStaticKillRunningFrameRequest,
-    RqdStaticLaunchFrameRequest, RunFrame,
-};
+use cue_proto::rqd::{RqdStaticKillRunningFrameRequest, RqdStaticLaunchFrameRequest, RunFrame};
 use opentelemetry::trace::SpanContext;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::Channel;
@@ -125,36 +121,6 @@ impl RqdClient {
         .map_err(|failure| LaunchError::new(host_name, failure))
     }
 
-    /// Asks a host for a frame; `None` when it does not have it. The answer describes whichever
-    /// run of the frame is there: compare its `resource_id`.
-    ///
-    /// # Errors
-    /// When the host did not say.
-    pub async fn running(
-        &self,
-        host_name: &str,
-        frame_id: &str,
-    ) -> Result<Option<RunningFrameInfo>, CallError> {
-        let asked = self
-            .call(host_name, |mut rqd, headers| {
-                let frame_id = frame_id.to_owned();
-                let message = RqdStaticGetRunningFrameStatusRequest { frame_id };
-                async move { rqd.get_running_frame_status(with(headers, message)).await }
-            })
-            .await;
-        match asked {
-            Ok(answer) => match answer.running_frame_info {
-                Some(info) => Ok(Some(info)),
-                None => Err(CallError::NoDescription {
-                    host: host_name.to_owned(),
-                    frame: frame_id.to_owned(),
-                }),
-            },
-            Err(failure) if failure.is_not_found() => Ok(None),
-            Err(failure) => Err(CallError::new(host_name, failure)),
-        }
-    }
-
     /// Ends a frame, whichever run of it is there. `message` says why and must not be empty.
     ///
     /// # Errors
@@ -196,7 +162,25 @@ impl RqdClient {
         self.inner.channels.len()
     }
 
-    async fn call<T, F, Fut>(&self, host: &str, make: F) -> Result<T, Failure>
+    /// Returns true if the host's connection has learnt that its peer cannot answer for one frame.
+    pub(crate) fn only_reports(&self, host: &str) -> Result<bool, Failure> {
+        Ok(self.inner.channels.only_reports(&self.address(host)?))
+    }
+
+    /// Remembers that the host's peer cannot answer for one frame, until its connection ends.
+    pub(crate) fn ask_for_reports_only(&self, host: &str) -> Result<(), Failure> {
+        let address = self.address(host)?;
+        self.inner.channels.ask_for_reports_only(&address);
+        Ok(())
+    }
+
+    fn address(&self, host: &str) -> Result<Address, Failure> {
+        let settings = &self.inner.settings;
+        let address = settings.address.resolve(host, settings.port);
+        address.map_err(|error| Failure::NotSent(NotSent::Address(error)))
+    }
+
+    pub(crate) async fn call<T, F, Fut>(&self, host: &str, make: F) -> Result<T, Failure>
     where
         F: Fn(RqdInterfaceClient<Channel>, MetadataMap) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
@@ -213,11 +197,7 @@ impl RqdClient {
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
         let not_sent = Failure::NotSent;
-        let Inner { settings, channels } = &*self.inner;
-        let address = settings
-            .address
-            .resolve(host, settings.port)
-            .map_err(|error| not_sent(NotSent::Address(error)))?;
+        let address = self.address(host)?;
         if let Some(port) = address.port() {
             Span::current().record("server.port", i64::from(port));
         }
@@ -227,7 +207,9 @@ impl RqdClient {
             match self.attempt(&address, &headers, &make).await {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::Failed(failure) => return Err(failure),
-                Attempt::Lost(connection) => channels.discard(&address, &connection).await,
+                Attempt::Lost(connection) => {
+                    self.inner.channels.discard(&address, &connection).await;
+                }
             }
         }
         Err(not_sent(NotSent::Lost(ConnectionLost)))
@@ -291,6 +273,6 @@ fn headers(host: &str, span: Option<SpanContext>) -> Result<MetadataMap, NotSent
     Ok(headers)
 }
 
-fn with<T>(headers: MetadataMap, message: T) -> Request<T> {
+pub(crate) fn with<T>(headers: MetadataMap, message: T) -> Request<T> {
     Request::from_parts(headers, Extensions::default(), message)
 }

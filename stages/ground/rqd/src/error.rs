@@ -178,6 +178,20 @@ pub enum CallError {
         /// The frame.
         frame: String,
     },
+    /// The host's report does not list the frame, and does not list all frames either.
+    #[error("{host} does not list frame {frame}, and booked more cores than it lists; ask again")]
+    Incomplete {
+        /// The host.
+        host: String,
+        /// The frame.
+        frame: String,
+    },
+    /// The answer has no report in it.
+    #[error("{host} answered without a report; ask again")]
+    NoReport {
+        /// The host.
+        host: String,
+    },
 }
 
 impl CallError {
@@ -189,6 +203,8 @@ impl CallError {
             Self::Unreachable { .. } => code_name(Code::Unavailable),
             Self::NoAnswer { source, .. } => code_name(source.code()),
             Self::NoDescription { .. } => "no_description",
+            Self::Incomplete { .. } => "incomplete_report",
+            Self::NoReport { .. } => "no_report",
         }
     }
 
@@ -259,6 +275,13 @@ impl Failure {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Doubt(Doubt::Status(status))
             if status.code() == Code::NotFound && is_answer(status))
+    }
+
+    /// Returns true if the peer itself said that it cannot answer a question of this kind, whatever
+    /// frame it is about (contract, 15).
+    pub(crate) fn is_no_such_question(&self) -> bool {
+        matches!(self, Self::Doubt(Doubt::Status(status))
+            if matches!(status.code(), Code::Unknown | Code::Unimplemented) && is_answer(status))
     }
 }
 

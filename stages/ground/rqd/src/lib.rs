@@ -2,13 +2,16 @@
 //!
 //! [`run_frame()`] turns a booked frame into the message RQD wants; it is pure. [`RqdClient`] sends
 //! it. A launch is sent at most once: the answer says whether the frame certainly does not run
-//! ([`LaunchOutcome::NotRunning`]) or may run ([`LaunchOutcome::MayRun`]), and whoever booked the
-//! frame must ask [`RqdClient::running`] before it gives a frame of the second kind back.
+//! ([`LaunchOutcome::NotRunning`]) or may run ([`LaunchOutcome::MayRun`]). A frame of the second kind
+//! is given back only after the host was asked, for this frame ([`RqdClient::running`]) or for all
+//! of its frames ([`RqdClient::running_frames`]).
 
 mod address;
 mod channels;
 mod client;
 mod error;
+mod host_frames;
+mod questions;
 mod run_frame;
 mod trace;
 
@@ -16,5 +19,6 @@ pub use address::{Address, AddressError, AddressTemplate};
 pub use channels::{ConnectionLost, DialError};
 pub use client::{HOST_HEADER, KillOutcome, RqdClient, RqdSettings};
 pub use error::{CallError, Doubt, LaunchError, LaunchOutcome, NotSent};
+pub use host_frames::{HostFrames, Presence};
 pub use run_frame::{BuildError, LaunchFrame, LaunchLayer, LayerRange, run_frame};
 pub use trace::TracePoint;

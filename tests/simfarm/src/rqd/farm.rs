@@ -55,7 +55,7 @@ struct Timer {
 impl Farm {
     pub(super) fn new(settings: SimRqdSettings, ends: mpsc::Sender<Completion>) -> Self {
         Self {
-            state: Mutex::new(State::new(&settings.hosts)),
+            state: Mutex::new(State::new(&settings.hosts, settings.program)),
             settings,
             timers: Mutex::default(),
             sooner: Notify::new(),

@@ -11,6 +11,7 @@ mod server;
 mod services;
 mod settings;
 mod state;
+mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use cue_proto::report::HostReport;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -29,7 +31,7 @@ use server::Rqds;
 use services::Services;
 
 pub use farm::Counts;
-pub use settings::{Fault, FrameDuration, SimHost, SimRqdSettings};
+pub use settings::{Fault, FrameDuration, Program, SimHost, SimRqdSettings};
 pub use state::{Completion, LaunchRecord};
 
 /// Far more calls at once than any test makes: a host that stalls must not hold up the others.
@@ -112,6 +114,22 @@ impl SimRqd {
     /// Gives every host a fault, also hosts that are first called later.
     pub fn set_fault_all(&self, fault: Fault) {
         self.farm.state().set_fault_all(fault);
+    }
+
+    /// Gives a host another program.
+    pub fn set_program(&self, host: &str, program: Program) {
+        self.farm.state().host(host).program = program;
+    }
+
+    /// Gives a host other cores and memory, whatever its row promises; `None` is no bounds.
+    pub fn set_host(&self, host: &str, has: Option<SimHost>) {
+        self.farm.state().host(host).has = has;
+    }
+
+    /// Makes every host refuse the frames of a layer (`layer.pk_layer`) with this answer; `None`
+    /// ends it. Where the answer comes from is up to the test: a text that RQD does not have is fine.
+    pub fn refuse_layer(&self, layer_id: &str, answer: Option<Status>) {
+        self.farm.state().refuse_layer(layer_id, answer);
     }
 
     /// All launches so far, in order.

@@ -21,7 +21,8 @@ use tonic::{Request, Response, Status};
 
 use super::farm::Farm;
 use super::report;
-use super::settings::Fault;
+use super::settings::{Fault, Program};
+use super::words::Refusal;
 
 /// The host that is meant when a call does not name one.
 const DEFAULT_HOST: &str = "default";
@@ -61,23 +62,39 @@ impl Rqds {
         Status::unavailable("the simulated farm stops")
     }
 
-    async fn kill_frame(&self, host: &str, frame_id: &str, message: &str) -> Result<(), Status> {
-        if message.is_empty() {
+    async fn kill_frame(
+        &self,
+        (host, fault): (&str, Fault),
+        frame_id: &str,
+        message: &str,
+    ) -> Result<(), Status> {
+        if message.is_empty() && self.program(host) == Program::Rust {
             return Err(Status::failed_precondition(
                 "a kill needs a message that says why",
             ));
         }
-        if self.farm.kill(host, frame_id).await {
+        if fault != Fault::Unlisted && self.farm.kill(host, frame_id).await {
             Ok(())
         } else {
-            Err(unknown(frame_id))
+            Err(Status::not_found(format!(
+                "there is no frame {frame_id} to kill"
+            )))
         }
     }
 
-    fn info(&self, host: &str, frame_id: &str) -> Result<RunningFrameInfo, Status> {
-        self.farm
-            .info(host, frame_id)
-            .ok_or_else(|| unknown(frame_id))
+    fn program(&self, host: &str) -> Program {
+        self.farm.state().host(host).program
+    }
+
+    fn info(
+        &self,
+        (host, fault): (&str, Fault),
+        frame_id: &str,
+    ) -> Result<RunningFrameInfo, Status> {
+        let program = self.program(host);
+        let info = self.farm.info(host, frame_id);
+        info.filter(|_| program != Program::Python && fault != Fault::Unlisted)
+            .ok_or_else(|| program.no_such_frame(frame_id))
     }
 }
 
@@ -90,8 +107,9 @@ impl RqdInterface for Rqds {
         self.farm.count(|counts| counts.asked += 1);
         let (host, fault) = self.enter(request.metadata()).await?;
         match fault {
-            Fault::RefuseForNow => return Err(Status::aborted("no room for a frame")),
-            Fault::RefuseForGood => return Err(Status::invalid_argument("no frame ever")),
+            Fault::RefuseForNow => return Err(self.program(&host).refuse(Refusal::Locked)),
+            Fault::RefuseForRoom => return Err(self.program(&host).refuse(Refusal::Room)),
+            Fault::RefuseForGood => return Err(self.program(&host).refuse(Refusal::NoCores)),
             _ => {}
         }
         let traceparent = header(request.metadata(), "traceparent").map(str::to_owned);
@@ -109,9 +127,9 @@ impl RqdInterface for Rqds {
         &self,
         request: Request<RqdStaticKillRunningFrameRequest>,
     ) -> Result<Response<RqdStaticKillRunningFrameResponse>, Status> {
-        let (host, _) = self.enter(request.metadata()).await?;
+        let (host, fault) = self.enter(request.metadata()).await?;
         let RqdStaticKillRunningFrameRequest { frame_id, message } = request.into_inner();
-        self.kill_frame(&host, &frame_id, &message).await?;
+        self.kill_frame((&host, fault), &frame_id, &message).await?;
         Ok(Response::new(RqdStaticKillRunningFrameResponse {}))
     }
 
@@ -119,8 +137,8 @@ impl RqdInterface for Rqds {
         &self,
         request: Request<RqdStaticGetRunningFrameStatusRequest>,
     ) -> Result<Response<RqdStaticGetRunningFrameStatusResponse>, Status> {
-        let (host, _) = self.enter(request.metadata()).await?;
-        let running_frame_info = Some(self.info(&host, &request.get_ref().frame_id)?);
+        let (host, fault) = self.enter(request.metadata()).await?;
+        let running_frame_info = Some(self.info((&host, fault), &request.get_ref().frame_id)?);
         Ok(Response::new(RqdStaticGetRunningFrameStatusResponse {
             running_frame_info,
         }))
@@ -130,8 +148,12 @@ impl RqdInterface for Rqds {
         &self,
         request: Request<RqdStaticReportStatusRequest>,
     ) -> Result<Response<RqdStaticReportStatusResponse>, Status> {
-        let (host, _) = self.enter(request.metadata()).await?;
-        let host_report = Some(report::of_host(self.farm.state().host(&host)));
+        let (host, fault) = self.enter(request.metadata()).await?;
+        let mut report = report::of_host(self.farm.state().host(&host));
+        if fault == Fault::Unlisted {
+            report.frames.clear();
+        }
+        let host_report = Some(report);
         Ok(Response::new(RqdStaticReportStatusResponse { host_report }))
     }
 }
@@ -142,10 +164,10 @@ impl RunningFrame for Rqds {
         &self,
         request: Request<RunningFrameKillRequest>,
     ) -> Result<Response<RunningFrameKillResponse>, Status> {
-        let (host, _) = self.enter(request.metadata()).await?;
+        let (host, fault) = self.enter(request.metadata()).await?;
         let RunningFrameKillRequest { run_frame, message } = request.into_inner();
         let frame_id = run_frame.unwrap_or_default().frame_id;
-        self.kill_frame(&host, &frame_id, &message).await?;
+        self.kill_frame((&host, fault), &frame_id, &message).await?;
         Ok(Response::new(RunningFrameKillResponse {}))
     }
 
@@ -153,9 +175,9 @@ impl RunningFrame for Rqds {
         &self,
         request: Request<RunningFrameStatusRequest>,
     ) -> Result<Response<RunningFrameStatusResponse>, Status> {
-        let (host, _) = self.enter(request.metadata()).await?;
+        let (host, fault) = self.enter(request.metadata()).await?;
         let frame_id = request.into_inner().run_frame.unwrap_or_default().frame_id;
-        let running_frame_info = Some(self.info(&host, &frame_id)?);
+        let running_frame_info = Some(self.info((&host, fault), &frame_id)?);
         Ok(Response::new(RunningFrameStatusResponse {
             running_frame_info,
         }))
@@ -164,8 +186,4 @@ impl RunningFrame for Rqds {
 
 fn header<'a>(metadata: &'a MetadataMap, name: &str) -> Option<&'a str> {
     metadata.get(name)?.to_str().ok()
-}
-
-fn unknown(frame_id: &str) -> Status {
-    Status::not_found(format!("frame {frame_id} does not run on this host"))
 }

@@ -19,6 +19,8 @@ pub struct SimRqdSettings {
     pub latency: Duration,
     /// How many ends of frames can wait to be taken before frames have to go on running.
     pub completions: NonZeroUsize,
+    /// The program that hosts run, unless a host is given another.
+    pub program: Program,
     /// Whether launch records keep the whole message; large farms need not.
     pub keep_frames: bool,
 }
@@ -31,6 +33,7 @@ impl Default for SimRqdSettings {
             hosts: HashMap::new(),
             latency: Duration::ZERO,
             completions: NonZeroUsize::MIN.saturating_add(1023),
+            program: Program::Rust,
             keep_frames: true,
         }
     }
@@ -83,15 +86,28 @@ impl FrameDuration {
     }
 }
 
+/// The RQD that a host runs. The programs refuse in different words, and one cannot be asked for a
+/// frame (contract, 11.3 and 15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Program {
+    /// The Rust RQD.
+    #[default]
+    Rust,
+    /// `opencue-rqd`, in Python: every refusal is UNKNOWN, and so is every answer about one frame.
+    Python,
+}
+
 /// What is wrong with a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     #[default]
     None,
-    /// Refuses launches with ABORTED, as a host without room does.
+    /// Refuses launches as a host does that is locked by NIMBY.
     RefuseForNow,
-    /// Refuses launches with INVALID_ARGUMENT, as a host does that cannot run the frame at all.
+    /// Refuses launches as a host without room does.
+    RefuseForRoom,
+    /// Refuses launches as a host does that cannot run the frame at all.
     RefuseForGood,
     /// Never answers any call, and does nothing.
     Stall,
@@ -99,6 +115,9 @@ pub enum Fault {
     DropReplyAfterLaunch,
     /// Launches, and never answers. Other calls work.
     StallAfterLaunch,
+    /// Launches, and neither lists nor finds any frame, though their cores are booked: the Python RQD
+    /// during the setup of its frames.
+    Unlisted,
     /// Says UNAVAILABLE to every call and does nothing. Its frames run on.
     Vanish,
 }

@@ -13,7 +13,8 @@ use cue_proto::report::RunningFrameInfo;
 use cue_proto::rqd::RunFrame;
 use tonic::Status;
 
-use super::settings::{Fault, SimHost};
+use super::settings::{Fault, Program, SimHost};
+use super::words::Refusal;
 
 /// A launch that a host accepted.
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ pub(super) struct Host {
     pub has: Option<SimHost>,
     pub cores_in_use: i64,
     pub frames: HashMap<Arc<str>, Running>,
+    pub program: Program,
     fault: Fault,
 }
 
@@ -90,6 +92,8 @@ pub(super) struct State {
     double_launches: usize,
     relaunches_refused: usize,
     default_fault: Fault,
+    program: Program,
+    refused_layers: HashMap<String, Status>,
 }
 
 /// A launch as it came in.
@@ -101,8 +105,11 @@ pub(super) struct Launch {
 }
 
 impl State {
-    pub(super) fn new(hosts: &HashMap<String, SimHost>) -> Self {
-        let mut state = Self::default();
+    pub(super) fn new(hosts: &HashMap<String, SimHost>, program: Program) -> Self {
+        let mut state = Self {
+            program,
+            ..Self::default()
+        };
         for (name, has) in hosts {
             state.host(name).has = Some(*has);
         }
@@ -111,12 +118,13 @@ impl State {
 
     pub(super) fn host(&mut self, name: &str) -> &mut Host {
         let name: Arc<str> = name.into();
-        let fault = self.default_fault;
+        let (fault, program) = (self.default_fault, self.program);
         self.hosts.entry(name).or_insert_with_key(|name| Host {
             name: Arc::clone(name),
             has: None,
             cores_in_use: 0,
             frames: HashMap::new(),
+            program,
             fault,
         })
     }
@@ -140,6 +148,14 @@ impl State {
         }
     }
 
+    /// All launches of the layer are refused with this answer, by every host.
+    pub(super) fn refuse_layer(&mut self, layer_id: &str, answer: Option<Status>) {
+        match answer {
+            Some(answer) => self.refused_layers.insert(layer_id.to_owned(), answer),
+            None => self.refused_layers.remove(layer_id),
+        };
+    }
+
     /// Launches, or says why not as RQD would. Returns the number of the run.
     pub(super) fn launch(&mut self, host: &str, launch: Launch) -> Result<u64, Status> {
         let Launch {
@@ -150,14 +166,15 @@ impl State {
         } = launch;
         let frame_id: Arc<str> = frame.frame_id.as_str().into();
         let run = self.launches.len() as u64;
+        let refused = self.refused_layers.get(&frame.layer_id).cloned();
         let host = self.host(host);
+        let program = host.program;
         if host.frames.contains_key(&frame_id) {
             self.relaunches_refused += 1;
-            return Err(Status::invalid_argument(
-                "the frame is already running on this host",
-            ));
+            return Err(program.refuse(Refusal::AlreadyRunning(&frame.frame_id)));
         }
-        host.check(&frame)?;
+        host.check(&frame).map_err(|why| program.refuse(why))?;
+        refused.map_or(Ok(()), Err)?;
         host.cores_in_use += i64::from(frame.num_cores);
         let since = Instant::now();
         let record = LaunchRecord {
@@ -250,21 +267,19 @@ impl State {
 impl Host {
     /// The checks of RQD after the one for a frame that runs already, in its order. GPUs are
     /// taken, where RQD for Linux fails: a scheduler's handling of them can be tested.
-    fn check(&self, frame: &RunFrame) -> Result<(), Status> {
-        if matches!(frame.uid_optional, Some(uid) if uid_of(uid) <= 0) {
-            return Err(Status::invalid_argument("the user id is not positive"));
+    fn check(&self, frame: &RunFrame) -> Result<(), Refusal<'static>> {
+        if let Some(uid) = frame.uid_optional.map(uid_of).filter(|uid| *uid <= 0) {
+            return Err(Refusal::User(uid));
         }
-        if frame.num_cores <= 0 || frame.num_cores % 100 != 0 {
-            return Err(Status::invalid_argument(
-                "the cores are no positive multiple of 100",
-            ));
+        if frame.num_cores <= 0 {
+            return Err(Refusal::NoCores);
+        }
+        if self.program == Program::Rust && frame.num_cores % 100 != 0 {
+            return Err(Refusal::Fraction);
         }
         let needed = self.cores_in_use + i64::from(frame.num_cores);
         match self.has {
-            Some(has) if needed > has.cores.0 => Err(Status::aborted(format!(
-                "{needed} of {} cores would be in use",
-                has.cores
-            ))),
+            Some(has) if needed > has.cores.0 => Err(Refusal::Room),
             _ => Ok(()),
         }
     }

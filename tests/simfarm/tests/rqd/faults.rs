@@ -1,9 +1,13 @@
 //! Simulated hosts that misbehave.
 
-use cue_simfarm::rqd::{Fault, SimRqdSettings};
-use tonic::Code;
+use std::collections::HashMap;
 
-use crate::hosts::{code, frame, start};
+use cue_domain::{Centicores, Kib};
+use cue_proto::rqd::{RqdStaticReportStatusRequest, RqdStaticReportStatusResponse};
+use cue_simfarm::rqd::{Fault, Program, SimHost, SimRqdSettings};
+use tonic::{Code, Status};
+
+use crate::hosts::{Hosts, code, frame, start, to};
 
 #[tokio::test]
 async fn a_host_that_refuses_launches_nothing() {
@@ -64,4 +68,82 @@ async fn a_host_that_stalls_does_nothing_and_does_not_hold_up_the_farm() {
         Code::Unavailable,
         "stopping the farm ends the wait"
     );
+}
+
+fn cores(cores: i64) -> SimHost {
+    SimHost {
+        cores: Centicores::cores(cores),
+        memory: Kib::gib(8),
+    }
+}
+
+/// Frames that the host lists and centicores that it has booked.
+async fn report(hosts: &Hosts, host: &str) -> (Vec<String>, i32) {
+    let message = RqdStaticReportStatusRequest {};
+    let answer = hosts.rqd().report_status(to(host, message)).await.unwrap();
+    let RqdStaticReportStatusResponse { host_report } = answer.into_inner();
+    let report = host_report.unwrap();
+    let frames = report.frames.into_iter().map(|info| info.frame_id);
+    (frames.collect(), report.core_info.unwrap().booked_cores)
+}
+
+#[tokio::test]
+async fn the_python_rqd_refuses_and_answers_in_its_own_words() {
+    let (farm, hosts) = start(SimRqdSettings {
+        hosts: HashMap::from([("py".to_owned(), cores(1))]),
+        program: Program::Python,
+        ..SimRqdSettings::default()
+    });
+    hosts.launch("py", frame("f")).await.unwrap();
+    for (id, text) in [
+        ("f", "frame is already running on this proc f"),
+        ("g", "insufficient idle cores"),
+    ] {
+        let refused = hosts.launch("py", frame(id)).await.unwrap_err();
+        let text = format!("Exception calling application: Not launching, {text}");
+        assert_eq!((refused.code(), refused.message()), (Code::Unknown, &*text));
+    }
+    // Neither a frame that runs nor one that does not is answered for.
+    for id in ["f", "g"] {
+        let answer = hosts.proc("py", id).await.unwrap_err();
+        let text = "Exception calling application: frameId";
+        assert_eq!((answer.code(), answer.message()), (Code::Unknown, text));
+    }
+    assert_eq!(report(&hosts, "py").await, (vec!["f".to_owned()], 100));
+    // It takes a kill without a reason, which the Rust RQD does not.
+    assert_eq!(code(hosts.kill("py", "g", "").await), Code::NotFound);
+    hosts.kill("py", "f", "").await.unwrap();
+    assert_eq!(farm.running_count(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_lists_nothing_has_booked_its_cores_all_the_same() {
+    let (farm, hosts) = start(SimRqdSettings {
+        program: Program::Python,
+        ..SimRqdSettings::default()
+    });
+    farm.set_fault("py", Fault::Unlisted);
+    hosts.launch("py", frame("f")).await.unwrap();
+    assert_eq!(report(&hosts, "py").await, (vec![], 100));
+    farm.set_fault("py", Fault::None);
+    assert_eq!(report(&hosts, "py").await, (vec!["f".to_owned()], 100));
+}
+
+#[tokio::test]
+async fn a_host_and_a_layer_can_be_refused_more_than_their_rows_promise() {
+    let (farm, hosts) = start(SimRqdSettings::default());
+    hosts.launch("a", frame("1")).await.unwrap();
+    farm.set_host("a", Some(cores(1)));
+    assert_eq!(code(hosts.launch("a", frame("2")).await), Code::Aborted);
+    farm.set_host("a", None);
+    hosts.launch("a", frame("2")).await.unwrap();
+
+    let layer_id = frame("3").layer_id;
+    farm.refuse_layer(&layer_id, Some(Status::resource_exhausted("poison")));
+    for host in ["a", "b"] {
+        let refused = hosts.launch(host, frame("3")).await;
+        assert_eq!(code(refused), Code::ResourceExhausted, "{host}");
+    }
+    farm.refuse_layer(&layer_id, None);
+    hosts.launch("b", frame("3")).await.unwrap();
 }

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cue_proto::report::RunningFrameInfo;
+use cue_proto::report::{CoreDetail, HostReport, RunningFrameInfo};
 use cue_proto::rqd::rqd_interface_server::{RqdInterface, RqdInterfaceServer};
 use cue_proto::rqd::{
     RqdStaticGetRunningFrameStatusRequest, RqdStaticGetRunningFrameStatusResponse,
     RqdStaticKillRunningFrameRequest, RqdStaticKillRunningFrameResponse,
-    RqdStaticLaunchFrameRequest, RqdStaticLaunchFrameResponse,
+    RqdStaticLaunchFrameRequest, RqdStaticLaunchFrameResponse, RqdStaticReportStatusRequest,
+    RqdStaticReportStatusResponse,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -29,7 +30,12 @@ pub enum Script {
     Answer(Code),
     /// Says nothing.
     Stall,
+    /// Answers for one frame with a code. Its reports list frame `f1`, as proc `p1` with one core.
+    OnlyReports { status: Code, booked_cores: i32 },
 }
+
+/// The frame of a question that is about all.
+pub const ALL_FRAMES: &str = "*";
 
 /// A call as it arrived.
 #[derive(Clone)]
@@ -125,6 +131,10 @@ impl Scripted {
         });
         match self.script {
             Script::Accept => Ok(()),
+            Script::OnlyReports { status, .. } if frame != ALL_FRAMES => {
+                Err(Status::new(status, "as the script says"))
+            }
+            Script::OnlyReports { .. } => Ok(()),
             Script::Answer(code) => Err(Status::new(code, "as the script says")),
             Script::Stall => std::future::pending().await,
         }
@@ -163,6 +173,32 @@ impl RqdInterface for Scripted {
         Ok(Response::new(RqdStaticGetRunningFrameStatusResponse {
             running_frame_info,
         }))
+    }
+
+    async fn report_status(
+        &self,
+        request: Request<RqdStaticReportStatusRequest>,
+    ) -> Result<Response<RqdStaticReportStatusResponse>, Status> {
+        self.follow(&request, ALL_FRAMES).await?;
+        let Script::OnlyReports { booked_cores, .. } = self.script else {
+            let host_report = None;
+            return Ok(Response::new(RqdStaticReportStatusResponse { host_report }));
+        };
+        let frame = RunningFrameInfo {
+            frame_id: "f1".to_owned(),
+            resource_id: "p1".to_owned(),
+            num_cores: 100,
+            ..Default::default()
+        };
+        let host_report = Some(HostReport {
+            frames: vec![frame],
+            core_info: Some(CoreDetail {
+                booked_cores,
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        Ok(Response::new(RqdStaticReportStatusResponse { host_report }))
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod host;
+mod questions;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
