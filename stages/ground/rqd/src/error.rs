@@ -2,9 +2,9 @@
 //!
 //! A launch that failed is one of two things: certainly not running, so that its booking can be
 //! undone, or possibly running, so that the host must be asked first. The rule errs on one side
-//! only: whatever is not known to be a refusal or an unsent call may have launched the frame.
+//! only: whatever is not known to be a refusal ([`Refusal`]) or an unsent call may have launched the
+//! frame.
 
-use std::error::Error;
 use std::time::Duration;
 
 use tonic::metadata::errors::InvalidMetadataValue;
@@ -12,6 +12,7 @@ use tonic::{Code, Status};
 
 use crate::address::AddressError;
 use crate::channels::{ConnectionLost, DialError};
+use crate::refusal::{Meaning, Refusal, is_answer, meaning};
 
 /// Why a launch did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub enum LaunchError {
     RefusedForNow {
         /// The host.
         host: String,
+        /// The reason, as far as the answer says it. Never a bad request.
+        reason: Refusal,
         /// The code.
         code: Code,
         /// The host's words.
@@ -74,6 +77,32 @@ impl LaunchError {
             }
             Self::Unknown { .. } => LaunchOutcome::MayRun,
         }
+    }
+
+    /// The reason of a refusal; `None` if the host did not refuse. It says who should back off.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused { .. } => Some(Refusal::BadRequest),
+            Self::RefusedForNow { reason, .. } => Some(*reason),
+            Self::Unreachable { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Code and words of the host itself, also where they leave the frame in doubt; `None` if the host
+    /// said nothing, or the error was made on this side. A host that answers is alive: a frame in
+    /// doubt that turns out not to run may be its layer's fault as well.
+    #[must_use]
+    pub fn answer(&self) -> Option<(Code, &str)> {
+        let status = match self {
+            Self::Refused { source, .. } | Self::RefusedForNow { source, .. } => source,
+            Self::Unknown {
+                source: Doubt::Status(status),
+                ..
+            } if is_answer(status) => status,
+            Self::Unreachable { .. } | Self::Unknown { .. } => return None,
+        };
+        Some((status.code(), status.message()))
     }
 
     /// Whether the host said nothing at all: it could not be reached, or gave no answer in time.
@@ -120,19 +149,20 @@ impl LaunchError {
         };
         let (code, message) = (status.code(), status.message().to_owned());
         match meaning(&status) {
-            Meaning::Refused => Self::Refused {
+            Meaning::Refused(Refusal::BadRequest) => Self::Refused {
                 host,
                 code,
                 message,
                 source: status,
             },
-            Meaning::RefusedForNow => Self::RefusedForNow {
+            Meaning::Refused(reason) => Self::RefusedForNow {
                 host,
+                reason,
                 code,
                 message,
                 source: status,
             },
-            Meaning::Doubt => Self::Unknown {
+            Meaning::AlreadyRunning | Meaning::Doubt => Self::Unknown {
                 host,
                 source: Doubt::Status(status),
             },
@@ -285,42 +315,6 @@ impl Failure {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Meaning {
-    Refused,
-    RefusedForNow,
-    Doubt,
-}
-
-/// Whether the peer sent the status. A status made on this side, from a broken connection or a
-/// reset stream, carries its cause and proves nothing, whatever its code.
-fn is_answer(status: &Status) -> bool {
-    status.source().is_none()
-}
-
-/// RQD checks a launch before it starts anything, and these codes are how its checks end
-/// (contract, 11.3). The other codes are also given for things that go wrong later or elsewhere.
-fn meaning(status: &Status) -> Meaning {
-    if !is_answer(status) {
-        return Meaning::Doubt;
-    }
-    match status.code() {
-        // The host has the frame already. A first attempt cannot meet that unless an earlier run
-        // was lost sight of, and then the host is the one to ask.
-        Code::InvalidArgument if status.message().contains("already running") => Meaning::Doubt,
-        Code::InvalidArgument
-        | Code::Unimplemented
-        | Code::PermissionDenied
-        | Code::Unauthenticated => Meaning::Refused,
-        // The user of the job is unknown, and no host that may not make one will ever run it.
-        Code::Aborted if status.message().contains("could not be created") => Meaning::Refused,
-        Code::FailedPrecondition | Code::Aborted | Code::ResourceExhausted => {
-            Meaning::RefusedForNow
-        }
-        _ => Meaning::Doubt,
-    }
-}
-
 /// A code as the gRPC specification spells it.
 pub(crate) const fn code_name(code: Code) -> &'static str {
     match code {
@@ -348,10 +342,13 @@ pub(crate) const fn code_name(code: Code) -> &'static str {
 mod tests {
     use super::*;
 
+    fn failed(status: Status) -> LaunchError {
+        LaunchError::new("h", Failure::Doubt(Doubt::Status(status)))
+    }
+
     #[test]
     fn every_failed_launch_has_a_status_in_grpcs_own_words() {
-        let status =
-            |code| LaunchError::new("h", Failure::Doubt(Doubt::Status(Status::new(code, ""))));
+        let status = |code| failed(Status::new(code, ""));
         assert_eq!(status(Code::Aborted).status_code(), "ABORTED");
         assert_eq!(status(Code::Unavailable).status_code(), "UNAVAILABLE");
         let silence = Doubt::Silence(Duration::from_secs(1));
@@ -360,48 +357,30 @@ mod tests {
     }
 
     #[test]
-    fn only_checks_that_come_before_a_launch_are_refusals() {
-        let table = [
-            (Code::InvalidArgument, Meaning::Refused),
-            (Code::Unimplemented, Meaning::Refused),
-            (Code::PermissionDenied, Meaning::Refused),
-            (Code::Unauthenticated, Meaning::Refused),
-            (Code::FailedPrecondition, Meaning::RefusedForNow),
-            (Code::Aborted, Meaning::RefusedForNow),
-            (Code::ResourceExhausted, Meaning::RefusedForNow),
-            (Code::Ok, Meaning::Doubt),
-            (Code::Cancelled, Meaning::Doubt),
-            (Code::Unknown, Meaning::Doubt),
-            (Code::DeadlineExceeded, Meaning::Doubt),
-            (Code::NotFound, Meaning::Doubt),
-            (Code::AlreadyExists, Meaning::Doubt),
-            (Code::OutOfRange, Meaning::Doubt),
-            (Code::Internal, Meaning::Doubt),
-            (Code::Unavailable, Meaning::Doubt),
-            (Code::DataLoss, Meaning::Doubt),
-        ];
-        for (code, expected) in table {
-            assert_eq!(meaning(&Status::new(code, "no")), expected, "{code:?}");
-        }
+    fn a_refusal_keeps_its_reason_and_the_hosts_words() {
+        let text = "Exception calling application: Not launching, insufficient idle cores";
+        let error = failed(Status::unknown(text));
+        assert_eq!(error.label(), "refused_for_now");
+        assert_eq!(error.outcome(), LaunchOutcome::NotRunning);
+        assert_eq!(error.refusal(), Some(Refusal::NoRoom));
+        assert_eq!(error.answer(), Some((Code::Unknown, text)));
+
+        let error = failed(Status::invalid_argument("no cores"));
+        let refusal = Some(Refusal::BadRequest);
+        assert_eq!((error.label(), error.refusal()), ("refused", refusal));
     }
 
     #[test]
-    fn a_user_that_cannot_be_made_is_no_fault_of_the_host() {
-        let status = Status::aborted("Not launching, user ghost:1042 could not be created");
-        assert_eq!(meaning(&status), Meaning::Refused);
-    }
+    fn doubt_tells_an_answer_of_the_host_from_an_error_of_this_side() {
+        let error = failed(Status::unknown("Exception calling application: boom"));
+        assert_eq!((error.label(), error.refusal()), ("unknown", None));
+        assert_eq!(error.outcome(), LaunchOutcome::MayRun);
+        assert!(error.answer().is_some());
 
-    #[test]
-    fn a_frame_that_is_already_there_is_in_doubt() {
-        let status = Status::invalid_argument("Frame is already running");
-        assert_eq!(meaning(&status), Meaning::Doubt);
-    }
-
-    #[test]
-    fn a_status_made_on_this_side_proves_nothing() {
-        let mut status = Status::aborted("stream reset");
+        let mut status = Status::unknown("Exception calling application: boom");
         status.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
-        assert_eq!(meaning(&status), Meaning::Doubt);
+        assert_eq!(failed(status).answer(), None);
+
         let mut status = Status::not_found("stream reset");
         status.set_source(std::sync::Arc::new(std::io::Error::other("reset")));
         assert!(!Failure::Doubt(Doubt::Status(status)).is_not_found());

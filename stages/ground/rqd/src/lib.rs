@@ -12,6 +12,7 @@ mod client;
 mod error;
 mod host_frames;
 mod questions;
+mod refusal;
 mod run_frame;
 mod trace;
 
@@ -20,5 +21,6 @@ pub use channels::{ConnectionLost, DialError};
 pub use client::{HOST_HEADER, KillOutcome, RqdClient, RqdSettings};
 pub use error::{CallError, Doubt, LaunchError, LaunchOutcome, NotSent};
 pub use host_frames::{HostFrames, Presence};
+pub use refusal::Refusal;
 pub use run_frame::{BuildError, LaunchFrame, LaunchLayer, LayerRange, run_frame};
 pub use trace::TracePoint;

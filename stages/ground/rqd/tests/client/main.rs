@@ -87,7 +87,11 @@ async fn the_current_span_goes_along() {
 async fn each_code_means_what_it_proves_and_no_launch_is_sent_twice() {
     let table = [
         (Code::InvalidArgument, "refused", LaunchOutcome::NotRunning),
-        (Code::Unimplemented, "refused", LaunchOutcome::NotRunning),
+        (
+            Code::Unimplemented,
+            "refused_for_now",
+            LaunchOutcome::NotRunning,
+        ),
         (
             Code::FailedPrecondition,
             "refused_for_now",

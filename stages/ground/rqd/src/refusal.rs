@@ -1,0 +1,375 @@
+//! The meaning of an answer to a launch that is not OK.
+//!
+//! Pure. The rule errs on one side only: an answer is a refusal if it is certainly given before
+//! anything starts, and every other answer is doubt. A status made on this side proves nothing,
+//! whatever its code. The texts are those of the two programs that hosts run: the Rust RQD, which
+//! has a code for most reasons (contract, 11.3), and the Python RQD, whose refusals are all UNKNOWN
+//! (contract, 15).
+
+use std::error::Error;
+
+use tonic::{Code, Status};
+
+/// The reason of a refusal, as far as it says who should back off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Too few idle cores, hyper-threads or GPUs. The host is healthy and takes smaller frames, or
+    /// this one later. A Python RQD whose cores an operator locked says the same.
+    NoRoom,
+    /// The host takes no frame now: it is not UP, locked by NIMBY, about to shut down, or no RQD of
+    /// ours. The host should back off.
+    HostUnavailable,
+    /// No host would take the frame. Its layer should back off.
+    BadRequest,
+    /// A refusal that names nobody: the host or the layer can be its cause.
+    Other,
+}
+
+impl Refusal {
+    /// The word for metrics, spans and logs.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NoRoom => "no_room",
+            Self::HostUnavailable => "host_unavailable",
+            Self::BadRequest => "bad_request",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The meaning of an answer to a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Nothing was started.
+    Refused(Refusal),
+    /// The host has the frame already. A first attempt cannot meet that unless an earlier run was
+    /// lost sight of, and then the host is the one to ask.
+    AlreadyRunning,
+    /// The frame may run.
+    Doubt,
+}
+
+/// Returns true if the peer sent the status. A status made on this side, from a broken connection
+/// or a reset stream, carries its cause.
+pub(crate) fn is_answer(status: &Status) -> bool {
+    status.source().is_none()
+}
+
+/// The meaning of an answer to a launch.
+pub(crate) fn meaning(status: &Status) -> Meaning {
+    if !is_answer(status) {
+        return Meaning::Doubt;
+    }
+    if status.code() == Code::Unknown {
+        return python(status.message());
+    }
+    let known = RUST
+        .iter()
+        .find(|(code, text, _)| *code == status.code() && status.message().contains(text));
+    known.map_or_else(|| by_code(status.code()), |(_, _, meaning)| *meaning)
+}
+
+const NO_ROOM: Meaning = Meaning::Refused(Refusal::NoRoom);
+const UNAVAILABLE: Meaning = Meaning::Refused(Refusal::HostUnavailable);
+const BAD: Meaning = Meaning::Refused(Refusal::BadRequest);
+
+/// Texts that say more than their code does.
+const RUST: [(Code, &str, Meaning); 7] = [
+    (
+        Code::InvalidArgument,
+        "already running",
+        Meaning::AlreadyRunning,
+    ),
+    (
+        Code::FailedPrecondition,
+        "HardwareState is not Up",
+        UNAVAILABLE,
+    ),
+    (Code::Aborted, "Nimby Locked", UNAVAILABLE),
+    // The user of the job is unknown, and no host that may not make one will ever run it.
+    (Code::Aborted, "could not be created", BAD),
+    (Code::Aborted, "failed to reserve cpu resources", NO_ROOM),
+    (Code::Aborted, "insufficient resources", NO_ROOM),
+    // Said by gRPC's C-core before the message reaches RQD.
+    (
+        Code::ResourceExhausted,
+        "Received message larger than max",
+        BAD,
+    ),
+];
+
+/// The meaning of a code with any other text. Codes that are also given for things that go wrong
+/// later or elsewhere are doubt.
+const fn by_code(code: Code) -> Meaning {
+    match code {
+        Code::InvalidArgument => BAD,
+        // No RQD listens there, or a proxy before it lets nobody pass.
+        Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => UNAVAILABLE,
+        Code::FailedPrecondition | Code::Aborted | Code::ResourceExhausted => {
+            Meaning::Refused(Refusal::Other)
+        }
+        _ => Meaning::Doubt,
+    }
+}
+
+/// grpcio puts this before the text of whatever a handler raises.
+const RAISED: &str = "Exception calling application: ";
+
+/// All that LaunchFrame can raise in `opencue-rqd` 1.37.0 and its predecessors, by its beginning.
+/// Each is raised before the thread of the frame starts.
+const PYTHON: [(&str, Meaning); 10] = [
+    ("Not launching, rqd HardwareState is not Up", UNAVAILABLE),
+    (
+        "Not launching, rqd is waiting for idle to shutdown",
+        UNAVAILABLE,
+    ),
+    ("Not launching, rqd is lockNimby", UNAVAILABLE),
+    (
+        "Not launching, frame is already running",
+        Meaning::AlreadyRunning,
+    ),
+    ("Not launching, will not run frame as uid", BAD),
+    ("Not launching, numCores must be > 0", BAD),
+    // Also the answer of a host whose cores are locked (LockAll).
+    ("Not launching, insufficient idle cores", NO_ROOM),
+    ("Not launching, insufficient hyperthreading cores", NO_ROOM),
+    ("Not launching, insufficient GPUs", NO_ROOM),
+    // Python's own words: the thread of the frame is the only one that a launch starts.
+    ("can't start new thread", UNAVAILABLE),
+];
+
+fn python(message: &str) -> Meaning {
+    let Some(text) = message.strip_prefix(RAISED) else {
+        return Meaning::Doubt;
+    };
+    let known = PYTHON.iter().find(|(start, _)| text.starts_with(start));
+    known.map_or(Meaning::Doubt, |(_, meaning)| *meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::Refusal::{BadRequest, HostUnavailable, NoRoom, Other};
+    use super::*;
+
+    const CODES: [Code; 17] = [
+        Code::Ok,
+        Code::Cancelled,
+        Code::Unknown,
+        Code::InvalidArgument,
+        Code::DeadlineExceeded,
+        Code::NotFound,
+        Code::AlreadyExists,
+        Code::PermissionDenied,
+        Code::ResourceExhausted,
+        Code::FailedPrecondition,
+        Code::Aborted,
+        Code::OutOfRange,
+        Code::Unimplemented,
+        Code::Internal,
+        Code::Unavailable,
+        Code::DataLoss,
+        Code::Unauthenticated,
+    ];
+
+    /// The answers of both programs to a launch, in their own words.
+    const ANSWERS: [(Code, &str, Option<Refusal>); 24] = [
+        // The Rust RQD.
+        (
+            Code::InvalidArgument,
+            "Not lauching, frame is already running on this host 8f1c",
+            None,
+        ),
+        (
+            Code::InvalidArgument,
+            "Not launching, will not run frame as uid = Some(Uid(0))",
+            Some(BadRequest),
+        ),
+        (
+            Code::InvalidArgument,
+            "Not launching, num_cores must be positive",
+            Some(BadRequest),
+        ),
+        (
+            Code::InvalidArgument,
+            "Not launching, num_cores must be multiple of 100 (Fractional Cores are not allowed)",
+            Some(BadRequest),
+        ),
+        (
+            Code::InvalidArgument,
+            "Missing run_frame in request",
+            Some(BadRequest),
+        ),
+        (
+            Code::FailedPrecondition,
+            "Not launching, host HardwareState is not Up",
+            Some(HostUnavailable),
+        ),
+        (Code::Aborted, "Nimby Locked", Some(HostUnavailable)),
+        (
+            Code::Aborted,
+            "Not launching, user ghost(1042:0) could not be created. useradd failed",
+            Some(BadRequest),
+        ),
+        (
+            Code::Aborted,
+            "Not launching, failed to reserve cpu resources NotEnoughResourcesAvailable",
+            Some(NoRoom),
+        ),
+        (
+            Code::Aborted,
+            "Not launching, insufficient resources no gpus",
+            Some(NoRoom),
+        ),
+        // The Python RQD, now and in older versions.
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, rqd HardwareState is not Up",
+            Some(HostUnavailable),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, rqd is waiting for idle to shutdown",
+            Some(HostUnavailable),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, rqd is lockNimby and not Ignore Nimby",
+            Some(HostUnavailable),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, rqd is lockNimby and User is Active",
+            Some(HostUnavailable),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, frame is already running on this proc 8f1c",
+            None,
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, will not run frame as uid=0",
+            Some(BadRequest),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, numCores must be > 0",
+            Some(BadRequest),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, insufficient idle cores",
+            Some(NoRoom),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, insufficient hyperthreading cores available",
+            Some(NoRoom),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, insufficient hyperthreading cores to reserve based on frameCores (1 < 2.0)",
+            Some(NoRoom),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: Not launching, insufficient GPUs to reserve based on reservedGpus",
+            Some(NoRoom),
+        ),
+        (
+            Code::Unknown,
+            "Exception calling application: can't start new thread",
+            Some(HostUnavailable),
+        ),
+        // gRPC's C-core, under the Python RQD.
+        (
+            Code::ResourceExhausted,
+            "SERVER: Received message larger than max (5000000 vs. 4194304)",
+            Some(BadRequest),
+        ),
+        (
+            Code::Unimplemented,
+            "Method not found!",
+            Some(HostUnavailable),
+        ),
+    ];
+
+    fn refusal(status: &Status) -> Option<Refusal> {
+        match meaning(status) {
+            Meaning::Refused(refusal) => Some(refusal),
+            Meaning::AlreadyRunning | Meaning::Doubt => None,
+        }
+    }
+
+    #[test]
+    fn the_words_of_both_programs_are_understood() {
+        for (code, text, expected) in ANSWERS {
+            assert_eq!(refusal(&Status::new(code, text)), expected, "{text}");
+        }
+        for (code, text) in [
+            (Code::InvalidArgument, ANSWERS[0].1),
+            (Code::Unknown, ANSWERS[14].1),
+        ] {
+            let answer = Status::new(code, text);
+            assert_eq!(meaning(&answer), Meaning::AlreadyRunning, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_codes_of_checks_that_come_before_a_launch_are_refusals() {
+        for code in CODES {
+            let expected = match code {
+                Code::InvalidArgument => Some(BadRequest),
+                Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => {
+                    Some(HostUnavailable)
+                }
+                Code::FailedPrecondition | Code::Aborted | Code::ResourceExhausted => Some(Other),
+                _ => None,
+            };
+            assert_eq!(refusal(&Status::new(code, "no")), expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_made_on_this_side_proves_nothing() {
+        for (code, text, _) in ANSWERS {
+            let mut status = Status::new(code, text);
+            status.set_source(Arc::new(std::io::Error::other("reset")));
+            assert_eq!(meaning(&status), Meaning::Doubt, "{text}");
+        }
+    }
+
+    proptest! {
+        /// What a program raises after the launch began, or anything else, is never proof.
+        #[test]
+        fn an_unknown_text_of_unknown_is_doubt(text in ".*", raised: bool, said: bool) {
+            let said = if said { "Not launching, " } else { "" };
+            let text = format!("{said}{text}");
+            prop_assume!(PYTHON.iter().all(|(start, _)| !text.starts_with(start)));
+            let prefix = if raised { RAISED } else { "" };
+            let status = Status::unknown(format!("{prefix}{text}"));
+            prop_assert_eq!(meaning(&status), Meaning::Doubt);
+        }
+
+        /// A text refines what its code proves, and makes no refusal out of doubt; in the middle of
+        /// another text it is not what the program says.
+        #[test]
+        fn words_count_only_where_a_program_says_them(
+            index in 10..22_usize,
+            code in prop::sample::select(CODES.to_vec()),
+            before in "[a-z ]{1,20}",
+        ) {
+            let text = ANSWERS[index].1;
+            if code != Code::Unknown && by_code(code) == Meaning::Doubt {
+                prop_assert_eq!(meaning(&Status::new(code, text)), Meaning::Doubt);
+            }
+            let status = Status::unknown(format!("{before}{text}"));
+            prop_assert_eq!(meaning(&status), Meaning::Doubt);
+        }
+    }
+}
