@@ -2,27 +2,19 @@
 //!
 //! Invariants: there are never more than the set number of them; users who come while a host is
 //! being dialled share that one attempt, also when it fails; and a connection that ended is never
-//! redialled behind a caller's back, so a call that finds it ended was certainly not sent
-//! ([`ConnectionLost`]). The last is why the transport gets a connector that works only once.
+//! redialled behind a caller's back ([`crate::dial`]).
 
-use std::error::Error;
-use std::future::{Ready, ready};
-use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use http::Uri;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tonic::codegen::Service;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::address::Address;
+use crate::dial::{DialError, dial};
 
 /// How connections are made and how long they are kept.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +25,9 @@ pub(crate) struct Limits {
     pub connect_timeout: Duration,
     /// How long a connection that nobody uses is kept.
     pub idle_timeout: Duration,
-    /// How often a connection is probed.
+    /// Time without data after which the kernel probes a connection.
     pub keepalive: Duration,
-    /// How long a probe may stay unanswered.
+    /// Time without an answer to probes after which a connection is broken.
     pub keepalive_timeout: Duration,
 }
 
@@ -116,7 +108,8 @@ impl Channels {
         }
     }
 
-    /// Forgets a connection that ended, unless it was replaced meanwhile.
+    /// Forgets a connection that ended or is silent, unless it was replaced meanwhile. Calls under way
+    /// keep it until they end.
     pub(crate) async fn discard(&self, address: &Address, connection: &Connection) {
         let Some(slot) = self.slots.get(address).map(|slot| Arc::clone(&slot)) else {
             return;
@@ -205,105 +198,5 @@ impl Channels {
             Arc::strong_count(slot) > 1
                 || now.saturating_sub(slot.last_used.load(Ordering::Relaxed)) < idle
         });
-    }
-}
-
-/// Why a host could not be dialled. Nothing was sent to it.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum DialError {
-    /// The name does not resolve, or nobody listens there.
-    #[error("cannot connect to {address}; check the name and that RQD runs there")]
-    Connect {
-        /// Where.
-        address: Address,
-        /// Why.
-        #[source]
-        source: Arc<io::Error>,
-    },
-    /// It took too long.
-    #[error("no connection to {address} within {limit:?}; check the network")]
-    TimedOut {
-        /// Where.
-        address: Address,
-        /// The limit.
-        limit: Duration,
-    },
-    /// Connected, but no HTTP/2 could be set up.
-    #[error("cannot speak HTTP/2 with {address}; check that RQD listens there")]
-    Handshake {
-        /// Where.
-        address: Address,
-        /// Why.
-        #[source]
-        source: Arc<tonic::transport::Error>,
-    },
-}
-
-/// The connection had ended before the call was sent.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection had ended before the call was sent")]
-pub struct ConnectionLost;
-
-impl ConnectionLost {
-    /// Whether `error` was caused by this.
-    pub(crate) fn is_cause_of(error: &(dyn Error + 'static)) -> bool {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if error.is::<Self>() {
-                return true;
-            }
-            next = error.source();
-        }
-        false
-    }
-}
-
-async fn dial(address: &Address, limits: &Limits) -> Result<Channel, DialError> {
-    let limit = limits.connect_timeout;
-    match tokio::time::timeout(limit, connect(address, limits)).await {
-        Ok(done) => done,
-        Err(_) => Err(DialError::TimedOut {
-            address: address.clone(),
-            limit,
-        }),
-    }
-}
-
-async fn connect(address: &Address, limits: &Limits) -> Result<Channel, DialError> {
-    let failed = |source: io::Error| DialError::Connect {
-        address: address.clone(),
-        source: Arc::new(source),
-    };
-    let no_http = |source: tonic::transport::Error| DialError::Handshake {
-        address: address.clone(),
-        source: Arc::new(source),
-    };
-    let stream = TcpStream::connect(address.as_str()).await.map_err(failed)?;
-    // A launch is a few small writes; waiting to merge them costs more than it saves.
-    stream.set_nodelay(true).map_err(failed)?;
-    Endpoint::from_shared(format!("http://{address}"))
-        .map_err(no_http)?
-        .http2_keep_alive_interval(limits.keepalive)
-        .keep_alive_timeout(limits.keepalive_timeout)
-        .keep_alive_while_idle(true)
-        .connect_with_connector(Once(Some(TokioIo::new(stream))))
-        .await
-        .map_err(no_http)
-}
-
-/// Hands its stream over once. The transport asks again when the connection has ended.
-struct Once(Option<TokioIo<TcpStream>>);
-
-impl Service<Uri> for Once {
-    type Response = TokioIo<TcpStream>;
-    type Error = ConnectionLost;
-    type Future = Ready<Result<Self::Response, ConnectionLost>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectionLost>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        ready(self.0.take().ok_or(ConnectionLost))
     }
 }

@@ -1,7 +1,7 @@
 //! Calls to hosts.
 //!
-//! A call is sent at most once. It is made a second time only when the connection it was meant for
-//! proves to have ended before anything was sent, which is no repetition. Every call carries the
+//! A call is processed at most once. It is made a second time only when the connection it was meant
+//! for ended before the call was sent, or when the peer said that it did not process the call. Every call carries the
 //! host's name in [`HOST_HEADER`], so that one endpoint can stand for many hosts, and the current
 //! span in `traceparent`; it tells that span `server.port` and `rpc.response.status_code`, where the
 //! span has such fields. No deadline is sent along: a host must not give up half-way in a launch
@@ -22,7 +22,8 @@ use tonic::{Code, Extensions, Request, Response, Status};
 use tracing::Span;
 
 use crate::address::{Address, AddressTemplate};
-use crate::channels::{Channels, ConnectionLost, Limits};
+use crate::channels::{Channels, Limits};
+use crate::dial::ConnectionLost;
 use crate::error::{CallError, Doubt, Failure, LaunchError, NotSent, code_name};
 use crate::trace;
 
@@ -44,9 +45,10 @@ pub struct RqdSettings {
     pub connections: NonZeroUsize,
     /// How long a connection that nobody uses is kept.
     pub idle_timeout: Duration,
-    /// How often a connection is probed.
+    /// Time without data after which the kernel probes a connection. It takes whole seconds, at
+    /// least one. No HTTP/2 ping is sent, however strict a server is about them.
     pub keepalive: Duration,
-    /// How long a probe may stay unanswered before the connection counts as broken.
+    /// How long probes may stay unanswered before the connection counts as broken.
     pub keepalive_timeout: Duration,
     /// Whether hosts and frames are told in which trace they are.
     pub propagate: bool,
@@ -235,7 +237,11 @@ impl RqdClient {
             Ok(Ok(answer)) => Attempt::Answered(answer.into_inner()),
             Ok(Err(status)) if ConnectionLost::is_cause_of(&status) => Attempt::Lost(connection),
             Ok(Err(status)) => Attempt::Failed(Failure::Doubt(Doubt::Status(status))),
-            Err(_) => Attempt::Failed(Failure::Doubt(Doubt::Silence(limit))),
+            Err(_) => {
+                // Perhaps not the host is silent but this connection: a firewall may have forgotten it.
+                self.inner.channels.discard(address, &connection).await;
+                Attempt::Failed(Failure::Doubt(Doubt::Silence(limit)))
+            }
         }
     }
 }
@@ -252,7 +258,7 @@ impl fmt::Debug for RqdClient {
 enum Attempt<T> {
     Answered(T),
     Failed(Failure),
-    /// Nothing was sent: the connection had ended.
+    /// Nothing was processed: the connection ended before.
     Lost(crate::channels::Connection),
 }
 

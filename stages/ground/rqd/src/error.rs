@@ -11,7 +11,7 @@ use tonic::metadata::errors::InvalidMetadataValue;
 use tonic::{Code, Status};
 
 use crate::address::AddressError;
-use crate::channels::{ConnectionLost, DialError};
+use crate::dial::{ConnectionLost, DialError};
 use crate::refusal::{Meaning, Refusal, is_answer, meaning};
 
 /// Why a launch did not succeed.
@@ -247,7 +247,7 @@ impl CallError {
     }
 }
 
-/// Why nothing was sent.
+/// Why nothing was sent, or certainly not processed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
     /// The host's name makes no address.
@@ -259,8 +259,8 @@ pub enum NotSent {
     /// It could not be dialled.
     #[error("the host could not be dialled")]
     Dial(#[source] DialError),
-    /// The connection ended, and so did the next one, before the call was sent.
-    #[error("connections to the host end before a call can be sent")]
+    /// The connection ended, and so did the next one, before the call was processed.
+    #[error("connections to the host end before a call is processed")]
     Lost(#[source] ConnectionLost),
 }
 

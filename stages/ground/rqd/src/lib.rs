@@ -9,6 +9,7 @@
 mod address;
 mod channels;
 mod client;
+mod dial;
 mod error;
 mod host_frames;
 mod questions;
@@ -17,8 +18,8 @@ mod run_frame;
 mod trace;
 
 pub use address::{Address, AddressError, AddressTemplate};
-pub use channels::{ConnectionLost, DialError};
 pub use client::{HOST_HEADER, KillOutcome, RqdClient, RqdSettings};
+pub use dial::{ConnectionLost, DialError};
 pub use error::{CallError, Doubt, LaunchError, LaunchOutcome, NotSent};
 pub use host_frames::{HostFrames, Presence};
 pub use refusal::Refusal;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod goaway;
 mod host;
 mod questions;
 
@@ -180,6 +181,10 @@ async fn silence_and_a_broken_stream_leave_the_frame_in_doubt() {
             ..
         }
     ));
+
+    // The next call does not rely on a connection that may be what is silent.
+    client.launch("render01", frame("f2")).await.unwrap_err();
+    assert_eq!((host.calls().len(), host.connections()), (2, 2));
 
     let address = host::hangs_up_after_the_request(b"a-long-frame-id").await;
     let client = RqdClient::new(settings(&address.to_string()));
