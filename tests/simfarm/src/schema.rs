@@ -4,24 +4,30 @@
 //! Written from the contract (sections 2, 3 and 14.1): names, types, constraints, indexes, trigger
 //! effects and error texts are those of a real farm, and so is what a booking costs. Left out
 //! are the tables that no booking, report or completion touches (filters, tasks, show aliases).
+//! A folder of OpenCue's own migrations can take the place of these files.
 //!
-//! Invariant: the files build an empty database from nothing, in the order of their names, and
-//! all of them or none are installed. A step is one transaction, as a migration of a farm is.
+//! Invariant: the files build an empty database from nothing, in the order of their names. Each
+//! file or migration is a transaction of its own, as on a farm.
 
+mod error;
+mod migrations;
 mod version;
 
-use anyhow::Context as _;
-use sqlx::{Connection as _, PgConnection};
+use std::path::Path;
 
+use futures::TryStreamExt as _;
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+pub use error::{Place, SchemaError};
+pub use migrations::Migrations;
 pub use version::SchemaVersion;
 
 /// One file of the schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct File {
-    /// Its name, which starts with its place in the order.
-    pub name: &'static str,
-    /// Its statements.
-    pub sql: &'static str,
+#[derive(Clone, Copy, Debug)]
+struct File {
+    name: &'static str,
+    sql: &'static str,
 }
 
 macro_rules! file {
@@ -50,7 +56,10 @@ const FILES: &[File] = &[
     file!("13_views.sql"),
 ];
 
-/// The files that lead from the version before to `version`.
+/// Rows that the tools of a farm insert and no migration does.
+const SEED: File = file!("14_seed.sql");
+
+/// The files that lead to `version` from the one before; for the oldest, from nothing.
 const fn files_to(version: SchemaVersion) -> &'static [File] {
     match version {
         SchemaVersion::V47 => FILES,
@@ -61,34 +70,146 @@ const fn files_to(version: SchemaVersion) -> &'static [File] {
     }
 }
 
-/// Installs the schema of `version` in an empty database. A failure leaves a version before it, or nothing.
-pub async fn install(conn: &mut PgConnection, version: SchemaVersion) -> anyhow::Result<()> {
-    step(conn, SchemaVersion::V47).await?;
-    migrate(conn, SchemaVersion::V47, version).await
+/// Where a schema comes from.
+#[derive(Clone, Debug, Default)]
+pub enum SchemaSource {
+    /// The files of this crate.
+    #[default]
+    Own,
+    /// OpenCue's migrations, and the files of this crate for versions that the folder lacks.
+    OpenCue(Migrations),
 }
 
-/// Takes a database from one version to a later one, also while a service uses it.
-pub async fn migrate(
-    conn: &mut PgConnection,
-    from: SchemaVersion,
-    to: SchemaVersion,
-) -> anyhow::Result<()> {
-    for version in from.until(to) {
-        step(conn, version).await?;
+impl SchemaSource {
+    /// The migrations of `folder`, or the files of this crate without one.
+    ///
+    /// # Errors
+    /// The folder is not one of OpenCue's migrations.
+    pub fn of(folder: Option<&Path>) -> Result<Self, SchemaError> {
+        match folder {
+            Some(folder) => Migrations::read(folder).map(Self::OpenCue),
+            None => Ok(Self::Own),
+        }
+    }
+
+    /// The version for whoever names none: the newest of the folder, else the oldest.
+    #[must_use]
+    pub fn usual(&self) -> SchemaVersion {
+        match self {
+            Self::Own => SchemaVersion::default(),
+            Self::OpenCue(migrations) => migrations.newest(),
+        }
+    }
+
+    /// A sentence about a source that is not this crate's own.
+    #[must_use]
+    pub fn summary(&self) -> Option<String> {
+        match self {
+            Self::Own => None,
+            Self::OpenCue(migrations) => Some(migrations.summary()),
+        }
+    }
+
+    /// Installs the schema of `version` in an empty database.
+    ///
+    /// # Errors
+    /// A file failed; those before it stay.
+    pub async fn install(
+        &self,
+        conn: &mut PgConnection,
+        version: SchemaVersion,
+    ) -> Result<(), SchemaError> {
+        extension(conn).await?;
+        self.step(conn, SchemaVersion::V47).await?;
+        run(conn, SEED.name, SEED.sql).await?;
+        self.migrate(conn, SchemaVersion::V47, version).await
+    }
+
+    /// Takes a database from one version to a later one, also while a service uses it.
+    ///
+    /// # Errors
+    /// A file failed; those before it stay.
+    pub async fn migrate(
+        &self,
+        conn: &mut PgConnection,
+        from: SchemaVersion,
+        to: SchemaVersion,
+    ) -> Result<(), SchemaError> {
+        for version in from.until(to) {
+            self.step(conn, version).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(
+        &self,
+        conn: &mut PgConnection,
+        version: SchemaVersion,
+    ) -> Result<(), SchemaError> {
+        match self {
+            Self::OpenCue(migrations) if version <= migrations.newest() => {
+                for migration in migrations.to(version) {
+                    run(conn, &migration.path.to_string_lossy(), &migration.sql).await?;
+                }
+            }
+            Self::OpenCue(_) | Self::Own => {
+                for file in files_to(version) {
+                    run(conn, file.name, file.sql).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Looks for the extension that history rows get their ids from.
+async fn extension(conn: &mut PgConnection) -> Result<(), SchemaError> {
+    let available = "SELECT count(*) FROM pg_available_extensions WHERE name = 'uuid-ossp'";
+    let found: i64 = sqlx::query_scalar(available)
+        .fetch_one(conn)
+        .await
+        .map_err(failed("list the extensions"))?;
+    if found == 0 {
+        return Err(SchemaError::NoExtension);
     }
     Ok(())
 }
 
-async fn step(conn: &mut PgConnection, version: SchemaVersion) -> anyhow::Result<()> {
-    let mut all = conn
-        .begin()
-        .await
-        .context("begin the transaction of the schema")?;
-    for file in files_to(version) {
-        sqlx::raw_sql(file.sql)
-            .execute(&mut *all)
-            .await
-            .with_context(|| format!("install {} of the schema", file.name))?;
-    }
-    all.commit().await.context("commit the schema")
+/// Runs the statements of a file in one transaction.
+async fn run(conn: &mut PgConnection, name: &str, sql: &str) -> Result<(), SchemaError> {
+    let mut all = conn.begin().await.map_err(failed("begin a migration"))?;
+    let mut done = 0;
+    // The text is a file of this crate or of the folder that somebody named.
+    let mut statements = sqlx::raw_sql(AssertSqlSafe(sql)).execute_many(&mut *all);
+    let outcome = loop {
+        match statements.try_next().await {
+            Ok(Some(_)) => done += 1,
+            Ok(None) => break Ok(()),
+            Err(source) => {
+                break Err(SchemaError::Statement {
+                    file: name.to_owned(),
+                    place: line(sql, &source).map_or(Place::Statement(done + 1), Place::Line),
+                    source,
+                });
+            }
+        }
+    };
+    drop(statements);
+    outcome?;
+    all.commit().await.map_err(failed("commit a migration"))
+}
+
+/// The line of the file that the database complains about.
+fn line(sql: &str, error: &sqlx::Error) -> Option<usize> {
+    let error = error.as_database_error()?;
+    let error = error.try_downcast_ref::<PgDatabaseError>()?;
+    let Some(PgErrorPosition::Original(position)) = error.position() else {
+        return None;
+    };
+    let before = sql.chars().take(position.saturating_sub(1));
+    Some(before.filter(|c| *c == '\n').count() + 1)
+}
+
+fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> SchemaError {
+    move |source| SchemaError::Sql { what, source }
 }

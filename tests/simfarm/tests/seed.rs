@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use cue_simfarm::postgres::TestDb;
+use cue_simfarm::schema::SchemaVersion;
 use cue_simfarm::seed::{FarmSpec, Fixture, LimitSpec, Seeded, Span, SpecError, seed};
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -265,7 +266,7 @@ async fn a_fixture_is_bookable_and_its_values_are_the_ones_asked_for() {
 
 #[tokio::test]
 async fn booking_a_seeded_frame_moves_the_counters_and_opens_its_history() {
-    let db = TestDb::fresh().await;
+    let db = TestDb::at(SchemaVersion::V47).await;
     let farm = Fixture::new(&db.pool).await.unwrap();
     farm.host("h1", |_| ()).await.unwrap();
     let job = farm.frames("one", 2, |_| ()).await.unwrap();

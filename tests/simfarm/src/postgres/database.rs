@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::error::PostgresError;
 use super::server::{Server, connect};
-use crate::schema::{self, SchemaVersion};
+use super::settings::schema_source;
+use crate::schema::{SchemaSource, SchemaVersion};
 
 /// Every generated name starts with this.
 const PREFIX: &str = "cue_simfarm_";
@@ -61,30 +62,33 @@ impl Database {
         Ok(made)
     }
 
-    /// Installs the oldest version of the farm's schema in this database.
+    /// Installs the farm's schema in this database: the oldest version of our own, or the newest of
+    /// the folder that `OPENCUE_MIGRATIONS` names.
     pub async fn install_schema(&self) -> Result<(), PostgresError> {
-        self.install_schema_of(SchemaVersion::default()).await
+        let source = schema_source()?;
+        self.install_version(&source, source.usual()).await
     }
 
     /// Installs a version of the farm's schema in this database.
-    pub async fn install_schema_of(&self, version: SchemaVersion) -> Result<(), PostgresError> {
+    pub(super) async fn install_version(
+        &self,
+        source: &SchemaSource,
+        version: SchemaVersion,
+    ) -> Result<(), PostgresError> {
         let mut conn = connect(&self.url).await?;
-        schema::install(&mut conn, version)
-            .await
-            .map_err(|e| PostgresError::Schema(e.into()))?;
+        source.install(&mut conn, version).await?;
         close(conn).await
     }
 
     /// Takes the schema from one version to a later one.
     pub(super) async fn migrate(
         &self,
+        source: &SchemaSource,
         from: SchemaVersion,
         to: SchemaVersion,
     ) -> Result<(), PostgresError> {
         let mut conn = connect(&self.url).await?;
-        schema::migrate(&mut conn, from, to)
-            .await
-            .map_err(|e| PostgresError::Schema(e.into()))?;
+        source.migrate(&mut conn, from, to).await?;
         close(conn).await
     }
 

@@ -5,6 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::schema::SchemaError;
+
 /// Why there is no server or no database.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -83,7 +85,7 @@ pub enum PostgresError {
     },
     /// The schema could not be installed.
     #[error("cannot install the schema")]
-    Schema(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Schema(#[from] SchemaError),
     /// The thread that starts the server did not come back.
     #[error("the thread that starts PostgreSQL ended early")]
     Thread(#[source] tokio::task::JoinError),

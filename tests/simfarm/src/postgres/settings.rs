@@ -2,7 +2,9 @@
 //!
 //! Invariant: later settings win, so `extra` can override every default.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::schema::{SchemaError, SchemaSource};
 
 /// Which binaries may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +56,12 @@ impl ServerSettings {
 pub(super) fn database_url() -> Option<String> {
     let value = std::env::var_os("DATABASE_URL")?.into_string().ok()?;
     (!value.is_empty()).then_some(value)
+}
+
+/// The schema that databases get: ours, or OpenCue's migrations in the folder that `OPENCUE_MIGRATIONS` names.
+pub(super) fn schema_source() -> Result<SchemaSource, SchemaError> {
+    let folder = std::env::var_os("OPENCUE_MIGRATIONS").filter(|value| !value.is_empty());
+    SchemaSource::of(folder.as_deref().map(Path::new))
 }
 
 /// The directories named by `PATH`.

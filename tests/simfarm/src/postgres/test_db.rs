@@ -16,14 +16,15 @@ use tokio::sync::{Mutex, OnceCell};
 use super::database::{Database, fresh_name, run, sweep};
 use super::error::PostgresError;
 use super::server::Server;
-use super::settings::ServerSettings;
-use crate::schema::SchemaVersion;
+use super::settings::{ServerSettings, schema_source};
+use crate::schema::{SchemaSource, SchemaVersion};
 
 /// The one server of this test process.
 static SHARED: OnceCell<Shared> = OnceCell::const_new();
 
 struct Shared {
     server: Server,
+    source: SchemaSource,
     /// Names of the templates on a server of our own.
     templates: Mutex<BTreeMap<SchemaVersion, String>>,
 }
@@ -41,23 +42,28 @@ pub struct TestDb {
 }
 
 impl TestDb {
-    /// A fresh database of the oldest version; a test that cannot have one ends here, with the reason.
+    /// A fresh database of the oldest version, or of the newest one of the folder that
+    /// `OPENCUE_MIGRATIONS` names; a test that cannot have one ends here, with the reason.
     pub async fn fresh() -> Self {
-        Self::at(SchemaVersion::default()).await
+        Self::must_open(None).await
     }
 
     /// A fresh database of a version; a test that cannot have one ends here, with the reason.
-    #[expect(clippy::panic, reason = "a test without its database cannot go on")]
     pub async fn at(version: SchemaVersion) -> Self {
-        match Self::try_at(version).await {
+        Self::must_open(Some(version)).await
+    }
+
+    #[expect(clippy::panic, reason = "a test without its database cannot go on")]
+    async fn must_open(version: Option<SchemaVersion>) -> Self {
+        match Self::open(version).await {
             Ok(fresh) => fresh,
             Err(error) => panic!("no test database: {:#}", anyhow::Error::from(error)),
         }
     }
 
-    /// A fresh database of a version, or the reason why there is none.
-    pub async fn try_at(version: SchemaVersion) -> Result<Self, PostgresError> {
+    async fn open(version: Option<SchemaVersion>) -> Result<Self, PostgresError> {
         let shared = SHARED.get_or_try_init(Shared::prepare).await?;
+        let version = version.unwrap_or_else(|| shared.source.usual());
         let database = shared.database(version).await?;
         let pool = PgPoolOptions::new()
             .max_connections(12)
@@ -82,9 +88,10 @@ impl TestDb {
     /// # Errors
     /// A step failed; the database has the version before it.
     pub async fn migrate_to(&self, target: SchemaVersion) -> Result<(), PostgresError> {
+        let source = schema_source()?;
         let mut version = self.version.lock().await;
         for next in version.until(target) {
-            self.database.migrate(*version, next).await?;
+            self.database.migrate(&source, *version, next).await?;
             *version = next;
         }
         Ok(())
@@ -103,11 +110,16 @@ impl Shared {
         let server = tokio::task::spawn_blocking(start)
             .await
             .map_err(PostgresError::Thread)??;
+        let source = schema_source()?;
+        if let Some(summary) = source.summary() {
+            eprintln!("{summary}");
+        }
         if !server.is_own() {
             sweep(&server).await?;
         }
         Ok(Self {
             server,
+            source,
             templates: Mutex::default(),
         })
     }
@@ -120,7 +132,7 @@ impl Shared {
             return Database::create_as(&self.server, &name, &template).await;
         }
         let empty = Database::create(&self.server, &name).await?;
-        empty.install_schema_of(version).await?;
+        empty.install_version(&self.source, version).await?;
         Ok(empty)
     }
 
@@ -132,7 +144,7 @@ impl Shared {
         }
         let name = format!("cue_simfarm_template_v{}", version.number());
         let template = Database::create(&self.server, &name).await?;
-        template.install_schema_of(version).await?;
+        template.install_version(&self.source, version).await?;
         let _url = template.keep();
         let mut admin = self.server.admin().await?;
         // Nobody may connect to it any more: a copy fails while somebody is.

@@ -6,6 +6,7 @@ use cue_simfarm::completion::{
     Accounting, Completer, CompleterSettings, HostReporter, release_stopped,
 };
 use cue_simfarm::foreign::{Booking, book_one_frame_like_cuebot, host_down};
+use cue_simfarm::schema::SchemaVersion;
 use sqlx::postgres::PgListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -57,7 +58,7 @@ async fn a_farm_that_has_run_everything_is_idle_and_its_jobs_are_finished() {
 
 #[tokio::test]
 async fn a_completion_leaves_its_traces_in_memory_usage_and_history() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(SchemaVersion::V47).await;
     let runs = farm.book(2, 0).await;
     farm.complete(
         vec![runs[0].report(0, 0), runs[1].report(1, 0)],

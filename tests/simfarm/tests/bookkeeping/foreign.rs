@@ -7,6 +7,7 @@ use cue_simfarm::foreign::{
     Booking, book_one_frame_like_cuebot, delete_host, eat_frame, host_down, kill_job, lock_host,
     pause_job, retry_frame, set_folder_max_cores, set_job_max_cores, set_subscription_burst,
 };
+use cue_simfarm::schema::SchemaVersion;
 
 use crate::farm::{Farm, ONE};
 
@@ -44,7 +45,7 @@ impl Farm {
 
 #[tokio::test]
 async fn a_booking_leaves_the_rows_that_the_contract_names() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(SchemaVersion::V47).await;
     let run = farm.book(1, 0).await.remove(0);
     for (query, expected) in [
         (

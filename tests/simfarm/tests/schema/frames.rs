@@ -1,5 +1,7 @@
 //! Updates of frames: rules of state, counts by state, and the history of runs.
 
+use cue_simfarm::schema::SchemaVersion::V47;
+
 use crate::farm::Farm;
 
 const COUNTS: &str = "
@@ -17,7 +19,7 @@ pub(crate) const BOOK_TWO: &str = "
 
 #[tokio::test]
 async fn a_booking_counts_on_layer_and_job_and_opens_history() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(V47).await;
     farm.run(BOOK_TWO).await;
     assert_eq!(farm.text(COUNTS).await, "4/4 2/2 0/0 0/0");
     assert_eq!(
@@ -57,7 +59,7 @@ async fn a_layer_keeps_its_first_start_and_its_last_stop() {
 
 #[tokio::test]
 async fn a_completion_closes_the_open_history_row_only() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(V47).await;
     farm.run(BOOK_TWO).await;
     farm.run("update frame set str_state = 'WAITING', int_exit_status = 1 where pk_frame = 'x1'")
         .await;
@@ -81,7 +83,7 @@ async fn a_completion_closes_the_open_history_row_only() {
 
 #[tokio::test]
 async fn a_launch_that_failed_leaves_no_history() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(V47).await;
     farm.run(BOOK_TWO).await;
     farm.run("update frame set str_state = 'WAITING', int_exit_status = 299 where pk_frame = 'x1'")
         .await;
@@ -91,7 +93,7 @@ async fn a_launch_that_failed_leaves_no_history() {
 
 #[tokio::test]
 async fn an_update_that_keeps_the_state_counts_nothing() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(V47).await;
     farm.run(BOOK_TWO).await;
     farm.run("update frame set str_state = 'RUNNING', int_cores = 5 where pk_frame = 'x1'")
         .await;
@@ -117,7 +119,7 @@ async fn a_config_row_switches_history_off_and_leaves_the_counts_on() {
 
 #[tokio::test]
 async fn a_job_that_was_born_without_history_cannot_be_booked_with_history_on() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(V47).await;
     farm.run("delete from job_history").await;
     let (code, message) = farm.refused(BOOK_TWO).await;
     assert_eq!(code, "23503");
@@ -126,7 +128,7 @@ async fn a_job_that_was_born_without_history_cannot_be_booked_with_history_on() 
 
 #[tokio::test]
 async fn a_frame_that_can_resume_goes_to_checkpoint_instead_of_waiting() {
-    let farm = Farm::new().await;
+    let farm = Farm::at(V47).await;
     farm.run(BOOK_TWO).await;
     farm.run("update frame set str_checkpoint_state = 'ENABLED' where pk_frame = 'x1'")
         .await;

@@ -7,5 +7,6 @@ mod farm;
 mod frames;
 mod ledgers;
 mod life;
+mod migrations;
 mod shape;
 mod steps;
