@@ -10,8 +10,10 @@
 //! nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::ids::{AllocId, FolderId, HostId, JobId, LayerId, LimitId, ShowId};
+use crate::limits::{Limit, LimitKind};
 use crate::units::{Centicores, Resources};
 
 mod refusal;
@@ -33,6 +35,8 @@ pub struct Request {
     pub layer: LayerId,
     /// The host it is to run on.
     pub host: HostId,
+    /// The name of the host, by which licence reports know it.
+    pub host_name: Arc<str>,
     /// What it is to take.
     pub reserved: Resources,
 }
@@ -72,15 +76,6 @@ pub struct FolderCap {
     pub gpus: i64,
 }
 
-/// A `limit_record` row and the frames that run under it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitCap {
-    /// `int_max_value`; `None` admits nothing.
-    pub max: Option<i64>,
-    /// Running frames of all layers that carry the limit.
-    pub running: i64,
-}
-
 /// What the locked rows say. [`admit`] takes from it.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -93,7 +88,7 @@ pub struct Ledger {
     /// The folders of those jobs.
     pub folders: HashMap<FolderId, FolderCap>,
     /// The limits of the requests' layers.
-    pub limits: HashMap<LimitId, LimitCap>,
+    pub limits: HashMap<LimitId, Limit>,
     /// Which limits a layer carries; a layer that is not here carries none.
     pub layer_limits: HashMap<LayerId, Vec<LimitId>>,
 }
@@ -212,17 +207,15 @@ impl Ledger {
     }
 
     fn judge_limits(&self, request: &Request) -> Result<(), Refusal> {
-        for limit in self.layer_limits.get(&request.layer).into_iter().flatten() {
+        for id in self.layer_limits.get(&request.layer).into_iter().flatten() {
             // A limit whose row was not there to be locked is like one without a maximum.
-            let cap = self.limits.get(limit).copied().unwrap_or(LimitCap {
-                max: None,
-                running: 0,
-            });
-            if !cap.max.is_some_and(|max| fits(cap.running, 1, max)) {
+            let limit = self.limits.get(id);
+            if !limit.is_some_and(|limit| limit.admits(&request.host, &request.host_name)) {
                 return Err(Refusal::Limit {
-                    limit: limit.clone(),
-                    max: cap.max,
-                    running: cap.running,
+                    limit: id.clone(),
+                    kind: limit.map_or(LimitKind::Frames, Limit::kind),
+                    cap: limit.and_then(Limit::cap),
+                    usage: limit.map_or(0, Limit::usage),
                 });
             }
         }
@@ -256,9 +249,9 @@ impl Ledger {
         for (n, limit) in limits.iter().enumerate() {
             // A limit that is attached twice still counts a running frame once.
             if !limits[..n].contains(limit)
-                && let Some(cap) = self.limits.get_mut(limit)
+                && let Some(limit) = self.limits.get_mut(limit)
             {
-                cap.running = cap.running.saturating_add(1);
+                limit.take(&request.host, &request.host_name);
             }
         }
     }

@@ -17,6 +17,7 @@ pub mod ids;
 pub mod job;
 pub mod layer;
 pub mod lease;
+pub mod limits;
 pub mod messages;
 pub mod resting;
 pub mod score;
@@ -37,6 +38,7 @@ pub use ids::{
 pub use job::Job;
 pub use layer::Layer;
 pub use lease::{Lease, Lender};
+pub use limits::{Limit, LimitKind};
 pub use tags::{Tag, TagKind};
 pub use turn::{Depth, Tally, Ticket, TurnEnd};
 pub use units::{Centicores, Kib, Resources};

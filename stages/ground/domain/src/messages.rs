@@ -12,6 +12,7 @@ use crate::ids::LimitId;
 use crate::job::Job;
 use crate::layer::Layer;
 use crate::lease::Lease;
+use crate::limits::Limit;
 use crate::turn::{Depth, Ticket};
 use crate::units::Resources;
 
@@ -67,9 +68,9 @@ pub struct LockedLayer {
     pub layer: Layer,
     /// Its next waiting frames, in dispatch order.
     pub frames: Vec<WaitingFrame>,
-    /// Its limits, and how many frames more could run under each when it was locked. Not exact: others
-    /// book meanwhile, and admission counts under the lock.
-    pub limits: Vec<(LimitId, i64)>,
+    /// The limits that can hold its frames back, as they were when it was locked. Not exact: others book
+    /// meanwhile, and admission counts under the lock.
+    pub limits: Vec<(LimitId, Arc<Limit>)>,
 }
 
 /// layer lock → host match: the open transaction and what it holds.

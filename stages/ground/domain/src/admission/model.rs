@@ -1,9 +1,12 @@
 //! Admission against a model that keeps no running counters: it adds everything up from the
 //! beginning for each request, in numbers that cannot overflow.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::{LimitRows, Settled};
 use crate::units::Kib;
 
 /// Small numbers that meet their caps often, and now and then the largest there are.
@@ -28,6 +31,7 @@ fn any_request() -> impl Strategy<Value = Request> {
             folder: FolderId::from(format!("f{folder}")),
             layer: LayerId::from(format!("l{layer}")),
             host: HostId::from(format!("h{host}")),
+            host_name: format!("h{host}").into(),
             reserved: Resources {
                 cores: Centicores(if huge && c == 4 { i64::MAX } else { c * 100 }),
                 memory: Kib(m),
@@ -95,12 +99,30 @@ fn any_subscription() -> impl Strategy<Value = SubscriptionCap> {
     })
 }
 
-fn any_limit() -> impl Strategy<Value = LimitCap> {
+fn any_limit() -> impl Strategy<Value = Limit> {
     (
         proptest::option::weighted(0.9, amount(0..=6)),
         amount(0..=3),
+        any::<bool>(),
     )
-        .prop_map(|(max, running)| LimitCap { max, running })
+        .prop_map(|(max, used, hosts)| {
+            Limit::new(LimitRows {
+                kind: if hosts {
+                    LimitKind::Hosts
+                } else {
+                    LimitKind::Frames
+                },
+                gates: true,
+                max,
+                soft: -1,
+                settled: Settled {
+                    frames: used,
+                    hosts: used,
+                    holders: Vec::new(),
+                },
+                ..LimitRows::default()
+            })
+        })
 }
 
 fn any_ledger() -> impl Strategy<Value = Ledger> {
@@ -188,10 +210,18 @@ fn allowed(admitted: &[&Request], next: &Request, ledger: &Ledger) -> bool {
         .into_iter()
         .flatten()
         .all(|limit| {
-            let frames = all().filter(|r| carries(r, limit)).count();
+            let admitted = || admitted.iter().filter(|r| carries(r, limit));
             ledger.limits.get(limit).is_some_and(|cap| {
-                cap.max
-                    .is_some_and(|max| i128::from(cap.running) + frames as i128 <= max.into())
+                let used = match cap.kind() {
+                    LimitKind::Frames => admitted().count(),
+                    LimitKind::Hosts if admitted().any(|r| r.host == next.host) => return true,
+                    LimitKind::Hosts => {
+                        let hosts: HashSet<&HostId> = admitted().map(|r| &r.host).collect();
+                        hosts.len()
+                    }
+                };
+                let usage = i128::from(cap.usage()) + used as i128;
+                cap.cap().is_some_and(|cap| usage < cap.into())
             })
         });
     next.reserved.cores.0 > 0 && host && subscription && job && folder && limits

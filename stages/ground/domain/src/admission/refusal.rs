@@ -4,6 +4,7 @@
 //! a frame waits, its label for metrics.
 
 use crate::ids::{AllocId, FolderId, HostId, JobId, LimitId, ShowId};
+use crate::limits::LimitKind;
 use crate::units::{Centicores, Resources};
 
 /// Why a request is not admitted.
@@ -122,15 +123,17 @@ pub enum Refusal {
         /// What the frame takes.
         reserved: i64,
     },
-    /// A limit of the layer has no room for one more running frame.
-    #[error("limit {limit} has {running} frames running of {}", shown(*.max))]
+    /// A limit of the layer has no room for a frame on the host.
+    #[error("limit {limit} has {usage} {} in use of {}", kind.unit(), shown(*.cap))]
     Limit {
         /// The limit.
         limit: LimitId,
+        /// Its unit.
+        kind: LimitKind,
         /// The cap; `None` when it is not set, which admits nothing.
-        max: Option<i64>,
-        /// Running frames.
-        running: i64,
+        cap: Option<i64>,
+        /// Frames or hosts in use.
+        usage: i64,
     },
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::limits::LimitRows;
 use crate::units::Kib;
 
 fn cpu(cores: i64) -> Resources {
@@ -22,8 +23,19 @@ fn request(reserved: Resources) -> Request {
         folder: FolderId::from("f0"),
         layer: LayerId::from("l0"),
         host: HostId::from("h0"),
+        host_name: "h0".into(),
         reserved,
     }
+}
+
+/// A limit by frames.
+fn frames(max: Option<i64>, used: i64) -> Limit {
+    Limit::new(LimitRows {
+        gates: true,
+        max,
+        pending: used,
+        ..LimitRows::default()
+    })
 }
 
 /// A ledger that admits a great deal of everything.
@@ -183,20 +195,8 @@ fn all_limits_of_a_layer_must_have_room() {
     let mut ledger = open_ledger();
     let ids = ["wide", "narrow"].map(LimitId::from);
     ledger.limits = [
-        (
-            ids[0].clone(),
-            LimitCap {
-                max: Some(10),
-                running: 0,
-            },
-        ),
-        (
-            ids[1].clone(),
-            LimitCap {
-                max: Some(3),
-                running: 1,
-            },
-        ),
+        (ids[0].clone(), frames(Some(10), 0)),
+        (ids[1].clone(), frames(Some(3), 1)),
     ]
     .into();
     // Attached twice by mistake: a frame still counts once.
@@ -212,7 +212,7 @@ fn all_limits_of_a_layer_must_have_room() {
     assert_eq!(caps(&answers), ["ok", "ok", "limit"]);
     assert_eq!(
         answers[2].clone().unwrap_err().to_string(),
-        "limit narrow has 3 frames running of 3"
+        "limit narrow has 3 frames in use of 3"
     );
 }
 
@@ -220,14 +220,7 @@ fn all_limits_of_a_layer_must_have_room() {
 fn a_limit_without_a_maximum_or_without_a_row_admits_nothing() {
     for limits in [
         HashMap::new(),
-        [(
-            LimitId::from("x"),
-            LimitCap {
-                max: None,
-                running: 0,
-            },
-        )]
-        .into(),
+        [(LimitId::from("x"), frames(None, 0))].into(),
     ] {
         let mut ledger = Ledger {
             limits,
