@@ -3,9 +3,9 @@
 //! What the caps admit by a look without a lock is started before the counters are locked: all bookings
 //! of a show want the same few counters, and so hold them for two short statements instead of the
 //! write. Under the lock admission is asked again, about the same frames; should a cap have filled up
-//! since, nothing of the plan is kept, and it is booked again with the counters locked first. So are
-//! layers with limits, whose rows only such a booking locks. Either way nothing is committed that admission did not pass under the lock. For the
-//! same reason what the launches need to know is read before that lock.
+//! since, nothing of the plan is kept, and it is booked again with the counters locked first. Limits are locked
+//! and counted just before the counters, in either order, so that the counters wait for no count. Nothing is
+//! committed that admission did not pass under the lock. What the launches need to know is read before it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -45,7 +45,7 @@ pub(crate) async fn write(
     let hosts = seen.hosts.clone();
     let before = hosts.clone();
     let mut judged = judge(rows, seen);
-    let lock_first = order == Order::LockFirst || held.is_limited(&all);
+    let lock_first = order == Order::LockFirst;
     let facts = if plan.launching && (lock_first || !judged.admitted.is_empty()) {
         // Of all rows: under the lock a cap may admit what it refused a moment ago.
         let layers: BTreeSet<&str> = all.iter().map(|row| row.layer.as_str()).collect();

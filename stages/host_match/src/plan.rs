@@ -2,8 +2,9 @@
 //!
 //! Layers are served in the order of the batch. Each fills the hosts this plan already holds before
 //! it takes another, so that a batch of many layers does not hold a host for each of them. A layer
-//! without GPUs gets hosts that have some idle only when there is no other. What is left of the caps is
-//! followed along, so that no more is tried than could be admitted.
+//! without GPUs gets hosts that have some idle only when there is no other. A layer under a limit by hosts
+//! gets hosts that hold the limit before any that would need a seat of their own. What is left of the caps
+//! is followed along, so that no more is tried than could be admitted.
 
 use cue_domain::fit::{self, FitRules};
 use cue_domain::messages::{HostLease, LockedLayer, Placement};
@@ -57,6 +58,8 @@ pub fn plan(
             layer,
             number,
             frames: frames.into(),
+            held: false,
+            no_match: false,
             tried: 0,
             wasted: 0,
             metrics,
@@ -78,6 +81,10 @@ struct LayerPlan<'a> {
     layer: &'a LockedLayer,
     number: usize,
     frames: std::collections::VecDeque<WaitingFrame>,
+    /// Only hosts are filled that need no free seat of a limit.
+    held: bool,
+    /// The last search found no host.
+    no_match: bool,
     tried: u32,
     wasted: u32,
     metrics: &'a MatchMetrics,
@@ -91,12 +98,25 @@ impl LayerPlan<'_> {
             .shared_tags(&self.layer.layer.tags)
             .cloned()
             .collect();
-        self.fill_held(false, &tags, planned, rests);
+        if rests.has_seats(self.layer) {
+            self.fill_from(true, &tags, planned, rests);
+        }
+        self.fill_from(false, &tags, planned, rests);
+        if !self.frames.is_empty() && self.no_match && rests.has_room(self.layer) {
+            self.metrics.no_match();
+        }
+    }
+
+    /// Fills hosts, with `held` only those that need no free seat of a limit.
+    fn fill_from(&mut self, held: bool, tags: &[Tag], planned: &mut Planned, rests: &mut Rests) {
+        self.held = held;
+        self.no_match = false;
+        self.fill_held(false, tags, planned, rests);
         while !self.frames.is_empty() && rests.within_limits(self.layer) {
             let subscriptions = rests.subscriptions(self.layer);
             let want = Want {
                 facility: &self.layer.cluster.key.facility,
-                tags: &tags,
+                tags,
                 subscriptions: &subscriptions,
                 os: self.layer.job.os.as_deref(),
                 layer: &self.layer.layer,
@@ -105,17 +125,17 @@ impl LayerPlan<'_> {
             if gpus.is_some_and(|rest| self.layer.layer.gpus_min > rest.max(0)) {
                 return;
             }
-            let Some((lease, choice)) = self.index.take_chosen(&want, self.rules, cores) else {
-                self.fill_held(true, &tags, planned, rests);
-                if !self.frames.is_empty() && rests.within_limits(self.layer) {
-                    self.metrics.no_match();
-                }
+            let may_take = |host: &Host| rests.admit(self.layer, host, held);
+            let taken = self.index.take_among(&want, self.rules, cores, &may_take);
+            let Some((lease, choice)) = taken else {
+                self.fill_held(true, tags, planned, rests);
+                self.no_match = true;
                 return;
             };
             if self.spares(&lease) {
                 // There is no other any more, and those that the plan holds come first.
-                self.fill_held(true, &tags, planned, rests);
-                if self.frames.is_empty() || !rests.within_limits(self.layer) {
+                self.fill_held(true, tags, planned, rests);
+                if self.frames.is_empty() || !rests.admit(self.layer, &lease, held) {
                     self.index.check_in(lease, None);
                     return;
                 }
@@ -178,7 +198,7 @@ impl LayerPlan<'_> {
         else {
             return 0;
         };
-        while rests.within_limits(self.layer)
+        while rests.admit(self.layer, room, self.held)
             && let Some(frame) = self.frames.pop_front()
         {
             let Rest { cores, gpus } = rests.of(self.layer);
@@ -194,7 +214,7 @@ impl LayerPlan<'_> {
                 break;
             };
             room.idle = room.idle.minus(&reserved);
-            rests.take(self.layer, &alloc, read, &reserved);
+            rests.take(self.layer, room, read, &reserved);
             placements.push(Placement {
                 frame,
                 layer: self.number,

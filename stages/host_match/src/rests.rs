@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use cue_domain::job::least;
 use cue_domain::messages::LockedLayer;
-use cue_domain::{AllocId, Centicores, FolderId, JobId, LimitId, Resources, ShowId};
+use cue_domain::{
+    AllocId, Centicores, FolderId, Host, JobId, Limit, LimitId, LimitKind, Resources, ShowId,
+};
 
 /// What is left of cores and of GPUs under a cap; `None` is unlimited.
 #[derive(Clone, Copy)]
@@ -33,15 +35,38 @@ pub(crate) struct Rests {
     jobs: HashMap<JobId, Rest>,
     folders: HashMap<FolderId, Rest>,
     subscriptions: HashMap<(ShowId, AllocId), Centicores>,
-    limits: HashMap<LimitId, i64>,
+    limits: HashMap<LimitId, Limit>,
 }
 
 impl Rests {
-    /// Whether all limits of a layer have room for one frame more.
+    fn limits<'a>(&'a self, layer: &'a LockedLayer) -> impl Iterator<Item = &'a Limit> {
+        let limits = layer.limits.iter();
+        limits.map(|(id, read)| self.limits.get(id).unwrap_or(read))
+    }
+
+    /// Returns true if some host could be admitted by all limits of a layer.
     pub(crate) fn within_limits(&self, layer: &LockedLayer) -> bool {
-        let left =
-            |(limit, read): &(LimitId, i64)| self.limits.get(limit).copied().unwrap_or(*read);
-        layer.limits.iter().all(|limit| left(limit) > 0)
+        self.limits(layer)
+            .all(|limit| limit.most_frames() != Some(0))
+    }
+
+    /// Returns true if all limits of a layer admit a frame on any host.
+    pub(crate) fn has_room(&self, layer: &LockedLayer) -> bool {
+        self.limits(layer).all(Limit::has_room)
+    }
+
+    /// Returns true if a limit of a layer counts hosts.
+    pub(crate) fn has_seats(&self, layer: &LockedLayer) -> bool {
+        self.limits(layer)
+            .any(|limit| limit.kind() == LimitKind::Hosts)
+    }
+
+    /// Returns true if all limits of a layer admit a frame on a host, with `held` without a free seat.
+    pub(crate) fn admit(&self, layer: &LockedLayer, host: &Host, held: bool) -> bool {
+        self.limits(layer).all(|limit| {
+            limit.admits(&host.id, &host.name)
+                && (!held || limit.needs_no_seat(&host.id, &host.name))
+        })
     }
 
     fn job(&mut self, layer: &LockedLayer) -> &mut Rest {
@@ -84,11 +109,11 @@ impl Rests {
         self.subscriptions.get(&key).copied().unwrap_or(read)
     }
 
-    /// Takes what a frame of the layer is to have on a host of an allocation.
+    /// Takes what a frame of the layer is to have on a host.
     pub(crate) fn take(
         &mut self,
         layer: &LockedLayer,
-        alloc: &AllocId,
+        host: &Host,
         read: Centicores,
         taken: &Resources,
     ) {
@@ -96,11 +121,13 @@ impl Rests {
         self.folder(layer).take(taken);
         let rest = self
             .subscriptions
-            .entry((layer.job.show.clone(), alloc.clone()))
+            .entry((layer.job.show.clone(), host.alloc.clone()))
             .or_insert(read);
         rest.0 = rest.0.saturating_sub(taken.cores.0);
-        for (limit, read) in &layer.limits {
-            *self.limits.entry(limit.clone()).or_insert(*read) -= 1;
+        for (id, read) in &layer.limits {
+            let limit = self.limits.entry(id.clone());
+            let limit = limit.or_insert_with(|| Limit::clone(read));
+            limit.take(&host.id, &host.name);
         }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use cue_domain::fit::FitRules;
 use cue_domain::host::ThreadMode;
 use cue_domain::job::Headroom;
+use cue_domain::limits::LimitRows;
 use cue_domain::messages::LockedLayer;
 use cue_domain::{
-    Centicores, Cluster, ClusterKey, Host, Job, Kib, Layer, LimitId, Resources, TagKind, Ticket,
-    WaitingFrame,
+    Centicores, Cluster, ClusterKey, Host, Job, Kib, Layer, Limit, LimitId, Resources, TagKind,
+    Ticket, WaitingFrame,
 };
 use cue_hosts::{Choice, HostIndex, IndexSettings};
 use prometheus::Registry;
@@ -103,11 +104,17 @@ fn layer(frames: usize, cores: i64, limit: Option<i64>, burst: i64) -> LockedLay
         ticket: Ticket::open(|_| {}),
         job: Arc::new(job),
         frames: (0..frames).map(frame).collect(),
-        limits: limit
-            .map(|left| (LimitId::from("limit".to_owned()), left))
-            .into_iter()
-            .collect(),
+        limits: limit.map(frames_left).into_iter().collect(),
     }
+}
+
+fn frames_left(left: i64) -> (LimitId, Arc<Limit>) {
+    let limit = Limit::new(LimitRows {
+        gates: true,
+        max: Some(left),
+        ..LimitRows::default()
+    });
+    (LimitId::from("limit"), Arc::new(limit))
 }
 
 fn put(index: &HostIndex, layers: &mut [LockedLayer], metrics: &MatchMetrics) -> Planned {

@@ -94,9 +94,22 @@ impl HostIndex {
         rules: &FitRules,
         job_rest: Option<Centicores>,
     ) -> Option<(HostLease, Choice)> {
+        self.take_among(want, rules, job_rest, &|_| true)
+    }
+
+    /// The same among the hosts for which `may_take` returns true.
+    #[must_use]
+    pub fn take_among(
+        &self,
+        want: &Want<'_>,
+        rules: &FitRules,
+        job_rest: Option<Centicores>,
+        may_take: &dyn Fn(&Host) -> bool,
+    ) -> Option<(HostLease, Choice)> {
         let mut lost = 0_u32;
         loop {
             let search = Search::new(want, rules, job_rest, &self.0.farm.shelves);
+            let search = search.among(may_take);
             let (found, choice) = self.choose(&search, lost)?;
             // If there is a next time round, this was claimed or changed by somebody else.
             lost = lost.saturating_add(1);

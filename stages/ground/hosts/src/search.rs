@@ -48,6 +48,8 @@ pub(crate) struct Search<'a> {
     job_rest: Option<Centicores>,
     shelves: &'a Shelves,
     floor: Floor,
+    /// Returns true for the hosts that may be taken; all of them if it is not set.
+    may_take: Option<&'a dyn Fn(&Host) -> bool>,
     /// Hosts that were looked at so far, and how many it may be.
     looks: Cell<usize>,
     most_looks: usize,
@@ -83,9 +85,16 @@ impl<'a> Search<'a> {
                 memory,
                 layer.gpu_memory_min.0.max(0),
             ),
+            may_take: None,
             looks: Cell::new(0),
             most_looks: usize::MAX,
         }
+    }
+
+    /// Passes over the hosts for which `may_take` returns false.
+    pub(crate) fn among(mut self, may_take: &'a dyn Fn(&Host) -> bool) -> Self {
+        self.may_take = Some(may_take);
+        self
     }
 
     /// The first host in the order of the strategy that the layer fits. A layer that asks for no
@@ -232,6 +241,9 @@ impl<'a> Search<'a> {
     /// What a frame would take of the host, when it fits it and the rest of the subscription.
     fn fit(&self, host: &Host, rest: Centicores) -> Look {
         self.looks.set(self.looks.get() + 1);
+        if self.may_take.is_some_and(|may_take| !may_take(host)) {
+            return Look::Other;
+        }
         match reserve(self.want.layer, host, self.rules, self.job_rest) {
             Ok(reserved) if reserved.cores <= rest => Look::Fits(reserved),
             Err(Misfit::GpuMemory { .. }) => Look::Other,

@@ -2,7 +2,7 @@
 -- locks them, each table in the order of its key. One round trip: these rows are the hottest of
 -- the farm and are held from here to the commit.
 -- $1 shows and $2 allocations (pairwise), $3 layers, $4 jobs, $5 folders, $6 departments and
--- $7 their shows (pairwise), $8 limits.
+-- $7 their shows (pairwise).
 SELECT * FROM (
     SELECT 'subscription'::text AS kind, s.pk_show::text AS id, s.pk_alloc::text AS other_id, s.int_cores::bigint AS cores,
            s.int_burst::bigint AS max_cores, s.int_gpus::bigint AS gpus, NULL::bigint AS max_gpus
@@ -38,10 +38,3 @@ SELECT * FROM (
     WHERE (p.pk_dept, p.pk_show) IN (SELECT * FROM unnest($6::text[], $7::text[]))
     ORDER BY p.pk_point FOR NO KEY UPDATE
 ) points
-UNION ALL
-SELECT * FROM (
-    SELECT 'limit'::text, lr.pk_limit_record::text, NULL::text, NULL::bigint, lr.int_max_value::bigint, NULL::bigint, NULL::bigint
-    FROM limit_record lr
-    WHERE lr.pk_limit_record = ANY($8::text[])
-    ORDER BY lr.pk_limit_record FOR NO KEY UPDATE
-) limits

@@ -176,8 +176,7 @@ impl Store {
             .bind(jobs.clone())
             .bind(folders.clone())
             .bind(depts.clone())
-            .bind(dept_shows.clone())
-            .bind(Vec::<String>::new());
+            .bind(dept_shows.clone());
         self.meters.rows(&LOCK_COUNTERS, lock, &mut tx).await?;
         let count = sqlx::query(RECOUNT.sql)
             .bind(shows)

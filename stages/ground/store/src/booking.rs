@@ -83,6 +83,7 @@ impl BookRow {
             folder: self.folder.clone(),
             layer: self.layer.clone(),
             host: self.host.clone(),
+            host_name: std::sync::Arc::clone(&self.host_name),
             reserved: self.reserved,
         }
     }

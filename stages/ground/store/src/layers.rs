@@ -1,16 +1,17 @@
 //! Locking layers and their next frames: the start of a booking transaction.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
-use cue_domain::{Layer, LayerId, LimitId, WaitingFrame};
+use cue_domain::{Layer, LayerId, Limit, LimitId, WaitingFrame};
 use sqlx::postgres::PgRow;
 
 use crate::booking::OpenBooking;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::{get, id, layer};
-use crate::statements::{LIMIT_RESTS, LOCK_FRAMES, LOCK_LAYERS};
+use crate::statements::{LOCK_FRAMES, LOCK_LAYERS};
 use crate::tx::Tx;
 
 /// A layer to be locked, and how many of its frames.
@@ -29,8 +30,8 @@ pub struct LockedRow {
     pub layer: Layer,
     /// Its next waiting frames, locked, in dispatch order. Never empty.
     pub frames: Vec<WaitingFrame>,
-    /// Its limits, and how many frames more could run under each when it was counted, unlocked.
-    pub limits: Vec<(LimitId, i64)>,
+    /// The limits that can hold its frames back, counted without a lock on them.
+    pub limits: Vec<(LimitId, Arc<Limit>)>,
 }
 
 /// What came of locking layers.
@@ -66,9 +67,11 @@ impl Store {
             )
             .await?;
         let (mut layers, limits) = read(&rows)?;
-        let rests = self.limit_rests(&mut tx, &limits).await?;
-        let of_layer = |layer: &LayerId| limits.get(layer).into_iter().flatten();
-        let room = |layer: &LayerId| of_layer(layer).filter_map(|limit| rests.get(limit)).min();
+        let counted = self.gating_limits(&mut tx, &limits).await?;
+        let of_layer = |layer: &LayerId| {
+            let limits = limits.get(layer).into_iter().flatten();
+            limits.filter_map(|id| Some((id.clone(), Arc::clone(counted.get(id)?))))
+        };
         let mut held: Vec<WantedLayer> = wanted
             .iter()
             .filter(|want| layers.contains_key(&want.layer))
@@ -76,10 +79,8 @@ impl Store {
             .collect();
         let there = held.len();
         held.retain_mut(|want| {
-            if let Some(room) = room(&want.layer) {
-                let room = u32::try_from((*room).max(0)).unwrap_or(u32::MAX);
-                want.frames = want.frames.min(room);
-            }
+            let most = of_layer(&want.layer).filter_map(|(_, limit)| limit.most_frames());
+            want.frames = most.fold(want.frames, u32::min);
             want.frames > 0
         });
         let at_limit = there - held.len();
@@ -94,8 +95,7 @@ impl Store {
             return Ok(Locked { batch, at_limit });
         }
         for row in &mut locked {
-            let known = |limit: &LimitId| Some((limit.clone(), *rests.get(limit)?));
-            row.limits = of_layer(&row.layer.id).filter_map(known).collect();
+            row.limits = of_layer(&row.layer.id).collect();
         }
         let batch = Some((OpenBooking::new(tx, self, limits, began), locked));
         Ok(Locked { batch, at_limit })
@@ -111,22 +111,22 @@ impl Store {
         })
     }
 
-    /// What is left under the limits of these layers.
-    async fn limit_rests(
+    /// Those limits of the layers that can hold frames back, counted without a lock on them.
+    async fn gating_limits(
         &self,
         tx: &mut Tx,
-        limits: &HashMap<LayerId, Vec<LimitId>>,
-    ) -> Result<HashMap<LimitId, i64>, StoreError> {
-        let asked: BTreeSet<&str> = limits.values().flatten().map(LimitId::as_str).collect();
+        of_layers: &HashMap<LayerId, Vec<LimitId>>,
+    ) -> Result<HashMap<LimitId, Arc<Limit>>, StoreError> {
+        let asked: BTreeSet<&str> = of_layers.values().flatten().map(LimitId::as_str).collect();
         if asked.is_empty() {
             return Ok(HashMap::new());
         }
-        let asked: Vec<String> = asked.into_iter().map(str::to_owned).collect();
-        let query = sqlx::query(LIMIT_RESTS.sql).bind(asked);
-        let name = LIMIT_RESTS.name;
-        let rows = self.meters.rows(&LIMIT_RESTS, query, tx).await?;
-        let rest = |row| Ok((id(row, name, "pk_limit_record")?, get(row, name, "rest")?));
-        rows.iter().map(rest).collect()
+        let asked = asked.into_iter().map(str::to_owned).collect();
+        let found = self.read_limits(tx, asked, Vec::new()).await?;
+        let gating = found.into_iter().filter(|(_, found)| found.limit.gates());
+        Ok(gating
+            .map(|(id, found)| (id, Arc::new(found.limit)))
+            .collect())
     }
 
     async fn lock_frames(

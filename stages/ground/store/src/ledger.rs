@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use cue_domain::admission::{FolderCap, JobCap, Ledger, LimitCap, SubscriptionCap};
+use cue_domain::admission::{FolderCap, JobCap, Ledger, SubscriptionCap};
 use cue_domain::{AllocId, Centicores, FolderId, HostId, JobId, Kib, LimitId, Resources, ShowId};
 use sqlx::postgres::PgRow;
 
 use crate::booking::{BookRow, OpenBooking, distinct};
 use crate::error::StoreError;
 use crate::rows::{get, id};
-use crate::statements::{LIMIT_USE, LOCK_COUNTERS, LOCK_STATS, LOCK_TARGETS, Statement};
+use crate::statements::{LOCK_COUNTERS, LOCK_LIMITS, LOCK_STATS, LOCK_TARGETS, Statement};
 
 impl OpenBooking {
     /// Locks the statistics and hosts the rows touch, and reads what the caps say at this moment.
@@ -50,8 +50,10 @@ impl OpenBooking {
         Ok(ledger)
     }
 
-    /// Locks the counters of the rows and reads what the caps say under the lock, limits included.
-    /// The hosts are those of `seen`, which a booking has locked since it looked.
+    /// Locks the limits of the rows and counts what runs under them, then locks the counters, which are
+    /// wanted by all bookings of a show, and reads them. Procs of the rows themselves, where they are
+    /// written already, are not in what it counts. The hosts are those of `seen`, which a booking has locked
+    /// since it looked.
     ///
     /// # Errors
     /// A statement failed; the transaction is lost.
@@ -64,21 +66,7 @@ impl OpenBooking {
             hosts: seen,
             ..Ledger::default()
         };
-        for layer in rows.iter().map(|row| &row.layer) {
-            if let Some(limits) = self.limits.get(layer) {
-                ledger
-                    .layer_limits
-                    .entry(layer.clone())
-                    .or_insert_with(|| limits.clone());
-            }
-        }
-        let limits: BTreeSet<&str> = ledger
-            .layer_limits
-            .values()
-            .flatten()
-            .map(LimitId::as_str)
-            .collect();
-        let limits: Vec<String> = limits.into_iter().map(str::to_owned).collect();
+        self.limits(rows, &mut ledger).await?;
         let (shows, allocs) = distinct_pairs(rows, |row| (row.show.as_str(), row.alloc.as_str()));
         let (depts, dept_shows) =
             distinct_pairs(rows, |row| (row.dept.as_str(), row.show.as_str()));
@@ -89,14 +77,10 @@ impl OpenBooking {
             .bind(distinct(rows, |row| row.job.as_str()))
             .bind(distinct(rows, |row| row.folder.as_str()))
             .bind(depts)
-            .bind(dept_shows)
-            .bind(limits.clone());
+            .bind(dept_shows);
         let (tx, store) = self.parts();
         for row in &store.meters.rows(&LOCK_COUNTERS, query, tx).await? {
             note(&mut ledger, row, &LOCK_COUNTERS, &HashMap::new())?;
-        }
-        if !limits.is_empty() {
-            self.count_limits(limits, &mut ledger).await?;
         }
         Ok(ledger)
     }
@@ -110,29 +94,27 @@ impl OpenBooking {
         self.counters(rows, seen.hosts).await
     }
 
-    /// Whether any of the rows' layers carries a limit.
-    #[must_use]
-    pub fn is_limited(&self, rows: &[BookRow]) -> bool {
-        let limited = |row: &BookRow| self.limits.get(&row.layer).is_some_and(|l| !l.is_empty());
-        rows.iter().any(limited)
-    }
-
-    /// Counts what runs under limits whose rows are locked by now: a statement of its own, because
-    /// only a new snapshot sees what the last holder of the lock committed.
-    async fn count_limits(
-        &mut self,
-        limits: Vec<String>,
-        ledger: &mut Ledger,
-    ) -> Result<(), StoreError> {
-        let query = sqlx::query(LIMIT_USE.sql).bind(limits);
-        let (tx, store) = self.parts();
-        for row in &store.meters.rows(&LIMIT_USE, query, tx).await? {
-            let limit: LimitId = id(row, LIMIT_USE.name, "pk_limit_record")?;
-            let running: i64 = get(row, LIMIT_USE.name, "running")?;
-            if let Some(cap) = ledger.limits.get_mut(&limit) {
-                cap.running = running;
-            }
+    /// Locks the limits of the rows' layers, and counts them under the lock.
+    async fn limits(&mut self, rows: &[BookRow], ledger: &mut Ledger) -> Result<(), StoreError> {
+        let of_layers: HashMap<_, _> = rows
+            .iter()
+            .filter_map(|row| Some((row.layer.clone(), self.limits.get(&row.layer)?.clone())))
+            .collect();
+        let limits: BTreeSet<&str> = of_layers.values().flatten().map(LimitId::as_str).collect();
+        if limits.is_empty() {
+            return Ok(());
         }
+        let limits: Vec<String> = limits.into_iter().map(str::to_owned).collect();
+        let own = distinct(rows, |row| row.proc.as_str());
+        let (tx, store) = self.parts();
+        let query = sqlx::query(LOCK_LIMITS.sql).bind(limits.clone());
+        store.meters.rows(&LOCK_LIMITS, query, tx).await?;
+        let found = store.read_limits(tx, limits, own).await?;
+        ledger.limits = found
+            .into_iter()
+            .map(|(id, limit)| (id, limit.limit))
+            .collect();
+        ledger.layer_limits = of_layers;
         Ok(())
     }
 }
@@ -186,11 +168,6 @@ fn note(
                 gpus: amount("gpus")?,
             };
             ledger.folders.insert(FolderId::from(key), cap);
-        }
-        "limit" => {
-            let max = get(row, name, "max_cores")?;
-            let cap = LimitCap { max, running: 0 };
-            ledger.limits.insert(LimitId::from(key), cap);
         }
         // Layers and points have no cap; their rows are only locked.
         _ => {}

@@ -22,6 +22,7 @@ mod jobs;
 mod launch;
 mod layers;
 mod ledger;
+mod limits;
 mod meters;
 mod pool;
 mod replicas;

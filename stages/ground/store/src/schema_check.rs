@@ -131,14 +131,17 @@ impl Store {
             .collect()
     }
 
-    /// Has the server prepare every statement, and says how many there are and which it refuses.
+    /// Has the server prepare every statement that fits the features of its schema. Returns how many there
+    /// are and which it refuses.
     ///
     /// # Errors
     /// The server does not answer any more.
     pub async fn check_statements(&self) -> Result<(usize, Vec<Unfit>), StoreError> {
         let mut conn = self.connection().await?;
+        let features = self.features_over(&mut conn).await?;
+        let fitting = || ALL.iter().filter(|statement| (statement.fits)(&features));
         let mut unfit = Vec::new();
-        for statement in ALL {
+        for statement in fitting() {
             match conn.prepare(statement.sql.into_sql_str()).await {
                 Ok(_) => {}
                 Err(sqlx::Error::Database(refusal)) => unfit.push(Unfit {
@@ -153,7 +156,7 @@ impl Store {
                 }
             }
         }
-        Ok((ALL.len(), unfit))
+        Ok((fitting().count(), unfit))
     }
 
     /// The triggers, as `table.trigger`, that are needed and missing or switched off.

@@ -1,6 +1,9 @@
 //! Every statement, by name.
 //!
-//! The name is the file's, the span's and the metric's. [`ALL`] is what the test prepares.
+//! The name is the file's, the span's and the metric's. [`ALL`] is what the test prepares, as far as the
+//! schema has what a statement needs.
+
+use crate::features::Features;
 
 /// One SQL statement in a file of its own.
 #[derive(Debug)]
@@ -9,13 +12,16 @@ pub struct Statement {
     pub name: &'static str,
     /// Its text.
     pub sql: &'static str,
+    /// Returns true if the schema has the tables of the statement, which are not in all schemas.
+    pub fits: fn(&Features) -> bool,
 }
 
 macro_rules! statements {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal $(if $feature:ident)?;)*) => {
         $($(#[$doc])* pub const $constant: Statement = Statement {
             name: $name,
             sql: include_str!(concat!("../sql/", $name, ".sql")),
+            fits: |_features| true $(&& _features.$feature)?,
         };)*
 
         /// All of them.
@@ -46,10 +52,12 @@ statements! {
     WAIT_HOSTS = "wait_hosts";
     /// Locks the counters that caps are about.
     LOCK_COUNTERS = "lock_counters";
+    /// Locks limits.
+    LOCK_LIMITS = "lock_limits";
     /// Counts what runs under limits.
     LIMIT_USE = "limit_use";
-    /// What is left under limits, to choose what is worth trying.
-    LIMIT_RESTS = "limit_rests";
+    /// Usage of limits that licence reports account for.
+    LIMIT_REPORTS = "limit_reports" if limit_types;
     /// Starts frames.
     START_FRAMES = "start_frames";
     /// Charges the counters for them.

@@ -140,8 +140,7 @@ impl Store {
             .bind(distinct(held, |row| &row.job))
             .bind(distinct(held, |row| &row.folder))
             .bind(list(held, |row| &row.dept))
-            .bind(list(held, |row| &row.show))
-            .bind(Vec::<String>::new());
+            .bind(list(held, |row| &row.show));
         self.meters.rows(&LOCK_COUNTERS, counters, tx).await?;
         let undo = sqlx::query(UNDO_BOOKINGS.sql)
             .bind(list(held, |row| &row.proc))

@@ -73,8 +73,8 @@ async fn the_ledger_has_every_cap_and_what_counts_against_it() {
         (Centicores(-1), Centicores(100))
     );
     for (limit, max) in [(two, 2), (five, 5)] {
-        let cap = ledger.limits[&LimitId::from(limit)];
-        assert_eq!((cap.max, cap.running), (Some(max), 1));
+        let limit = &ledger.limits[&LimitId::from(limit)];
+        assert_eq!((limit.cap(), limit.usage()), (Some(max), 1));
     }
     assert_eq!(
         ledger.layer_limits[&LayerId::from(row.layer.as_str())].len(),
