@@ -8,6 +8,7 @@
 mod caps;
 mod facts;
 mod hosts;
+mod systems;
 mod tagged;
 mod words;
 
@@ -21,6 +22,7 @@ mod random;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fit::{FitRules, Misfit};
@@ -117,6 +119,8 @@ pub enum Why {
     NoOs {
         /// How many have the tag.
         hosts: usize,
+        /// Operating systems that these offer, the most common one first.
+        offered: Vec<Arc<str>>,
     },
     /// The hosts take threadable layers only.
     ThreadMode {

@@ -4,6 +4,7 @@
 //! reason is the true one: a host without the tag is not said to be too small.
 
 use super::facts::{Facts, LayerFacts};
+use super::systems::offered;
 use super::{Here, TooSmall, Why};
 use crate::fit::{FitRules, check_os, least_cores, reserve};
 use crate::host::{Host, ThreadMode};
@@ -37,8 +38,13 @@ pub(super) fn look(
     let ours = only(&tagged, subscribed).ok_or(Why::TagElsewhere {
         hosts: tagged.len(),
     })?;
-    let with_os = only(&ours, |host| check_os(host, facts.os.as_deref()).is_ok())
-        .ok_or(Why::NoOs { hosts: ours.len() })?;
+    let with_os =
+        only(&ours, |host| check_os(host, facts.os.as_deref()).is_ok()).ok_or_else(|| {
+            Why::NoOs {
+                hosts: ours.len(),
+                offered: offered(&ours),
+            }
+        })?;
     let threaded = |host: &Host| host.thread_mode != ThreadMode::All || layer.layer.threadable;
     let takers = only(&with_os, threaded).ok_or(Why::ThreadMode {
         hosts: with_os.len(),

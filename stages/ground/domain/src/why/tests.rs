@@ -289,7 +289,7 @@ fn caps_are_told_with_what_is_used_and_what_is_allowed() {
 
 #[test]
 fn hosts_are_told_by_the_first_thing_they_lack() {
-    let cases: [(Change, &str); 11] = [
+    let cases: [(Change, &str); 12] = [
         (
             |_, h| h.tags = tags(&["other"]),
             "job shot cannot run because no host that is up and open has the tag general.",
@@ -303,8 +303,12 @@ fn hosts_are_told_by_the_first_thing_they_lack() {
             "job shot cannot run because show alpha has no subscription to the allocations of the 1 host with the tag general.",
         ),
         (
+            |f, _| f.os = Some("Linux".to_owned()),
+            "job shot cannot run because its job asks for the OS Linux, and the only host with its tags has rocky9.",
+        ),
+        (
             |_, h| h.os = [].into(),
-            "job shot cannot run because it needs rocky9, and no host with its tags offers that (1 host asked).",
+            "job shot cannot run because its job asks for the OS rocky9, and the only host with its tags has none.",
         ),
         (
             |f, h| {

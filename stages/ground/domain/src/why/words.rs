@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::facts::{
     CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
 };
+use super::systems::no_os;
 use super::tagged::no_tag;
 use super::{Here, TooSmall, Why};
 use crate::amounts::{cores, gib, many, time};
@@ -83,7 +84,7 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
         }
         Why::NoTag(tags) => no_tag(facts.tagged.as_ref(), &served(), tags.len() > 1),
         Why::TagElsewhere { hosts } => elsewhere(&facts.show, *hosts, &served()),
-        Why::NoOs { hosts } => no_os(facts.os.as_deref(), *hosts),
+        Why::NoOs { hosts, offered } => no_os(facts.os.as_deref(), *hosts, offered),
         Why::ThreadMode { hosts } => thread_mode(*hosts),
         Why::TooSmall(lack) => too_small(lack),
         Why::Busy { fitting: 1 } => "waits because the only host it fits on is busy".to_owned(),
@@ -149,14 +150,6 @@ fn hosts_rest(hosts: usize, rest: Duration) -> String {
             time(rest)
         ),
     }
-}
-
-fn no_os(os: Option<&str>, hosts: usize) -> String {
-    format!(
-        "cannot run because it needs {}, and no host with its tags offers that ({} asked)",
-        os.unwrap_or("another system"),
-        many(hosts, "host")
-    )
 }
 
 fn thread_mode(hosts: usize) -> String {
