@@ -1,34 +1,53 @@
-//! The replicas of this scheduler: a side loop that asks who else is connected to the database.
+//! The programs that work on this database beside this one: a side loop that asks who is connected.
 //!
-//! It is only for people to read. Invariant: a list that could not be read anew is not shown, and
-//! neither is its length.
+//! Replicas are for people to read. A leader of Maestro, OpenCue's planner, is a fault of the farm: it plans the
+//! shows that this scheduler books (contract, 14.3). The loop reports that, and booking goes on: the lock
+//! proves that a session lives, not that anybody else books, so a Cuebot that hangs must not stop the farm.
+//!
+//! Invariants: a list that could not be read is not shown, and neither is its length; a leader once seen counts
+//! until an answer shows that it is gone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cue_flow::{BoxError, Tick};
-use cue_store::{ReplicaRow, Store};
+use cue_store::{Connected, MaestroLeader, Store};
 use prometheus::{IntGauge, Registry};
 
-/// How often the database is asked.
+/// Time between two questions to the database.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Who was there when the database was last asked; nobody if it did not answer.
+/// The setting that ends a conflict with Maestro, as a person types it.
+pub const MAESTRO_REMEDY: &str =
+    "set maestro.enabled=no in the properties of every Cuebot, and restart them";
+
+/// Sentence about a leader of Maestro, with the setting to change.
+#[must_use]
+pub fn maestro_conflict(leader: &MaestroLeader) -> String {
+    format!(
+        "Maestro, OpenCue's planner, has a leader ({leader}) and plans the managed shows too: {MAESTRO_REMEDY}"
+    )
+}
+
+/// Programs that were connected when the database last answered.
 #[derive(Clone, Debug, Default)]
-pub struct Roll(Arc<Mutex<Vec<ReplicaRow>>>);
+pub struct Roll(Arc<Mutex<Connected>>);
 
 impl Roll {
-    /// Who was there.
+    /// Replicas, by name; none if the database did not answer the last question. Maestro's leader as last seen.
     #[must_use]
-    pub fn list(&self) -> Vec<ReplicaRow> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn read(&self) -> Connected {
+        self.with(|connected| connected.clone())
     }
 
-    fn set(&self, list: Vec<ReplicaRow>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = list;
+    /// Maestro's leader as last seen.
+    #[must_use]
+    pub fn maestro(&self) -> Option<MaestroLeader> {
+        self.with(|connected| connected.maestro)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Connected) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -38,25 +57,58 @@ pub struct Replicas {
     store: Store,
     roll: Roll,
     count: IntGauge,
+    maestro: IntGauge,
 }
 
 impl Replicas {
-    /// One that has not asked yet.
+    /// A loop that has not asked yet.
     ///
     /// # Errors
     /// There is a metric of the same name.
     pub fn new(store: Store, registry: &Registry) -> Result<Self, prometheus::Error> {
-        let help = "Schedulers connected to the database, this one included.";
-        let count = IntGauge::new("scheduler_replicas", help)?;
-        registry.register(Box::new(count.clone()))?;
-        let roll = Roll::default();
-        Ok(Self { store, roll, count })
+        let gauge = |name, help| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        Ok(Self {
+            store,
+            roll: Roll::default(),
+            count: gauge(
+                "scheduler_replicas",
+                "Schedulers connected to the database, this one included.",
+            )?,
+            maestro: gauge(
+                "scheduler_maestro_leader",
+                "1 while OpenCue's planner Maestro has a leader on the database, else 0.",
+            )?,
+        })
     }
 
-    /// To see who was there.
+    /// A handle to what the loop has seen.
     #[must_use]
     pub fn roll(&self) -> Roll {
         self.roll.clone()
+    }
+
+    /// Keeps an answer, and logs a change of Maestro's leader.
+    fn record(&self, connected: Connected) {
+        let replicas = i64::try_from(connected.replicas.len()).unwrap_or(i64::MAX);
+        self.count.set(replicas);
+        self.maestro.set(i64::from(connected.maestro.is_some()));
+        let now = connected.maestro;
+        let before = self
+            .roll
+            .with(|known| std::mem::replace(known, connected).maestro);
+        match (before, now) {
+            (before, Some(leader)) if before != now => {
+                tracing::warn!(session = leader.pid, "{}", maestro_conflict(&leader));
+            }
+            (Some(leader), None) => {
+                tracing::info!(session = leader.pid, "Maestro has no leader any more");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -64,16 +116,14 @@ impl Tick for Replicas {
     const NAME: &'static str = "replicas";
 
     async fn tick(&self) -> Result<Duration, BoxError> {
-        match self.store.replicas().await {
-            Ok(list) => {
-                self.count
-                    .set(i64::try_from(list.len()).unwrap_or(i64::MAX));
-                self.roll.set(list);
+        match self.store.connected().await {
+            Ok(connected) => {
+                self.record(connected);
                 Ok(EVERY)
             }
             Err(error) => {
                 self.count.set(0);
-                self.roll.set(Vec::new());
+                self.roll.with(|known| known.replicas.clear());
                 Err(error.into())
             }
         }
@@ -83,13 +133,11 @@ impl Tick for Replicas {
 #[cfg(test)]
 mod tests {
     use cue_simfarm::postgres::TestDb;
-    use cue_store::{BookingRules, BreakerSettings, StoreSettings};
+    use cue_store::{BookingRules, BreakerSettings, MAESTRO_KEY, StoreSettings};
 
     use super::*;
 
-    #[tokio::test]
-    async fn neither_a_list_nor_a_number_stays_when_the_database_does_not_answer() {
-        let db = TestDb::fresh().await;
+    async fn replicas(db: &TestDb) -> (Replicas, Store) {
         let settings = StoreSettings {
             url: db.url.clone(),
             pool: 1,
@@ -102,12 +150,91 @@ mod tests {
         };
         let registry = Registry::new();
         let store = Store::connect(&settings, &registry).await.unwrap();
-        let replicas = Replicas::new(store.clone(), &registry).unwrap();
+        (Replicas::new(store.clone(), &registry).unwrap(), store)
+    }
+
+    #[tokio::test]
+    async fn neither_a_list_nor_a_number_stays_when_the_database_does_not_answer() {
+        let db = TestDb::fresh().await;
+        let (replicas, store) = replicas(&db).await;
         let roll = replicas.roll();
+        let listed = || (replicas.count.get(), roll.read().replicas.len());
         replicas.tick().await.unwrap();
-        assert_eq!((replicas.count.get(), roll.list().len()), (1, 1));
+        assert_eq!(listed(), (1, 1));
         store.close().await;
         replicas.tick().await.unwrap_err();
-        assert_eq!((replicas.count.get(), roll.list().len()), (0, 0));
+        assert_eq!(listed(), (0, 0));
+    }
+
+    /// A writer of the log that keeps it.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leader_is_logged_once_for_each_change() {
+        let db = TestDb::fresh().await;
+        let (replicas, _store) = replicas(&db).await;
+        let (log, leader) = (Log::default(), |pid| {
+            Some(MaestroLeader { pid, address: None })
+        });
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for maestro in [None, leader(1), leader(1), leader(2), None, None, leader(2)] {
+                let seen = Vec::new();
+                replicas.record(Connected {
+                    replicas: seen,
+                    maestro,
+                });
+            }
+        });
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<bool> = log
+            .lines()
+            .map(|line| line.contains("maestro.enabled=no"))
+            .collect();
+        assert_eq!(lines, [true, true, false, true], "{log}");
+    }
+
+    #[tokio::test]
+    async fn a_leader_of_maestro_counts_until_an_answer_shows_that_it_is_gone() {
+        let db = TestDb::fresh().await;
+        let (replicas, store) = replicas(&db).await;
+        let roll = replicas.roll();
+        let seen = || (replicas.maestro.get(), roll.maestro().is_some());
+        replicas.tick().await.unwrap();
+        assert_eq!(seen(), (0, false));
+        let mut cuebot = db.pool.acquire().await.unwrap();
+        let lock = sqlx::query("SELECT pg_advisory_lock($1)").bind(MAESTRO_KEY);
+        lock.execute(&mut *cuebot).await.unwrap();
+        replicas.tick().await.unwrap();
+        assert_eq!(seen(), (1, true));
+        let sentence = maestro_conflict(&roll.maestro().unwrap());
+        assert!(sentence.contains("maestro.enabled=no"), "{sentence}");
+        let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(MAESTRO_KEY);
+        unlock.execute(&mut *cuebot).await.unwrap();
+        replicas.tick().await.unwrap();
+        assert_eq!(seen(), (0, false));
+
+        let lock = sqlx::query("SELECT pg_advisory_lock($1)").bind(MAESTRO_KEY);
+        lock.execute(&mut *cuebot).await.unwrap();
+        replicas.tick().await.unwrap();
+        store.close().await;
+        replicas.tick().await.unwrap_err();
+        assert_eq!(seen(), (1, true), "nobody has said that it is gone");
     }
 }

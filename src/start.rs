@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::admin::{Probe, Section, asked_once};
 use crate::config::Settings;
 use crate::pipeline::{self, Pipeline};
-use crate::replicas::Roll;
+use crate::replicas::{Roll, maestro_conflict};
 use crate::service::{Running, StartError};
 use crate::why::{Oracle, Seen};
 use crate::words;
@@ -44,6 +44,7 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         feed,
         store,
         settle,
+        replicas,
         ..
     } = pipeline;
     let probes = vec![
@@ -61,6 +62,7 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         }),
         breaker_probe(store.clone()),
         feed_probe(flow.stop_token()),
+        maestro_probe(replicas),
     ];
     let finish = async move {
         // Whatever the drain left open is given a last chance: what does not run waits again.
@@ -99,6 +101,14 @@ fn breaker_probe(store: Store) -> Probe {
     })
 }
 
+/// Not ready while somebody else plans the same shows, though booking goes on.
+fn maestro_probe(roll: Roll) -> Probe {
+    Probe::new("maestro", move || {
+        let leader = roll.maestro();
+        async move { leader.map_or(Ok(()), |leader| Err(maestro_conflict(&leader))) }
+    })
+}
+
 fn feed_probe(stop: cue_flow::StopToken) -> Probe {
     Probe::new("feed", move || {
         let stopped = stop.is_cancelled();
@@ -119,7 +129,7 @@ pub fn sections(pipeline: &Pipeline) -> Vec<Section> {
     vec![
         clusters(pipeline.book.clone()),
         farm(pipeline.hosts.clone()),
-        condition(pipeline.store.clone(), pipeline.flow.stop_token()),
+        condition(pipeline),
         connected(pipeline.replicas.clone()),
         refused(pipeline.refusals.clone()),
     ]
@@ -135,12 +145,16 @@ pub fn oracle(pipeline: &Pipeline, settings: &Settings) -> Oracle {
     Oracle::new(pipeline.store.clone(), settings, Some(seen))
 }
 
-fn condition(store: Store, stop: cue_flow::StopToken) -> Section {
+fn condition(pipeline: &Pipeline) -> Section {
+    let (store, stop) = (pipeline.store.clone(), pipeline.flow.stop_token());
+    let roll = pipeline.replicas.clone();
     Section::new("condition", move || {
         let retry = store.outage().map(|outage| outage.retry_in.as_millis());
+        let leader = roll.maestro();
         json!({
             "draining": stop.is_cancelled(),
             "database_retry_ms": retry.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+            "maestro_leader": leader.map(|leader| json!({ "session": leader.pid, "address": leader.address })),
         })
     })
 }
@@ -174,7 +188,7 @@ fn cluster(status: &ClusterStatus) -> Value {
 
 fn connected(roll: Roll) -> Section {
     Section::new("replicas", move || {
-        let list = roll.list();
+        let list = roll.read().replicas;
         let lines = list.iter().map(
             |one| json!({ "name": one.name, "connections": one.connections, "this": one.this }),
         );

@@ -9,8 +9,8 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 use crate::admin::live::{
-    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, Queue, ReplicaLine, Sample,
-    StageLine, Standing, Times, Verdict,
+    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, MaestroLine, Queue, ReplicaLine,
+    Sample, StageLine, Standing, Times, Verdict,
 };
 
 fn stage(name: &str, standing: Standing) -> StageLine {
@@ -246,6 +246,7 @@ fn a_long_name_gives_way_to_what_is_wrong() {
     sample.condition = Condition {
         draining: true,
         database_retry_ms: Some(400),
+        maestro_leader: Some(MaestroLine::default()),
     };
     let mut state = State::default();
     state.show(sample);
@@ -255,7 +256,7 @@ fn a_long_name_gives_way_to_what_is_wrong() {
         "{title}"
     );
     assert!(
-        title.ends_with("…  DRY RUN  DRAINING  DATABASE AWAY"),
+        title.ends_with("…  DRY RUN  DRAINING  DATABASE AWAY  MAESTRO"),
         "{title}"
     );
 }

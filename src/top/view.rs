@@ -135,6 +135,11 @@ fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
             "DATABASE AWAY",
             Color::Red,
         ),
+        (
+            sample.condition.maestro_leader.is_some(),
+            "MAESTRO",
+            Color::Red,
+        ),
         (state.trouble.is_some(), "DISCONNECTED", Color::Red),
     ];
     let marks: Vec<Span<'_>> = marks
@@ -167,7 +172,10 @@ fn draw_verdict(state: &State, lines: Vec<String>) -> Paragraph<'static> {
     let sample = &state.sample;
     let style = if state.trouble.is_some() {
         DIM
-    } else if sample.verdict.bottleneck.is_some() || sample.condition.database_retry_ms.is_some() {
+    } else if sample.verdict.bottleneck.is_some()
+        || sample.condition.database_retry_ms.is_some()
+        || sample.condition.maestro_leader.is_some()
+    {
         BOLD.fg(Color::Red)
     } else {
         Style::new().fg(Color::Cyan)

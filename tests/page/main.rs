@@ -11,6 +11,7 @@
 
 mod browser;
 mod looks;
+mod neighbours;
 mod service;
 mod states;
 mod terminal;

@@ -4,6 +4,7 @@
 //! is shown is what happens now.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +55,20 @@ pub struct Sample {
 pub struct Condition {
     /// It has been told to stop, and finishes what has begun.
     pub draining: bool,
-    /// The database does not answer, and is asked again in so many milliseconds.
+    /// The database does not answer, and is asked again in this many milliseconds.
     pub database_retry_ms: Option<u64>,
+    /// OpenCue's planner Maestro has a leader, which plans the same shows.
+    pub maestro_leader: Option<MaestroLine>,
+}
+
+/// The session that leads Maestro.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MaestroLine {
+    /// Its number: `pid` in `pg_stat_activity`.
+    pub session: i32,
+    /// Address of its Cuebot, if the scheduler's role may see it.
+    pub address: Option<IpAddr>,
 }
 
 /// A counter and how fast it grows.

@@ -89,6 +89,7 @@ fn a_database_that_is_away_is_to_blame_and_no_stage_that_waits_for_it() {
     let mut condition = Condition {
         draining: true,
         database_retry_ms: Some(500),
+        maestro_leader: None,
     };
     let away = judge(&mut stages, None, condition, (0.0, 5.0), 0);
     let wanted = "Nothing can be booked: the database does not answer.";
@@ -96,6 +97,20 @@ fn a_database_that_is_away_is_to_blame_and_no_stage_that_waits_for_it() {
     condition.database_retry_ms = None;
     let draining = judge(&mut [], None, condition, (0.0, 5.0), 0).sentence;
     assert!(draining.starts_with("No new turn begins"), "{draining}");
+}
+
+#[test]
+fn a_leader_of_maestro_comes_before_what_a_stage_does_and_after_an_outage() {
+    let mut condition = Condition {
+        maestro_leader: Some(MaestroLine::default()),
+        ..Condition::default()
+    };
+    let sentence = judge(&mut [], None, condition, (0.0, 5.0), 0).sentence;
+    let wanted = "Maestro plans the same shows: set maestro.enabled=no on every Cuebot. Nothing is being booked";
+    assert!(sentence.starts_with(wanted), "{sentence}");
+    condition.database_retry_ms = Some(1);
+    let away = judge(&mut [], None, condition, (0.0, 5.0), 0).sentence;
+    assert_eq!(away, "Nothing can be booked: the database does not answer.");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A stage is the bottleneck when what is queued before it fills its queue while its workers are
 //! busy, or when its workers are all busy and finish nothing. Where several in a row are like that, the last one is: the earlier ones wait for room in the
-//! next queue. Invariant: at most one stage is called the bottleneck, and there always is a sentence.
+//! next queue. A planner of OpenCue that plans the same shows comes before all of that. Invariant: at most one
+//! stage is called the bottleneck, and there always is a sentence.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,14 +28,30 @@ const BUSY: f64 = 0.85;
 /// Under this share of idle cores the farm counts as full.
 const FARM_FULL: f64 = 0.02;
 
+/// Sentence before all others while Maestro has a leader. It must fit a line of the terminal view.
+const MAESTRO: &str = "Maestro plans the same shows: set maestro.enabled=no on every Cuebot.";
+
 /// Marks how each stage stands, and says what that means. The stages are in the order of the flow.
-///
-/// While the database is away every stage that needs it is busy waiting for it, and none of them is
-/// to blame.
 ///
 /// `seconds` is how long the rates have been taken for; `wanting` is how many clusters found work in
 /// their last turn and no room for it.
 pub(super) fn judge(
+    stages: &mut [StageLine],
+    hosts: Option<&HostsLine>,
+    condition: Condition,
+    rates: (f64, f64),
+    wanting: usize,
+) -> Verdict {
+    let mut verdict = of_the_pipeline(stages, hosts, condition, rates, wanting);
+    if condition.maestro_leader.is_some() && condition.database_retry_ms.is_none() {
+        verdict.sentence = format!("{MAESTRO} {}", verdict.sentence);
+    }
+    verdict
+}
+
+/// While the database is away every stage that needs it is busy waiting for it, and none of them is
+/// to blame.
+fn of_the_pipeline(
     stages: &mut [StageLine],
     hosts: Option<&HostsLine>,
     condition: Condition,

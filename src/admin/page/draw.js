@@ -184,14 +184,16 @@ function announce(words) {
 let announced = "";
 
 function drawCondition(sample) {
-  const { draining, database_retry_ms: retry } = sample.condition;
+  const { draining, database_retry_ms: retry, maestro_leader: maestro } = sample.condition;
   byId("dry-run").hidden = !sample.dry_run;
   byId("draining").hidden = !draining;
   byId("breaker").hidden = retry === null;
+  byId("maestro").hidden = !maestro;
+  text(byId("maestro-leader"), maestro ? `Its leader is session ${maestro.session}${maestro.address ? ` from ${maestro.address}` : ""}.` : "");
   text(byId("breaker-retry"), retry ? `It is asked again in ${Math.ceil(retry / 1000)}\u00a0s.` : "It is being asked again.");
   const stage = sample.verdict.bottleneck;
   const jam = stage ? `${stage} is now the bottleneck` : "no stage is a bottleneck";
-  const words = retry !== null ? "the database does not answer" : draining ? "the service is stopping" : jam;
+  const words = retry !== null ? "the database does not answer" : maestro ? "Maestro plans the same shows" : draining ? "the service is stopping" : jam;
   if (announced !== words) announce(words);
   announced = words;
 }

@@ -48,7 +48,7 @@ pub use jobs::{PendingJob, PendingLayers};
 pub use launch::LaunchFacts;
 pub use layers::{Locked, LockedRow, WantedLayer};
 pub use pool::{LONGEST_IDLE, Store, StoreSettings};
-pub use replicas::{ReplicaRow, session_name};
+pub use replicas::{Connected, MAESTRO_KEY, MaestroLeader, ReplicaRow, session_name};
 pub use schema_check::{
     Connections, INDEXES, IndexState, MissingRights, OfferedIndex, ServerFacts, ShowFacts, Unfit,
 };

@@ -68,7 +68,7 @@ statements! {
     HOST_SNAPSHOT = "host_snapshot";
     /// The tags of hosts.
     HOST_TAGS = "host_tags";
-    /// The schedulers that are connected.
+    /// The programs that work on the same database.
     REPLICAS = "replicas";
     /// Waits for frames that an unfinished commit may hold.
     WAIT_FRAMES = "wait_frames";

@@ -2,7 +2,7 @@
 
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::waiting::until;
-use cue_store::{ReplicaRow, session_name};
+use cue_store::{MAESTRO_KEY, ReplicaRow, session_name};
 
 use crate::yard::{store, store_named};
 
@@ -30,20 +30,61 @@ async fn replicas_of_one_name_see_each_other_and_nobody_else() {
     let wanted = [row("host-1", 1, true), row("host-2", 1, false)];
     // The sessions with which the stores proved themselves may still be about to end.
     until("the two to be seen", async || {
-        one.replicas().await.unwrap() == wanted
+        one.connected().await.unwrap().replicas == wanted
     })
     .await;
     let wanted = [row("host-1", 1, false), row("host-2", 1, true)];
-    assert_eq!(two.replicas().await.unwrap(), wanted);
+    assert_eq!(two.connected().await.unwrap().replicas, wanted);
     assert_eq!(
-        without.replicas().await.unwrap(),
+        without.connected().await.unwrap().replicas,
         [],
         "it has no name to go by"
     );
     two.close().await;
     let wanted = [row("host-1", 1, true)];
     until("the second to be gone", async || {
-        one.replicas().await.unwrap() == wanted
+        one.connected().await.unwrap().replicas == wanted
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_leader_of_maestro_is_the_session_that_holds_its_lock_in_this_database() {
+    let (db, elsewhere) = (TestDb::fresh().await, TestDb::fresh().await);
+    let (one, other) = (store(&db, 1).await, store(&elsewhere, 1).await);
+    let mut cuebot = db.pool.acquire().await.unwrap();
+    let lock = |key: i64| {
+        sqlx::query_scalar("SELECT pg_backend_pid() FROM pg_advisory_lock($1)").bind(key)
+    };
+    // The neighbour of the key, and the pair of numbers that looks alike in all but its kind.
+    let _pid: i32 = lock(MAESTRO_KEY + 1).fetch_one(&mut *cuebot).await.unwrap();
+    let pair = sqlx::query("SELECT pg_advisory_lock(5206117, 1849914725)");
+    pair.execute(&mut *cuebot).await.unwrap();
+    assert_eq!(one.connected().await.unwrap().maestro, None);
+
+    let pid: i32 = lock(MAESTRO_KEY).fetch_one(&mut *cuebot).await.unwrap();
+    let leader = one.connected().await.unwrap().maestro.unwrap();
+    assert_eq!(leader.pid, pid);
+    assert!(
+        leader.address.is_none_or(|address| address.is_loopback()),
+        "{leader}"
+    );
+    assert_eq!(other.connected().await.unwrap().maestro, None);
+    // A second Cuebot that waits for the lock does not lead.
+    let waiting = async {
+        let mut second = db.pool.acquire().await.unwrap();
+        lock(MAESTRO_KEY).fetch_one(&mut *second).await.unwrap()
+    };
+    let looks = async {
+        until("the second to wait", async || {
+            let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 1849914725";
+            sqlx::query_scalar::<_, i64>(waits).fetch_one(&db.pool).await.unwrap() > 0
+        })
+        .await;
+        assert_eq!(one.connected().await.unwrap().maestro.unwrap().pid, pid);
+        let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(MAESTRO_KEY);
+        unlock.execute(&mut *cuebot).await.unwrap();
+    };
+    let (second, ()) = tokio::join!(waiting, looks);
+    assert_ne!(second, pid);
 }
