@@ -40,7 +40,7 @@ fn pair() -> std::collections::HashMap<String, String> {
     deprecated,
     reason = "every field is on the wire, also those nobody fills"
 )]
-fn a_frame_to_launch_has_the_numbers_1_to_29() {
+fn a_frame_to_launch_has_the_numbers_1_to_30() {
     let frame = rqd::RunFrame {
         resource_id: text(),
         job_id: text(),
@@ -70,9 +70,10 @@ fn a_frame_to_launch_has_the_numbers_1_to_29() {
         hard_memory_limit: 1,
         pid: 1,
         loki_url: text(),
+        stuck_detection_llu: 1,
         uid_optional: Some(rqd::run_frame::UidOptional::Uid(1)),
     };
-    assert_eq!(numbers(&frame), (1..=29).collect::<Vec<_>>());
+    assert_eq!(numbers(&frame), (1..=30).collect::<Vec<_>>());
 }
 
 #[test]

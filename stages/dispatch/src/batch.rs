@@ -95,6 +95,7 @@ pub(crate) fn launch_layer(facts: LaunchFacts) -> LaunchLayer {
         chunk_size: facts.chunk_size,
         threadable: facts.threadable,
         memory_min: facts.memory_min,
+        stuck_detection_llu: facts.stuck_detection_llu,
         env: facts.env,
     }
 }

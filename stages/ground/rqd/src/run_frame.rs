@@ -47,6 +47,8 @@ pub struct LaunchLayer {
     pub threadable: bool,
     /// `layer.int_mem_min`, KiB.
     pub memory_min: Kib,
+    /// `layer.int_stuck_detection_llu`, minutes; 0 is off, and where the column is missing (before V48).
+    pub stuck_detection_llu: i32,
     /// `job_env` overlaid by `layer_env`; of two values of one name the later one counts.
     pub env: Vec<(String, String)>,
 }
@@ -194,6 +196,7 @@ pub fn run_frame(
         soft_memory_limit: times(layer.memory_min, 8, 5),
         hard_memory_limit: times(layer.memory_min, 2, 1),
         loki_url: layer.loki_url.clone().unwrap_or_default(),
+        stuck_detection_llu: layer.stuck_detection_llu,
         // What is left is what neither a host nor Cuebot fills.
         ..RunFrame::default()
     })

@@ -20,6 +20,7 @@ fn layer() -> LaunchLayer {
         uid: None,
         os: None,
         loki_url: None,
+        stuck_detection_llu: 0,
         layer_id: "LAYER-ID".into(),
         layer_name: "comp".to_owned(),
         command: "render -s #FRAME_START# -e #FRAME_END# -f #FRAMESPEC# out.#ZFRAME#.exr"
@@ -69,6 +70,7 @@ fn every_field_comes_from_its_row() {
     let layer = LaunchLayer {
         uid: Some(1000),
         loki_url: Some("http://loki".to_owned()),
+        stuck_detection_llu: 45,
         ..layer()
     };
     let mut sent = built(layer, "0004-comp");
@@ -93,6 +95,7 @@ fn every_field_comes_from_its_row() {
         soft_memory_limit: 6_710_886,
         hard_memory_limit: 8_388_608,
         loki_url: "http://loki".to_owned(),
+        stuck_detection_llu: 45,
         ..RunFrame::default()
     };
     assert_eq!(sent, expected);

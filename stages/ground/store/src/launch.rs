@@ -44,6 +44,8 @@ pub struct LaunchFacts {
     pub os: Option<String>,
     /// `job.str_loki_url`.
     pub loki_url: Option<String>,
+    /// `layer.int_stuck_detection_llu`, minutes; 0 where the column is missing (before V48).
+    pub stuck_detection_llu: i32,
     /// `job_env` overlaid by `layer_env`; rows without a key are left out.
     pub env: Vec<(String, String)>,
 }
@@ -89,6 +91,7 @@ fn facts(row: &sqlx::postgres::PgRow) -> Result<LaunchFacts, StoreError> {
         uid: get(row, name, "int_uid")?,
         os: get::<Option<String>>(row, name, "str_os")?.filter(|os| !os.is_empty()),
         loki_url: get::<Option<String>>(row, name, "str_loki_url")?.filter(|url| !url.is_empty()),
+        stuck_detection_llu: get(row, name, "stuck_detection_llu")?,
         env: env.into_iter().collect(),
     })
 }

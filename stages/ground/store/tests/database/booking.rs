@@ -3,6 +3,7 @@
 use cue_domain::ids::JobId;
 use cue_domain::{Centicores, Kib};
 use cue_simfarm::foreign;
+use cue_simfarm::schema::SchemaVersion;
 
 use crate::yard::{ONE, Yard, open, want};
 
@@ -30,6 +31,25 @@ async fn a_committed_booking_is_there_whole() {
     assert_eq!(yard.count(RUNNING).await, 2);
     assert_eq!(yard.count("SELECT count(*) FROM proc").await, 2);
     yard.assert_sound().await;
+}
+
+#[tokio::test]
+async fn stuck_detection_is_read_where_the_schema_has_it() {
+    let yard = Yard::new().await;
+    yard.host("node").await;
+    let job = yard.job("a", 2).await;
+    let read = async || {
+        let (mut held, _) = open(&yard.store, &want(&job, 1)).await;
+        let layers = want(&job, 1).into_iter().map(|want| want.layer.to_string());
+        let facts = held.launch_facts(layers.collect()).await.unwrap();
+        facts.into_values().next().unwrap().stuck_detection_llu
+    };
+    assert_eq!(read().await, 0, "there is no such column");
+    yard.db.migrate_to(SchemaVersion::V48).await.unwrap();
+    assert_eq!(read().await, 0, "off");
+    let on = "UPDATE layer SET int_stuck_detection_llu = 45";
+    sqlx::query(on).execute(&yard.db.pool).await.unwrap();
+    assert_eq!(read().await, 45);
 }
 
 #[tokio::test]
