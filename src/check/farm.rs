@@ -3,16 +3,16 @@
 //! Invariant: what is said about the accounts is what can be seen in them. Nothing in the database
 //! tells which Cuebot writes there.
 
-use cue_store::{MissingRights, ShowFacts, Store};
+use std::collections::BTreeMap;
+
+use cue_store::{NeededRight, ShowFacts, Store};
 
 use super::Finding;
+use super::names::some;
 use crate::config::{Accounting, Settings};
 
 /// How many stale counters are counted at most.
 const MOST_STALE: usize = 1_000;
-
-/// How many names are listed at most.
-const NAMES: usize = 5;
 
 /// Schema and rights.
 pub(super) async fn fitness(store: &Store, role: &str) -> Vec<Finding> {
@@ -28,13 +28,7 @@ pub(super) async fn fitness(store: &Store, role: &str) -> Vec<Finding> {
         Err(error) => found.push(Finding::unanswered("schema", &error)),
     }
     match store.check_rights().await {
-        Ok((tables, missing)) if missing.is_empty() => found.push(Finding::ok(
-            "rights",
-            format!(
-                "{role} may do on {tables} tables what the scheduler and the triggers do there"
-            ),
-        )),
-        Ok((_, missing)) => found.extend(missing.iter().map(|rights| lacking(rights, role))),
+        Ok(needed) => found.extend(rights(&needed, role)),
         Err(error) => found.push(Finding::unanswered("rights", &error)),
     }
     found
@@ -60,14 +54,30 @@ async fn statements(store: &Store) -> Vec<Finding> {
     }
 }
 
-fn lacking(missing: &MissingRights, role: &str) -> Finding {
-    let MissingRights { table, rights } = missing;
-    let rights = rights.join(", ");
-    Finding::fail(
-        "rights",
-        format!("{role} lacks {rights} on {table}"),
-        format!("GRANT {rights} ON {table} TO {role};"),
-    )
+/// One finding for each table or sequence on which a right is missing.
+fn rights(needed: &[NeededRight], role: &str) -> Vec<Finding> {
+    let mut missing: BTreeMap<(bool, &str), Vec<&str>> = BTreeMap::new();
+    for right in needed.iter().filter(|right| !right.held) {
+        let relation = (right.is_sequence, right.relation.as_str());
+        missing.entry(relation).or_default().push(&right.privilege);
+    }
+    if missing.is_empty() {
+        let says = format!(
+            "{role} has the {} rights that the statements and the installed triggers need",
+            needed.len()
+        );
+        return vec![Finding::ok("rights", says)];
+    }
+    let lacking = |((is_sequence, relation), rights): (&(bool, &str), &Vec<&str>)| {
+        let rights = rights.join(", ");
+        let kind = if *is_sequence { "SEQUENCE " } else { "" };
+        Finding::fail(
+            "rights",
+            format!("{role} lacks {rights} on {relation}"),
+            format!("GRANT {rights} ON {kind}{relation} TO {role};"),
+        )
+    };
+    missing.iter().map(lacking).collect()
 }
 
 /// What there is to book, where, and whether the accounts are right.
@@ -157,16 +167,6 @@ fn handed_over(shows: &[ShowFacts]) -> Vec<Finding> {
         ));
     }
     found
-}
-
-/// The first names, and how many more there are.
-fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(NAMES);
-    let mut text = names.take(NAMES).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
 }
 
 /// Who keeps the accounts cannot be read anywhere; whether somebody does can be seen in them.

@@ -6,6 +6,8 @@
 
 mod farm;
 mod indexes;
+mod names;
+mod neighbours;
 mod server;
 
 use std::io::Write;
@@ -215,6 +217,7 @@ async fn only_indexes(store: &Store) -> Report {
 async fn everything(store: &Store, settings: &Settings) -> Report {
     let (mut checks, role) = server::look(store, settings).await;
     checks.extend(farm::fitness(store, &role).await);
+    checks.extend(neighbours::look(store).await);
     checks.extend(farm::contents(store, settings).await);
     let indexes = match indexes::offers(store).await {
         Ok(offers) => {

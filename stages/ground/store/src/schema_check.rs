@@ -4,6 +4,7 @@
 //! about it: that is for the one who shows it.
 
 mod indexes;
+mod neighbours;
 mod rights;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,8 @@ use crate::statements::{
 };
 
 pub use indexes::{INDEXES, IndexState, OfferedIndex};
-pub use rights::MissingRights;
+pub use neighbours::{SchemaFacts, SharedAllocation, StrangeRows};
+pub use rights::NeededRight;
 
 /// The triggers without which the numbers of waiting frames would never change.
 const TRIGGERS: &[(&str, &str)] = &[("frame", "update_frame_status_counts")];

@@ -102,12 +102,18 @@ statements! {
     CHECK_SERVER = "check_server";
     /// Settings of the server.
     CHECK_SETTINGS = "check_settings";
-    /// Rights that are missing.
+    /// The rights that are needed, and those that are held.
     CHECK_RIGHTS = "check_rights";
     /// Triggers that are missing.
     CHECK_TRIGGERS = "check_triggers";
+    /// The version of the schema.
+    CHECK_SCHEMA = "check_schema";
     /// The active shows.
     CHECK_SHOWS = "check_shows";
+    /// Allocations that shows of both kinds use.
+    CHECK_SHARED = "check_shared";
+    /// Rows that mean something else to Cuebot.
+    CHECK_MEANING = "check_meaning";
     /// Whether somebody keeps the accounts.
     CHECK_ACCOUNTANT = "check_accountant";
     /// The indexes of some tables.

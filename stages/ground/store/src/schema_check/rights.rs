@@ -1,74 +1,56 @@
-//! The rights on tables without which a booking, or taking one back, would be refused.
+//! The rights without which a booking, or taking one back, would be refused.
 //!
-//! Invariant: the list holds what the statements need and what the triggers of the schema need, for
-//! they run with the rights of whoever fires them. Locking a row needs the right to update it.
+//! Invariant: no table is named here that a text names. What is needed is read from the statements and from
+//! the functions of the triggers that are installed in this very database, which run with the rights of
+//! the role that fires them. So it is right for every version of the schema, and for a farm's own triggers.
 
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::get;
-use crate::statements::CHECK_RIGHTS;
+use crate::statements::{ALL, CHECK_RIGHTS};
 
-/// Tables, and what must be allowed there.
-const NEEDED: &[(&str, &[&str])] = &[
-    ("facility", &["SELECT"]),
-    ("alloc", &["SELECT"]),
-    ("show", &["SELECT"]),
-    ("subscription", &["SELECT", "UPDATE"]),
-    ("folder", &["SELECT"]),
-    ("folder_resource", &["SELECT", "UPDATE"]),
-    ("point", &["SELECT", "UPDATE"]),
-    ("job", &["SELECT"]),
-    ("job_env", &["SELECT"]),
-    ("job_stat", &["SELECT", "UPDATE"]),
-    ("job_resource", &["SELECT", "UPDATE"]),
-    ("layer", &["SELECT", "UPDATE"]),
-    ("layer_env", &["SELECT"]),
-    ("layer_stat", &["SELECT", "UPDATE"]),
-    ("layer_resource", &["SELECT", "UPDATE"]),
-    ("layer_limit", &["SELECT"]),
-    ("limit_record", &["SELECT", "UPDATE"]),
-    ("frame", &["SELECT", "UPDATE"]),
-    // The trigger that keeps the history of runs.
-    ("frame_history", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
-    ("config", &["SELECT"]),
-    ("host", &["SELECT", "UPDATE"]),
-    ("host_stat", &["SELECT", "UPDATE"]),
-    ("host_tag", &["SELECT"]),
-    ("proc", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
-];
+/// Tables whose rows are locked and never written, by statements or by triggers. A lock needs the right
+/// to update.
+const LOCKED: &[&str] = &["layer", "limit_record", "proc"];
 
-/// Rights that are missing on one table.
+/// The beginning of the names of statements that a running service never sends.
+const OF_THE_CHECK: &str = "check_";
+
+/// A right that a statement or a trigger needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MissingRights {
-    /// The table.
-    pub table: String,
-    /// The rights, as in `GRANT`.
-    pub rights: Vec<String>,
+pub struct NeededRight {
+    /// Table or sequence, as it is written in SQL.
+    pub relation: String,
+    /// A sequence, and no table.
+    pub is_sequence: bool,
+    /// The right, as in `GRANT`.
+    pub privilege: String,
+    /// The role of the connection has it.
+    pub held: bool,
 }
 
 impl Store {
-    /// The rights that we need and do not have, and on how many tables we need any.
+    /// The rights that are needed, by table and then by sequence.
     ///
     /// # Errors
     /// The statement failed.
-    pub async fn check_rights(&self) -> Result<(usize, Vec<MissingRights>), StoreError> {
+    pub async fn check_rights(&self) -> Result<Vec<NeededRight>, StoreError> {
         let name = CHECK_RIGHTS.name;
-        let pairs = NEEDED
-            .iter()
-            .flat_map(|&(table, rights)| rights.iter().map(move |&right| (table, right)));
-        let (tables, rights): (Vec<&str>, Vec<&str>) = pairs.unzip();
-        let query = sqlx::query(CHECK_RIGHTS.sql).bind(tables).bind(rights);
+        let sent = |name: &str| !name.starts_with(OF_THE_CHECK);
+        let sent = ALL.iter().filter(|statement| sent(statement.name));
+        let texts: Vec<&str> = sent.map(|statement| statement.sql).collect();
+        let query = sqlx::query(CHECK_RIGHTS.sql).bind(texts).bind(LOCKED);
         let mut conn = self.connection().await?;
         let rows = self.meters.rows(&CHECK_RIGHTS, query, &mut conn).await?;
-        let missing = rows
-            .iter()
+        rows.iter()
             .map(|row| {
-                Ok(MissingRights {
-                    table: get(row, name, "table_name")?,
-                    rights: get(row, name, "missing")?,
+                Ok(NeededRight {
+                    relation: get(row, name, "relation")?,
+                    is_sequence: get(row, name, "is_sequence")?,
+                    privilege: get(row, name, "privilege")?,
+                    held: get(row, name, "held")?,
                 })
             })
-            .collect::<Result<_, StoreError>>()?;
-        Ok((NEEDED.len(), missing))
+            .collect()
     }
 }

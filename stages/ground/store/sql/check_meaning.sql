@@ -1,0 +1,47 @@
+-- check_meaning: rows of managed shows that mean one thing to Cuebot and another to this scheduler, each kind
+-- with some names: pending jobs that are not to be booked by themselves, shows whose booking is switched off, and
+-- tags that Cuebot reads as regular expressions. Operating systems that jobs ask for and no host has, and those that
+-- hosts have, come with them.
+-- $1 names of each kind at most.
+WITH jobs AS MATERIALIZED (
+    SELECT j.pk_job, j.pk_facility, j.str_name, j.str_os, j.b_auto_book
+    FROM job j
+    JOIN show sh ON sh.pk_show = j.pk_show AND sh.b_active AND sh.b_scheduler_managed
+    JOIN job_stat js ON js.pk_job = j.pk_job AND js.int_waiting_count > 0
+    WHERE j.str_state = 'PENDING' AND j.b_paused = false
+),
+offered AS MATERIALIZED (
+    SELECT DISTINCT a.pk_facility, trim(os) AS os
+    FROM host_stat hs
+    JOIN host h ON h.pk_host = hs.pk_host
+    JOIN alloc a ON a.pk_alloc = h.pk_alloc
+    CROSS JOIN LATERAL unnest(string_to_array(hs.str_os, ',')) AS os
+),
+found AS (
+    SELECT 'auto_book' AS what, jobs.str_name::text AS name FROM jobs WHERE NOT jobs.b_auto_book
+    UNION
+    SELECT 'pattern', l.str_tags::text
+    FROM jobs
+    JOIN layer l ON l.pk_job = jobs.pk_job
+    JOIN layer_stat ls ON ls.pk_layer = l.pk_layer AND ls.int_waiting_count > 0
+    WHERE l.str_tags ~ '[][*+?(){}^$\\]'
+    UNION
+    SELECT 'os', jobs.str_os::text
+    FROM jobs
+    WHERE jobs.str_os <> ''
+      AND NOT EXISTS (SELECT 1 FROM offered o WHERE o.pk_facility = jobs.pk_facility AND o.os = jobs.str_os)
+    UNION
+    SELECT 'offered_os', o.os FROM offered o WHERE o.os <> ''
+    UNION
+    SELECT 'booking_off', sh.str_name::text FROM show sh WHERE sh.b_active AND sh.b_scheduler_managed AND NOT sh.b_booking_enabled
+),
+numbered AS (
+    SELECT f.what, f.name, count(*) OVER (PARTITION BY f.what) AS rows,
+           row_number() OVER (PARTITION BY f.what ORDER BY f.name) AS place
+    FROM found f
+)
+SELECT n.what, n.rows, array_agg(n.name ORDER BY n.name) AS names
+FROM numbered n
+WHERE n.place <= $1::bigint
+GROUP BY n.what, n.rows
+ORDER BY n.what
