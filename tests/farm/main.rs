@@ -19,6 +19,7 @@ mod full;
 mod happy;
 mod launches;
 mod life;
+mod links;
 mod outage;
 mod proxy;
 mod replicas;

@@ -45,7 +45,7 @@ fn root() -> &'static Path {
 }
 
 /// All files below the root with this ending, without what is built and what is hidden.
-fn files(ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().to_owned()];
     while let Some(folder) = folders.pop() {
