@@ -41,6 +41,7 @@ pub fn store(settings: &Settings) -> StoreSettings {
         booking: BookingRules {
             memory_used_min: settings.booking.memory_reserved_min,
             update_stat_on_book: settings.booking.update_stat_on_book,
+            uncharged_exit_statuses: settings.booking.uncharged_exit_statuses.clone(),
         },
         breaker: BreakerSettings {
             failures: database.breaker_failures,

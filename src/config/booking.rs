@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cue_domain::Kib;
 
-use super::rules::{choice, duration, flag, size};
+use super::rules::{choice, duration, flag, numbers, size};
 use super::topic::topic;
 
 /// Who subtracts from the accounting tables of managed shows when a frame ends.
@@ -32,6 +32,9 @@ topic! {
             duration(Duration::from_millis(100)..=Duration::from_secs(300));
         /// Whether a booking also lowers the free memory that the host reported, before its next report.
         update_stat_on_book: bool = Some("false"), "CUE_UPDATE_STAT_ON_BOOK", flag();
+        /// Exit statuses after which a frame starts again without a retry being charged: those that
+        /// Cuebot's `dispatcher.layer_delay.rules` name. Cuebot's own and those of limits need not be listed.
+        uncharged_exit_statuses: Vec<i32> = Some(""), "CUE_UNCHARGED_EXIT_STATUSES", numbers(1..=65_535);
         /// Who subtracts what a frame of a managed show gives back: `current` is Cuebot, `deferred` is
         /// this service, for older Cuebots that send `acct_release` instead.
         accounting: Accounting = Some("current"), "CUE_ACCOUNTING",

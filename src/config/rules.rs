@@ -166,6 +166,17 @@ pub(super) fn list() -> Rule<Vec<String>> {
     })
 }
 
+/// Whole numbers in a range, separated by commas; blanks around each are trimmed and empty ones are left out.
+pub(super) fn numbers(range: RangeInclusive<i32>) -> Rule<Vec<i32>> {
+    let (from, to) = (range.start(), range.end());
+    let allowed = format!("whole numbers from {from} to {to} separated by commas");
+    Rule::new(Form::List, allowed, move |text| {
+        elements(text)
+            .map(|number| number.parse().ok().filter(|number| range.contains(number)))
+            .collect()
+    })
+}
+
 /// One of a few words.
 pub(super) fn choice<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Rule<T> {
     let quoted: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
@@ -286,5 +297,11 @@ mod tests {
             Some(vec!["a".into(), "b".into(), "c".into()])
         );
         assert_eq!((list().parse)(""), Some(vec![]));
+        let statuses = numbers(1..=400);
+        assert_eq!((statuses.parse)(" 330, 75 "), Some(vec![330, 75]));
+        assert_eq!((statuses.parse)(""), Some(vec![]));
+        for bad in ["x", "0", "401", "330;75", "1 2"] {
+            assert_eq!((statuses.parse)(bad), None, "{bad}");
+        }
     }
 }

@@ -6,7 +6,8 @@
 -- $13 KiB of memory a fresh proc is said to use;
 -- $14 whether host_stat is to follow, for farms without RQD reports;
 -- $15 folders, $16 departments, of the length of the others: a job that was moved since it was read is
--- charged elsewhere when its frames end, so it is left for a later turn.
+-- charged elsewhere when its frames end, so it is left for a later turn;
+-- $17 exit statuses after which a start charges no retry.
 WITH plan AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -20,8 +21,14 @@ started AS (
         int_gpus = p.gpus::int, int_gpu_mem_reserved = p.gpu_mem,
         ts_started = current_timestamp, ts_updated = current_timestamp, ts_stopped = NULL,
         int_version = coalesce(f.int_version, 0) + 1,
-        -- A restart is charged unless the last run ended for a reason that was not the frame's.
-        int_retries = f.int_retries + CASE WHEN f.int_exit_status IN (-1, 286, 256, 299, 301, 302, 399) THEN 0 ELSE 1 END
+        -- A restart is charged unless the last run ended for a reason that was not the frame's: a status that no
+        -- frame ends with, one that the farm names, or one by which frames say that a licence was missing.
+        int_retries = f.int_retries + CASE
+            WHEN f.int_exit_status IN (-1, 286, 256, 299, 301, 302, 399) THEN 0
+            WHEN f.int_exit_status = ANY($17::int[]) THEN 0
+            WHEN f.int_exit_status = ANY(ARRAY(SELECT (to_jsonb(lr) ->> 'int_exit_status')::int FROM limit_record lr)) THEN 0
+            ELSE 1
+        END
     FROM plan p
     JOIN layer l ON l.pk_layer = p.pk_layer
     JOIN job j ON j.pk_job = p.pk_job AND j.str_state = 'PENDING' AND j.b_paused = false

@@ -32,6 +32,9 @@ pub struct BookingRules {
     pub memory_used_min: Kib,
     /// Whether `host_stat` free memory follows bookings: for farms without RQD reports.
     pub update_stat_on_book: bool,
+    /// Exit statuses after which a start charges no retry, beside Cuebot's own and those of limits
+    /// (contract, 14.2).
+    pub uncharged_exit_statuses: Vec<i32>,
 }
 
 impl Default for BookingRules {
@@ -39,6 +42,7 @@ impl Default for BookingRules {
         Self {
             memory_used_min: Kib(262_144),
             update_stat_on_book: false,
+            uncharged_exit_statuses: Vec::new(),
         }
     }
 }

@@ -57,7 +57,8 @@ impl OpenBooking {
             .bind(store.rules.memory_used_min.0)
             .bind(store.rules.update_stat_on_book)
             .bind(text(|row| row.folder.as_str()))
-            .bind(text(|row| row.dept.as_str()));
+            .bind(text(|row| row.dept.as_str()))
+            .bind(store.rules.uncharged_exit_statuses.clone());
         let mut booked = Booked::default();
         for row in &store.meters.rows(&START_FRAMES, query, tx).await? {
             booked.frames.push(BookedFrame {
