@@ -105,53 +105,66 @@ fn shared(allocations: &[SharedAllocation]) -> Option<Finding> {
     ))
 }
 
+/// Kinds of rows that mean something else to Cuebot: the statement's word, the sentence, and the advice.
+const MEANINGS: &[(&str, &str, &str)] = &[
+    (
+        "auto_book",
+        "Cuebot would start nothing of jobs with b_auto_book off, and the scheduler books them",
+        "pause the jobs that must not run",
+    ),
+    (
+        "booking_off",
+        "b_booking_enabled is off, which neither Cuebot nor the scheduler looks at, for shows",
+        "pause their jobs, or set the bursts of their subscriptions to 0",
+    ),
+    (
+        "untagged",
+        "layers without tags run on any host for Cuebot, and on none for the scheduler",
+        "give them a tag that hosts have",
+    ),
+    (
+        "pattern",
+        "Cuebot reads these tags of layers as regular expressions, and the scheduler as they are written",
+        "write whole tags, with | between them",
+    ),
+    (
+        "case",
+        "hosts have these tags of layers in other letters, which is the same to Cuebot and not to the scheduler",
+        "write the tags as the hosts have them",
+    ),
+];
+
 fn meaning(rows: &[StrangeRows]) -> Vec<Finding> {
-    let of = |kind: &str| rows.iter().find(|rows| rows.kind == kind);
-    let list = |rows: &StrangeRows| {
-        let more = usize::try_from(rows.count)
-            .unwrap_or(0)
-            .saturating_sub(rows.names.len());
-        let names = rows.names.join(", ");
-        if more == 0 {
-            names
-        } else {
-            format!("{names} and {more} more")
-        }
-    };
-    let mut found = Vec::new();
-    if let Some(rows) = of("auto_book") {
+    let of = |kind: &str| rows.iter().find(|rows| rows.kind == kind).map(names);
+    let strange = MEANINGS.iter().filter_map(|&(kind, says, advice)| {
+        Some(Finding::warn(
+            "meaning",
+            format!("{says}: {}", of(kind)?),
+            advice,
+        ))
+    });
+    let mut found: Vec<Finding> = strange.collect();
+    if let Some(wanted) = of("os") {
+        let offered = of("offered_os").unwrap_or_else(|| "none".to_owned());
         found.push(Finding::warn(
             "meaning",
-            format!("Cuebot would start nothing of jobs with b_auto_book off, and the scheduler books them: {}", list(rows)),
-            "pause the jobs that must not run",
-        ));
-    }
-    if let Some(rows) = of("booking_off") {
-        found.push(Finding::warn(
-            "meaning",
-            format!("b_booking_enabled is off, which neither Cuebot nor the scheduler looks at: shows {}", list(rows)),
-            "pause their jobs, or set the bursts of their subscriptions to 0",
-        ));
-    }
-    if let Some(rows) = of("pattern") {
-        found.push(Finding::warn(
-            "meaning",
-            format!("Cuebot reads these tags of layers as regular expressions, and the scheduler as they are written: {}", list(rows)),
-            "write whole tags, with | between them",
-        ));
-    }
-    if let Some(rows) = of("os") {
-        let offered = of("offered_os").map_or_else(|| "none".to_owned(), list);
-        found.push(Finding::warn(
-            "meaning",
-            format!(
-                "jobs ask for an OS that no host of their facility has: {}; hosts have {offered}",
-                list(rows)
-            ),
+            format!("jobs ask for an OS that no host of their facility has: {wanted}; hosts have {offered}"),
             "set the OS of RQD (override_real_values.os) or of the jobs, letter by letter",
         ));
     }
     found
+}
+
+/// The names of the first rows, and the number of the others.
+fn names(rows: &StrangeRows) -> String {
+    let shown = rows.names.join(", ");
+    match usize::try_from(rows.count)
+        .unwrap_or(0)
+        .saturating_sub(rows.names.len())
+    {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ async fn an_allocation_that_shows_of_both_kinds_share_is_warned_about() {
 #[tokio::test]
 async fn rows_that_mean_something_else_to_cuebot_are_warned_about() {
     let (db, farm) = fit().await;
-    for name in ["sound", "manual", "foreign", "done"] {
+    for name in ["sound", "manual", "foreign", "bare", "done"] {
         farm.frames(name, 2, |_| {}).await.unwrap();
     }
     let meaning = async || check(&db.url).await.lines("warn  meaning").join("\n");
@@ -138,22 +138,26 @@ async fn rows_that_mean_something_else_to_cuebot_are_warned_about() {
     )
     .await;
     run(&db.pool, "UPDATE job SET str_os = 'Linux' WHERE str_name = 'foreign'; UPDATE host_stat SET str_os = 'debian, centos'").await;
-    run(&db.pool, "UPDATE layer SET str_tags = 'gen.*|x' WHERE pk_job = (SELECT pk_job FROM job WHERE str_name = 'sound')").await;
+    run(&db.pool, "UPDATE layer SET str_tags = 'gen.*|General' WHERE pk_job = (SELECT pk_job FROM job WHERE str_name = 'sound')").await;
+    let bare = "UPDATE layer SET str_tags = ' | ' WHERE pk_job = (SELECT pk_job FROM job WHERE str_name = 'bare')";
+    run(&db.pool, bare).await;
     run(&db.pool, "UPDATE show SET b_booking_enabled = false").await;
     let warned = meaning().await;
     for wanted in [
         "the scheduler books them: manual;",
-        "as they are written: gen.*|x;",
+        "as they are written: gen.*;",
+        "and not to the scheduler: General;",
+        "and on none for the scheduler: render;",
         "no host of their facility has: Linux; hosts have centos, debian;",
-        &format!("nor the scheduler looks at: shows {};", farm.show.name),
+        &format!("nor the scheduler looks at, for shows: {};", farm.show.name),
     ] {
         assert!(warned.contains(wanted), "{wanted} is missing in\n{warned}");
     }
-    assert_eq!(warned.lines().count(), 4, "{warned}");
+    assert_eq!(warned.lines().count(), 6, "{warned}");
     run(
         &db.pool,
         "UPDATE job SET str_os = 'centos' WHERE str_name = 'foreign'",
     )
     .await;
-    assert_eq!(meaning().await.lines().count(), 3);
+    assert_eq!(meaning().await.lines().count(), 5);
 }

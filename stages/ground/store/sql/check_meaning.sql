@@ -1,7 +1,8 @@
 -- check_meaning: rows of managed shows that mean one thing to Cuebot and another to this scheduler, each kind
--- with some names: pending jobs that are not to be booked by themselves, shows whose booking is switched off, and
--- tags that Cuebot reads as regular expressions. Operating systems that jobs ask for and no host has, and those that
--- hosts have, come with them.
+-- with some names: pending jobs that are not to be booked by themselves, shows whose booking is switched off,
+-- layers without tags, tags that Cuebot reads as regular expressions, and tags that only Cuebot finds on hosts
+-- because it does not look at case. Operating systems that jobs ask for and no host has, and those that hosts
+-- have, come with them.
 -- $1 names of each kind at most.
 WITH jobs AS MATERIALIZED (
     SELECT j.pk_job, j.pk_facility, j.str_name, j.str_os, j.b_auto_book
@@ -9,6 +10,20 @@ WITH jobs AS MATERIALIZED (
     JOIN show sh ON sh.pk_show = j.pk_show AND sh.b_active AND sh.b_scheduler_managed
     JOIN job_stat js ON js.pk_job = j.pk_job AND js.int_waiting_count > 0
     WHERE j.str_state = 'PENDING' AND j.b_paused = false
+),
+layers AS MATERIALIZED (
+    SELECT l.str_name, coalesce(l.str_tags, '') AS tags
+    FROM jobs
+    JOIN layer l ON l.pk_job = jobs.pk_job
+    JOIN layer_stat ls ON ls.pk_layer = l.pk_layer AND ls.int_waiting_count > 0
+),
+wanted AS MATERIALIZED (
+    SELECT DISTINCT btrim(tag, E' \t\r\n') AS tag
+    FROM layers
+    CROSS JOIN LATERAL unnest(string_to_array(layers.tags, '|')) AS tag
+),
+carried AS MATERIALIZED (
+    SELECT DISTINCT btrim(t.str_tag, E' \t\r\n') AS tag FROM host_tag t
 ),
 offered AS MATERIALIZED (
     SELECT DISTINCT a.pk_facility, trim(os) AS os
@@ -20,11 +35,16 @@ offered AS MATERIALIZED (
 found AS (
     SELECT 'auto_book' AS what, jobs.str_name::text AS name FROM jobs WHERE NOT jobs.b_auto_book
     UNION
-    SELECT 'pattern', l.str_tags::text
-    FROM jobs
-    JOIN layer l ON l.pk_job = jobs.pk_job
-    JOIN layer_stat ls ON ls.pk_layer = l.pk_layer AND ls.int_waiting_count > 0
-    WHERE l.str_tags ~ '[][*+?(){}^$\\]'
+    SELECT 'booking_off', sh.str_name::text FROM show sh WHERE sh.b_active AND sh.b_scheduler_managed AND NOT sh.b_booking_enabled
+    UNION
+    SELECT 'untagged', layers.str_name::text FROM layers WHERE btrim(layers.tags, E'| \t\r\n') = ''
+    UNION
+    SELECT 'pattern', w.tag FROM wanted w WHERE w.tag ~ '[][*+?(){}^$\\]'
+    UNION
+    SELECT 'case', w.tag
+    FROM wanted w
+    WHERE lower(w.tag) IN (SELECT lower(c.tag) FROM carried c)
+      AND NOT EXISTS (SELECT 1 FROM carried c WHERE c.tag = w.tag)
     UNION
     SELECT 'os', jobs.str_os::text
     FROM jobs
@@ -32,8 +52,6 @@ found AS (
       AND NOT EXISTS (SELECT 1 FROM offered o WHERE o.pk_facility = jobs.pk_facility AND o.os = jobs.str_os)
     UNION
     SELECT 'offered_os', o.os FROM offered o WHERE o.os <> ''
-    UNION
-    SELECT 'booking_off', sh.str_name::text FROM show sh WHERE sh.b_active AND sh.b_scheduler_managed AND NOT sh.b_booking_enabled
 ),
 numbered AS (
     SELECT f.what, f.name, count(*) OVER (PARTITION BY f.what) AS rows,

@@ -1,7 +1,7 @@
 -- check_rights: the rights that the statements and the triggers that they fire need, and which of them we
 -- have. The needs are read from the texts: those of the statements, of the functions of the triggers that are
--- installed and switched on, and of the functions that these call. Triggers run with the rights of whoever
--- fires them, unless their function is SECURITY DEFINER. A table without a row here does not exist: the
+-- installed and switched on, and of the functions that these call. Triggers run with the rights of the role
+-- that fires them, unless their function is SECURITY DEFINER. A table without a row here does not exist: the
 -- statements that need it say so.
 -- $1 texts of statements, $2 tables whose rows are locked.
 WITH RECURSIVE source AS (
