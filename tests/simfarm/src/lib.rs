@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod completion;
+pub mod cuebot;
 pub mod foreign;
 pub mod postgres;
 pub mod rqd;

@@ -1,6 +1,6 @@
--- A frame whose host is lost waits again, unless somebody else changed it or owns it by now.
+-- A frame whose proc is lost gets another state ($4), unless somebody else changed it or owns it by now.
 UPDATE frame f
-SET str_state = 'WAITING',
+SET str_state = $4,
     str_checkpoint_state = 'DISABLED',
     int_exit_status = $3,
     ts_stopped = current_timestamp,

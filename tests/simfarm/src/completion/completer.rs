@@ -82,6 +82,31 @@ struct Shared {
     swept: AtomicU64,
 }
 
+impl CompletionStats {
+    /// Reports that were taken and dealt with.
+    #[must_use]
+    pub const fn processed(&self) -> u64 {
+        self.completed + self.stale + self.lost
+    }
+}
+
+impl std::ops::Add for CompletionStats {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            completed: self.completed + other.completed,
+            failed: self.failed + other.failed,
+            stale: self.stale + other.stale,
+            lost: self.lost + other.lost,
+            retried: self.retried + other.retried,
+            batches: self.batches + other.batches,
+            swept: self.swept + other.swept,
+            seconds: self.seconds + other.seconds,
+        }
+    }
+}
+
 impl Completer {
     /// Starts the workers; one of them first releases what an earlier completer left behind.
     #[must_use]
@@ -138,6 +163,13 @@ impl Completer {
             .subscribe()
             .wait_for(|count| *count >= n)
             .await;
+    }
+
+    /// Stops at once, as a process does that crashes: reports under way may be applied in part or
+    /// not at all. Says what was done up to then.
+    pub async fn abort(mut self) -> CompletionStats {
+        self.workers.shutdown().await;
+        self.shared.stats()
     }
 
     /// Refuses further reports, applies those that are queued, releases what was left behind, and

@@ -27,6 +27,9 @@ pub enum Accounting {
     Current,
     /// A release leaves the tables of managed shows alone and sends `acct_release` instead.
     Managed,
+    /// A release leaves the tables of managed shows alone and sends nothing
+    /// (`accounting.notify.enabled` is false).
+    Silent,
 }
 
 /// Which procs may be released.
@@ -101,7 +104,8 @@ pub(crate) async fn release(
             .await?;
         let ours = match accounting {
             Accounting::Current => freed,
-            Accounting::Managed => leave_managed(&mut tx, freed).await?,
+            Accounting::Managed => leave_managed(&mut tx, freed, true).await?,
+            Accounting::Silent => leave_managed(&mut tx, freed, false).await?,
         };
         subtract(&mut tx, &ours).await?;
     }
@@ -167,13 +171,14 @@ async fn delete(
 async fn leave_managed(
     tx: &mut Transaction<'_, Postgres>,
     freed: Freed,
+    notify: bool,
 ) -> Result<Freed, sqlx::Error> {
     let managed: Vec<String> = sqlx::query_scalar(MANAGED_SHOWS)
         .bind(&freed.shows)
         .fetch_all(&mut **tx)
         .await?;
     let (theirs, ours) = freed.split_by_show(&managed);
-    if !theirs.hosts.is_empty() {
+    if notify && !theirs.hosts.is_empty() {
         sqlx::query(NOTIFY_RELEASE)
             .bind(&theirs.shows)
             .bind(&theirs.hosts)

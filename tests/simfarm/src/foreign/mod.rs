@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 
 use cue_domain::ids::{AllocId, FolderId, FrameId, HostId, JobId, ProcId, ShowId};
 use cue_domain::units::Centicores;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 
 use crate::completion::{Accounting, FrameState, Guard, release, with_retries};
 
@@ -63,6 +63,14 @@ pub async fn pause_job(pool: &PgPool, job: &JobId, paused: bool) -> Result<(), s
 
 /// Finishes a job by force and stops what runs of it.
 pub async fn kill_job(pool: &PgPool, job: &JobId) -> Result<Vec<Evicted>, sqlx::Error> {
+    kill_job_with(pool, job, Accounting::Current).await
+}
+
+pub(crate) async fn kill_job_with(
+    pool: &PgPool,
+    job: &JobId,
+    accounting: Accounting,
+) -> Result<Vec<Evicted>, sqlx::Error> {
     sqlx::query(FINISH_JOB)
         .bind(job.as_str())
         .execute(pool)
@@ -73,16 +81,24 @@ pub async fn kill_job(pool: &PgPool, job: &JobId) -> Result<Vec<Evicted>, sqlx::
         .await?;
     let mut evicted = Vec::new();
     for frame in running {
-        evicted.extend(
-            stop_by_hand(pool, &frame.into(), FrameState::Waiting, STOPPED_TO_RETRY).await?,
-        );
+        let to = (FrameState::Waiting, STOPPED_TO_RETRY);
+        evicted.extend(stop_by_hand(pool, &frame.into(), to, accounting).await?);
     }
     Ok(evicted)
 }
 
 /// Gives a frame up, whatever it does now; a frame that succeeded stays as it is.
 pub async fn eat_frame(pool: &PgPool, frame: &FrameId) -> Result<Option<Evicted>, sqlx::Error> {
-    let evicted = stop_by_hand(pool, frame, FrameState::Eaten, STOPPED_TO_EAT).await?;
+    eat_frame_with(pool, frame, Accounting::Current).await
+}
+
+pub(crate) async fn eat_frame_with(
+    pool: &PgPool,
+    frame: &FrameId,
+    accounting: Accounting,
+) -> Result<Option<Evicted>, sqlx::Error> {
+    let to = (FrameState::Eaten, STOPPED_TO_EAT);
+    let evicted = stop_by_hand(pool, frame, to, accounting).await?;
     if evicted.is_none() {
         move_frame(pool, frame, FrameState::Eaten).await?;
     }
@@ -91,7 +107,16 @@ pub async fn eat_frame(pool: &PgPool, frame: &FrameId) -> Result<Option<Evicted>
 
 /// Makes a frame run again, and its job pending if it had finished.
 pub async fn retry_frame(pool: &PgPool, frame: &FrameId) -> Result<Option<Evicted>, sqlx::Error> {
-    let evicted = stop_by_hand(pool, frame, FrameState::Waiting, STOPPED_TO_RETRY).await?;
+    retry_frame_with(pool, frame, Accounting::Current).await
+}
+
+pub(crate) async fn retry_frame_with(
+    pool: &PgPool,
+    frame: &FrameId,
+    accounting: Accounting,
+) -> Result<Option<Evicted>, sqlx::Error> {
+    let to = (FrameState::Waiting, STOPPED_TO_RETRY);
+    let evicted = stop_by_hand(pool, frame, to, accounting).await?;
     if evicted.is_none() {
         move_frame(pool, frame, FrameState::Waiting).await?;
     }
@@ -183,46 +208,56 @@ pub async fn delete_host(pool: &PgPool, host: &HostId) -> Result<Vec<Evicted>, s
 }
 
 async fn clear_host(pool: &PgPool, host: &HostId) -> Result<Vec<Evicted>, sqlx::Error> {
-    let retried = AtomicU64::new(0);
     let mut evicted = Vec::new();
-    for row in sqlx::query(PROCS_OF_HOST)
-        .bind(host.as_str())
-        .fetch_all(pool)
-        .await?
-    {
-        let proc: String = row.try_get("pk_proc")?;
-        let ids = [proc.as_str()];
-        with_retries("release lost proc", &retried, || {
-            release(pool, &ids, Guard::Any, Accounting::Current)
-        })
-        .await?;
-        let Some(frame) = row.try_get::<Option<String>, _>("pk_frame")? else {
-            continue;
-        };
-        let version = row.try_get::<Option<i32>, _>("int_version")?.unwrap_or(0);
-        with_retries("clear lost frame", &retried, || {
-            sqlx::query(CLEAR_LOST_FRAME)
-                .bind(frame.as_str())
-                .bind(version)
-                .bind(HOST_DOWN)
-                .execute(pool)
-        })
-        .await?;
-        evicted.push(Evicted {
-            host: row.try_get("str_name")?,
-            frame: frame.into(),
-            proc: proc.into(),
-        });
+    let lost = sqlx::query_as(PROCS_OF_HOST).bind(host.as_str());
+    for lost in lost.fetch_all(pool).await? {
+        let to = (FrameState::Waiting, HOST_DOWN);
+        evicted.extend(clear_lost(pool, lost, to, Accounting::Current).await?);
     }
     Ok(evicted)
+}
+
+/// A proc that is lost: its id, its host's name, its frame and the version of that.
+pub(crate) type Lost = (String, String, Option<String>, Option<i32>);
+
+/// Releases a lost proc, and then moves its frame; `None` when it had none.
+pub(crate) async fn clear_lost(
+    pool: &PgPool,
+    (proc, host, frame, version): Lost,
+    (state, exit_status): (FrameState, i32),
+    accounting: Accounting,
+) -> Result<Option<Evicted>, sqlx::Error> {
+    let retried = AtomicU64::new(0);
+    let ids = [proc.as_str()];
+    with_retries("release lost proc", &retried, || {
+        release(pool, &ids, Guard::Any, accounting)
+    })
+    .await?;
+    let Some(frame) = frame else {
+        return Ok(None);
+    };
+    with_retries("clear lost frame", &retried, || {
+        sqlx::query(CLEAR_LOST_FRAME)
+            .bind(&frame)
+            .bind(version.unwrap_or(0))
+            .bind(exit_status)
+            .bind(state.as_db())
+            .execute(pool)
+    })
+    .await?;
+    Ok(Some(Evicted {
+        host,
+        frame: frame.into(),
+        proc: proc.into(),
+    }))
 }
 
 /// Ends the run of a frame in two transactions; `None` when it did not run.
 async fn stop_by_hand(
     pool: &PgPool,
     frame: &FrameId,
-    state: FrameState,
-    exit_status: i32,
+    (state, exit_status): (FrameState, i32),
+    accounting: Accounting,
 ) -> Result<Option<Evicted>, sqlx::Error> {
     let retried = AtomicU64::new(0);
     let stop = || async {
@@ -248,7 +283,7 @@ async fn stop_by_hand(
     };
     let ids = [proc.as_str()];
     with_retries("release proc", &retried, || {
-        release(pool, &ids, Guard::Detached, Accounting::Current)
+        release(pool, &ids, Guard::Detached, accounting)
     })
     .await?;
     Ok(Some(Evicted {

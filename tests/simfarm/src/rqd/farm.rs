@@ -124,7 +124,8 @@ impl Farm {
 
     /// Kills a frame; `false` when the host does not have it.
     pub(super) async fn kill(&self, host: &str, frame_id: &str) -> bool {
-        let killed = self.end(host, frame_id, 0, 9).await;
+        // A wrapper that ends by a signal is reported as status 1 with the signal (contract, 11.1).
+        let killed = self.end(host, frame_id, 1, 9).await;
         if killed {
             self.count(|counts| counts.killed += 1);
         }

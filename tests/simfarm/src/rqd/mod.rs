@@ -6,6 +6,7 @@
 //! is delayed, never dropped. One task ends all frames, so a farm can run tens of thousands.
 
 mod farm;
+mod hosts;
 mod report;
 mod server;
 mod services;
@@ -31,6 +32,8 @@ use server::Rqds;
 use services::Services;
 
 pub use farm::Counts;
+pub(crate) use hosts::Hosts;
+pub use hosts::Kill;
 pub use settings::{Fault, FrameDuration, Program, SimHost, SimRqdSettings};
 pub use state::{Completion, LaunchRecord};
 
@@ -104,6 +107,11 @@ impl SimRqd {
     /// still end, and nobody is told.
     pub fn completions(&mut self) -> Option<mpsc::Receiver<Completion>> {
         self.completions.take()
+    }
+
+    /// The hosts as Cuebot sees them.
+    pub(crate) fn hosts(&self) -> Hosts {
+        Hosts::new(Arc::clone(&self.farm))
     }
 
     /// Gives a host a fault.

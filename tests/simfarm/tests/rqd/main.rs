@@ -114,7 +114,7 @@ async fn kills_and_questions_answer_as_a_host_does() {
     );
     assert_eq!(code(hosts.kill("a", "f", "test").await), Code::NotFound);
     let end = completions.recv().await.unwrap();
-    assert_eq!((end.exit_status, end.exit_signal), (0, 9));
+    assert_eq!((end.exit_status, end.exit_signal), (1, 9));
     assert_eq!((farm.counts().killed, farm.counts().ended), (1, 1));
 }
 
