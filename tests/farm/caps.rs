@@ -31,7 +31,7 @@ async fn runs_at_most(db: TestDb, most: usize, frames: usize) {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_runs_no_more_cores_than_its_cap() {
     let (db, farm) = yard(2).await;
     let tags = farm.allocation.name.clone();
@@ -45,7 +45,7 @@ async fn a_job_runs_no_more_cores_than_its_cap() {
     runs_at_most(db, 3, 10).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_runs_no_more_gpus_than_its_cap() {
     let (db, farm) = yard(0).await;
     let with_gpus = farm.host("node1", |host| {
@@ -65,7 +65,7 @@ async fn a_job_runs_no_more_gpus_than_its_cap() {
     runs_at_most(db, 2, 6).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn the_jobs_of_a_folder_run_no_more_cores_than_its_cap() {
     let (db, farm) = yard(2).await;
     let folder = farm.folder("capped", 600, -1).await.unwrap();
@@ -80,7 +80,7 @@ async fn the_jobs_of_a_folder_run_no_more_cores_than_its_cap() {
     runs_at_most(db, 6, 15).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_show_runs_no_more_cores_than_its_burst() {
     let (db, farm) = yard(2).await;
     for name in ["a", "b"] {
@@ -94,7 +94,7 @@ async fn a_show_runs_no_more_cores_than_its_burst() {
     runs_at_most(db, 5, 16).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn the_layers_of_a_limit_run_no_more_frames_than_it_admits() {
     let (db, farm) = yard(2).await;
     let limit = farm.limit("licence", 4).await.unwrap();
@@ -105,7 +105,7 @@ async fn the_layers_of_a_limit_run_no_more_frames_than_it_admits() {
     runs_at_most(db, 4, 16).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn of_two_limits_on_a_layer_both_hold() {
     let (db, farm) = yard(2).await;
     let wide = farm.limit("wide", 6).await.unwrap();
@@ -116,7 +116,7 @@ async fn of_two_limits_on_a_layer_both_hold() {
     runs_at_most(db, 2, 9).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_limit_that_two_layers_share_holds_beside_the_own_limit_of_one() {
     let (db, farm) = yard(2).await;
     let shared = farm.limit("shared", 5).await.unwrap();

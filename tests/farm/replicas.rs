@@ -94,12 +94,12 @@ async fn together(replicas: usize) {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn two_replicas_run_every_frame_once_and_pass_no_cap() {
     together(2).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn three_replicas_run_every_frame_once_and_pass_no_cap() {
     together(3).await;
 }

@@ -184,6 +184,39 @@ fn every_source_says_what_it_is_and_can_be_read_in_one_go() {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
+/// Files whose tests are about several tasks, replicas or sessions that want the same rows.
+const CONTENTION: [&str; 14] = [
+    "stages/ground/store/tests/database/ledger.rs",
+    "stages/ground/store/tests/database/locks.rs",
+    "tests/farm/caps.rs",
+    "tests/farm/replicas.rs",
+    "tests/faults/caps.rs",
+    "tests/faults/conflicts.rs",
+    "tests/faults/crowd.rs",
+    "tests/faults/forgotten.rs",
+    "tests/faults/held.rs",
+    "tests/faults/killed.rs",
+    "tests/faults/midway.rs",
+    "tests/faults/retried.rs",
+    "tests/staying_up/settled.rs",
+    "tests/staying_up/wasted.rs",
+];
+
+#[test]
+fn contention_is_tested_on_eight_worker_threads() {
+    for file in CONTENTION {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let mut tests = text
+            .lines()
+            .filter(|line| line.starts_with("#[tokio::test"))
+            .peekable();
+        assert!(tests.peek().is_some(), "{file} has no test");
+        for test in tests {
+            assert!(test.contains("worker_threads = 8"), "{file}: {test}");
+        }
+    }
+}
+
 /// The line of a log macro that gives an error as such: in JSON only its outermost words are written.
 const SHORTENED: &str = "as &dyn std::error::Error";
 

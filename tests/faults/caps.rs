@@ -78,7 +78,7 @@ async fn farm() -> (World, Fixture) {
     (world, farm)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_burst_lowered_below_what_runs_stops_nothing_and_admits_nothing() {
     let (world, farm) = farm().await;
     farm.frames("capped", FRAMES as i64, |_| ()).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_burst_lowered_below_what_runs_stops_nothing_and_admits_nothing() {
     lowered(world, &farm, lower).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_cap_lowered_below_what_runs_stops_nothing_and_admits_nothing() {
     let (world, farm) = farm().await;
     let job = farm.frames("capped", FRAMES as i64, |_| ()).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_job_cap_lowered_below_what_runs_stops_nothing_and_admits_nothing() {
     lowered(world, &farm, lower).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_folder_cap_lowered_below_what_runs_stops_nothing_and_admits_nothing() {
     let (world, farm) = farm().await;
     let folder = farm.folder("capped", -1, -1).await.unwrap();

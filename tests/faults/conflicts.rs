@@ -58,7 +58,7 @@ const SUBSCRIPTION: &str = "SELECT 1 FROM subscription WHERE pk_subscription = $
 const HOST: &str = "SELECT 1 FROM host WHERE pk_host = $1 FOR UPDATE";
 const FRAME: &str = "SELECT 1 FROM frame WHERE pk_frame = $1 FOR UPDATE";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_deadlock_over_counters_costs_a_booking_one_more_try() {
     let (db, farm) = yard(1).await;
     farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_deadlock_over_counters_costs_a_booking_one_more_try() {
     meets((POINT, SUBSCRIPTION), ids, world).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_deadlock_over_a_host_costs_a_booking_one_more_try() {
     let (db, farm) = yard(0).await;
     let host = farm.host("node1", |_| ()).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_deadlock_over_a_host_costs_a_booking_one_more_try() {
     meets((FOLDER, HOST), (&farm.folder, &host), world).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_deadlock_over_a_frame_costs_a_booking_one_more_try() {
     let (db, farm) = yard(1).await;
     let job = farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
@@ -116,14 +116,14 @@ async fn ends_well(world: World, scheduler: Scheduler) {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_serialization_failure_costs_a_booking_one_more_try() {
     let (world, scheduler) = refusing("40001", 2).await;
     assert_eq!(scheduler.sum("scheduler_booking_conflicts_total"), 2.0);
     ends_well(world, scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_booking_is_tried_four_times_and_then_left_to_the_next_turn() {
     let (world, scheduler) = refusing("40P01", 10).await;
     // Three more tries of the first two bookings and two of the third; more only where another
@@ -133,7 +133,7 @@ async fn a_booking_is_tried_four_times_and_then_left_to_the_next_turn() {
     ends_well(world, scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_booking_that_a_rule_of_the_schema_refuses_is_counted_and_tried_again_after_a_rest() {
     let (world, scheduler) = refusing("P0001", 1).await;
     assert_eq!(refused(&scheduler, "database"), 1.0);

@@ -115,7 +115,7 @@ async fn set_burst(pool: &PgPool, farm: &Fixture, cores: i64) -> Caps {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn eight_bookers_and_a_meddling_cuebot_pass_no_cap_and_run_every_frame_once() {
     let seconds = from_environment("CUE_TEST_SECONDS", 15);
     let (db, farm) = yard(3).await;

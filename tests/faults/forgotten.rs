@@ -44,7 +44,7 @@ async fn orphaned() -> World {
     world
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn bookings_of_a_dead_scheduler_are_taken_back_and_run() {
     let world = orphaned().await;
     let scheduler = Scheduler::start(&world, &SHORT).await;
@@ -61,7 +61,7 @@ async fn bookings_of_a_dead_scheduler_are_taken_back_and_run() {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn two_schedulers_that_find_the_same_bookings_take_each_back_once() {
     let world = orphaned().await;
     let one = Scheduler::start(&world, &SHORT).await;
@@ -79,7 +79,7 @@ async fn two_schedulers_that_find_the_same_bookings_take_each_back_once() {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_frame_that_runs_is_not_touched_though_no_report_has_named_it() {
     let (db, farm) = yard(2).await;
     farm.frames("runs", FRAMES as i64, |_| ()).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_frame_that_runs_is_not_touched_though_no_report_has_named_it() {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn bookings_on_a_host_that_does_not_answer_are_kept_until_it_does() {
     let world = orphaned().await;
     world.rqd.set_fault_all(Fault::Vanish);

@@ -23,7 +23,7 @@ async fn everything_runs(world: World, scheduler: Scheduler, frames: usize) {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_frame_that_somebody_holds_is_passed_over() {
     let (db, farm) = yard(1).await;
     let job = farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
@@ -39,7 +39,7 @@ async fn a_frame_that_somebody_holds_is_passed_over() {
     everything_runs(world, scheduler, FRAMES).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_layer_that_somebody_holds_is_passed_over_and_counted() {
     let (db, farm) = yard(1).await;
     let held = farm.frames("held", FRAMES as i64, |_| ()).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_layer_that_somebody_holds_is_passed_over_and_counted() {
     everything_runs(world, scheduler, 2 * FRAMES).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_host_that_somebody_holds_is_passed_over_and_counted() {
     let (db, farm) = yard(0).await;
     let host = farm.host("node1", |_| ()).await.unwrap();
@@ -126,43 +126,43 @@ async fn outwaits_with(
     everything_runs(world, scheduler, FRAMES).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_stat_row_that_somebody_holds_is_waited_for_a_while() {
     let lock = "SELECT 1 FROM job_stat WHERE pk_job = $1 FOR UPDATE";
     outwaits(lock, |ids| ids[0].to_owned()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_layer_stat_row_that_somebody_holds_is_waited_for_a_while() {
     let lock = "SELECT 1 FROM layer_stat WHERE pk_layer = $1 FOR UPDATE";
     outwaits(lock, |ids| ids[1].to_owned()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_subscription_that_somebody_holds_is_waited_for_a_while() {
     let lock = "SELECT 1 FROM subscription WHERE pk_subscription = $1 FOR UPDATE";
     outwaits(lock, |ids| ids[2].to_owned()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_resource_row_that_somebody_holds_is_waited_for_a_while() {
     let lock = "SELECT 1 FROM job_resource WHERE pk_job = $1 FOR UPDATE";
     outwaits(lock, |ids| ids[0].to_owned()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_folder_that_somebody_holds_is_waited_for_a_while() {
     let lock = "SELECT 1 FROM folder_resource WHERE pk_folder = $1 FOR UPDATE";
     outwaits(lock, |ids| ids[3].to_owned()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_limit_that_somebody_holds_is_waited_for_a_while() {
     let lock = "SELECT 1 FROM limit_record WHERE pk_limit_record = $1 FOR UPDATE";
     outwaits(lock, |ids| ids[4].to_owned()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_statement_that_takes_too_long_is_given_up_like_a_lock() {
     let lock = "SELECT 1 FROM point WHERE pk_show = (SELECT pk_show FROM job WHERE pk_job = $1) FOR UPDATE";
     let short = [("CUE_DATABASE_STATEMENT_TIMEOUT", "2s")];

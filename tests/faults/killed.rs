@@ -79,7 +79,7 @@ async fn top_up(farm: &Fixture, pool: &PgPool, frames: &mut u64) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_scheduler_killed_at_random_moments_loses_no_frame_and_runs_none_twice() {
     let kills = from_environment("CUE_TEST_KILLS", 8);
     let (db, farm) = yard(4).await;

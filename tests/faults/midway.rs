@@ -73,7 +73,7 @@ async fn everything_runs(world: World, scheduler: Scheduler) {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_that_is_paused_midway_is_not_booked() {
     let Midway {
         world,
@@ -97,7 +97,7 @@ async fn a_job_that_is_paused_midway_is_not_booked() {
     everything_runs(world, scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_that_is_killed_midway_is_not_booked() {
     let Midway {
         world,
@@ -121,7 +121,7 @@ async fn a_job_that_is_killed_midway_is_not_booked() {
 }
 
 /// What ends of a job is taken from the folder it is in then, so it is booked there, or not at all.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_that_is_moved_midway_is_charged_to_its_new_folder() {
     let Midway {
         world,
@@ -153,7 +153,7 @@ async fn a_job_that_is_moved_midway_is_charged_to_its_new_folder() {
     everything_runs(world, scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_host_that_is_locked_midway_is_not_booked() {
     let midway = Midway::stop().await;
     let host = midway.host.as_str().into();
@@ -167,7 +167,7 @@ async fn a_host_that_is_locked_midway_is_not_booked() {
     everything_runs(world, scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_host_that_goes_down_midway_is_not_booked() {
     let midway = Midway::stop().await;
     let host = midway.host.as_str().into();
@@ -179,7 +179,7 @@ async fn a_host_that_goes_down_midway_is_not_booked() {
     everything_runs(world, scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_host_that_is_deleted_midway_is_not_booked() {
     let midway = Midway::stop().await;
     let host = midway.host.as_str().into();
@@ -190,7 +190,7 @@ async fn a_host_that_is_deleted_midway_is_not_booked() {
     everything_runs(world, scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_host_that_moves_to_another_allocation_midway_is_not_booked() {
     let midway = Midway::stop().await;
     let pool = &midway.world.db.pool;
@@ -205,7 +205,7 @@ async fn a_host_that_moves_to_another_allocation_midway_is_not_booked() {
 }
 
 /// The subscription has room when the booking looks, and none when it has its lock.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_burst_that_fills_up_midway_is_not_passed_by_frames_already_written() {
     let (db, farm) = yard(1).await;
     farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();

@@ -65,7 +65,7 @@ async fn states(yard: &Yard) -> (i64, i64, i64) {
     )
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_frame_that_is_eaten_while_a_booking_begins_again_is_left_out() {
     let yard = Yard::new().await;
     let (host, job) = (yard.host("node1").await, yard.job("a", 3).await);
@@ -83,7 +83,7 @@ async fn a_frame_that_is_eaten_while_a_booking_begins_again_is_left_out() {
     yard.assert_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_frame_in_a_booking_cannot_be_taken_by_cuebot_and_the_rest_can() {
     let yard = Yard::new().await;
     let (host, job) = (yard.host("node1").await, yard.job("a", 3).await);
@@ -100,7 +100,7 @@ async fn a_frame_in_a_booking_cannot_be_taken_by_cuebot_and_the_rest_can() {
     yard.assert_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_frame_that_cuebot_booked_while_a_booking_began_again_is_left_out() {
     let yard = Yard::new().await;
     let (host, job) = (yard.host("node1").await, yard.job("a", 2).await);
@@ -127,7 +127,7 @@ async fn a_frame_that_cuebot_booked_while_a_booking_began_again_is_left_out() {
     yard.assert_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_frame_whose_version_has_moved_is_not_booked_and_the_rest_is() {
     let yard = Yard::new().await;
     let (host, job) = (yard.host("node1").await, yard.job("a", 3).await);
@@ -142,7 +142,7 @@ async fn a_frame_whose_version_has_moved_is_not_booked_and_the_rest_is() {
     yard.assert_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_that_is_deleted_while_a_booking_begins_again_is_left_out() {
     let yard = Yard::new().await;
     let (host, job) = (yard.host("node1").await, yard.job("a", 2).await);

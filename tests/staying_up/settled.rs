@@ -188,7 +188,7 @@ async fn nothing_more_is_booked(scheduler: &Scheduler) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn no_frame_waits_while_a_host_fits_it() {
     for seed in 1..=3 {
         let world = World::open(farm(seed).await, endless()).await;

@@ -36,7 +36,7 @@ fn farm() -> FarmSpec {
     spec
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn fewer_than_one_in_twenty_hosts_is_tried_in_vain() {
     let db = TestDb::fresh().await;
     let seeded = seed(&db.pool, &farm(), 1).await.unwrap();

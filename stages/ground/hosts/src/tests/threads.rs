@@ -85,7 +85,7 @@ fn threads_never_hold_one_host_at_the_same_time_and_all_come_home() {
     );
     let had: usize = std::thread::scope(|scope| {
         let (index, register) = (&index, &register);
-        let borrowers: Vec<_> = (0..4)
+        let borrowers: Vec<_> = (0..8)
             .map(|seed| scope.spawn(move || borrow(index, register, seed)))
             .collect();
         for _ in 0..2 {
@@ -173,7 +173,7 @@ proptest! {
     #[test]
     fn whatever_threads_do_at_once_every_host_is_held_by_one_or_in_all_its_buckets(
         first in proptest::collection::vec(any_host(), 4..10),
-        hands in proptest::collection::vec(proptest::collection::vec(any_op(), 20..80), 4),
+        hands in proptest::collection::vec(proptest::collection::vec(any_op(), 20..80), 8),
     ) {
         let index = HostIndex::new(IndexSettings {
             lease_timeout: Duration::from_secs(1_000_000),

@@ -10,7 +10,7 @@ use crate::yard::{Place, Yard, open, want};
 
 const LOCK_HOST: &str = "SELECT pk_host FROM host WHERE pk_host = $1 FOR UPDATE";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn held_locked_down_and_moved_hosts_are_not_in_the_ledger() {
     let yard = Yard::new().await;
     let mut hosts: Vec<Place> = Vec::new();
@@ -42,7 +42,7 @@ async fn held_locked_down_and_moved_hosts_are_not_in_the_ledger() {
     assert_eq!(ledger.hosts[&id(0)].cores, Centicores(3_200));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn the_ledger_has_every_cap_and_what_counts_against_it() {
     let yard = Yard::new().await;
     let host = yard.host("node").await;
@@ -86,7 +86,7 @@ async fn the_ledger_has_every_cap_and_what_counts_against_it() {
 const FREE_SUBSCRIPTIONS: &str =
     "SELECT count(*) FROM (SELECT 1 FROM subscription FOR UPDATE SKIP LOCKED) free";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_look_reads_the_caps_and_leaves_their_counters_to_others() {
     let yard = Yard::new().await;
     let host = yard.host("node").await;

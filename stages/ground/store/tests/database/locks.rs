@@ -7,7 +7,7 @@ use crate::yard::{Yard, frames, open, store, want};
 
 const LOCK_FRAME: &str = "SELECT pk_frame FROM frame WHERE pk_frame = $1 FOR UPDATE";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn layers_that_another_booking_holds_are_passed_over() {
     let yard = Yard::new().await;
     let (a, b) = (yard.job("a", 3).await, yard.job("b", 3).await);
@@ -19,7 +19,7 @@ async fn layers_that_another_booking_holds_are_passed_over() {
     assert!(yard.store.lock_layers(&both).await.unwrap().batch.is_none());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn frames_that_somebody_else_holds_are_passed_over() {
     let yard = Yard::new().await;
     let job = yard.job("a", 4).await;
@@ -29,7 +29,7 @@ async fn frames_that_somebody_else_holds_are_passed_over() {
     assert_eq!(frames(&locked), [&ids[0], &ids[2]]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn layers_come_in_the_order_they_are_wanted_and_frames_in_dispatch_order() {
     let yard = Yard::new().await;
     let (a, b) = (yard.job("a", 3).await, yard.job("b", 3).await);
@@ -41,7 +41,7 @@ async fn layers_come_in_the_order_they_are_wanted_and_frames_in_dispatch_order()
     assert_eq!(counts, [3, 3], "the layer is read again under its lock");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_paused_job_and_a_layer_whose_time_has_not_come_are_not_locked() {
     let yard = Yard::new().await;
     let (paused, later) = (yard.job("a", 3).await, yard.job("b", 3).await);
@@ -56,7 +56,7 @@ async fn a_paused_job_and_a_layer_whose_time_has_not_come_are_not_locked() {
     assert!(yard.store.lock_layers(&both).await.unwrap().batch.is_none());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn dropping_an_open_booking_rolls_back_and_lets_go() {
     let yard = Yard::new().await;
     let host = yard.host("node").await;
