@@ -14,6 +14,7 @@ mod words;
 
 #[cfg(test)]
 mod left_out;
+mod limits;
 #[cfg(test)]
 mod order;
 #[cfg(test)]

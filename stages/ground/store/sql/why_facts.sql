@@ -29,7 +29,7 @@ SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
         JOIN layer_stat es ON es.pk_layer = e.pk_layer AND es.int_waiting_count > 0
         WHERE e.pk_job = l.pk_job
           AND (e.int_dispatch_order, e.pk_layer) < (l.int_dispatch_order, l.pk_layer)) AS earlier,
-       limits.limit_names, limits.limit_maxima, limits.limit_running
+       ARRAY(SELECT DISTINCT ll.pk_limit_record FROM layer_limit ll WHERE ll.pk_layer = l.pk_layer ORDER BY 1) AS limits
 FROM job j
 JOIN show sh ON sh.pk_show = j.pk_show
 JOIN facility fa ON fa.pk_facility = j.pk_facility
@@ -47,18 +47,5 @@ CROSS JOIN LATERAL (
     JOIN alloc a ON a.pk_alloc = s.pk_alloc
     WHERE s.pk_show = j.pk_show AND a.pk_facility = j.pk_facility
 ) subs
-CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(lr.str_name::text ORDER BY lr.pk_limit_record), '{}') AS limit_names,
-           coalesce(array_agg(lr.int_max_value::bigint ORDER BY lr.pk_limit_record), '{}') AS limit_maxima,
-           coalesce(array_agg((
-               SELECT coalesce(sum(us.int_running_count), 0)::bigint
-               FROM layer_limit ul
-               JOIN layer_stat us ON us.pk_layer = ul.pk_layer
-               WHERE ul.pk_limit_record = lr.pk_limit_record
-           ) ORDER BY lr.pk_limit_record), '{}') AS limit_running
-    FROM layer_limit ll
-    JOIN limit_record lr ON lr.pk_limit_record = ll.pk_limit_record
-    WHERE ll.pk_layer = l.pk_layer
-) limits
 WHERE j.pk_job = $1 AND ($2::text IS NULL OR l.pk_layer = $2)
 ORDER BY l.int_dispatch_order, l.pk_layer

@@ -9,6 +9,7 @@ use sqlx::postgres::PgRow;
 
 use crate::booking::OpenBooking;
 use crate::error::StoreError;
+use crate::limits::Count;
 use crate::pool::Store;
 use crate::rows::{get, id, layer};
 use crate::statements::{LOCK_FRAMES, LOCK_LAYERS};
@@ -122,11 +123,12 @@ impl Store {
             return Ok(HashMap::new());
         }
         let asked = asked.into_iter().map(str::to_owned).collect();
-        let found = self.read_limits(tx, asked, Vec::new()).await?;
-        let gating = found.into_iter().filter(|(_, found)| found.limit.gates());
-        Ok(gating
-            .map(|(id, found)| (id, Arc::new(found.limit)))
-            .collect())
+        let found = self
+            .read_limits(tx, asked, Vec::new(), Count::Gating)
+            .await?;
+        let gating = found.into_iter().filter(|(_, found)| found.rows.gates);
+        let limits = gating.map(|(id, found)| (id, Arc::new(Limit::new(found.rows))));
+        Ok(limits.collect())
     }
 
     async fn lock_frames(

@@ -8,11 +8,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use cue_domain::admission::{FolderCap, JobCap, Ledger, SubscriptionCap};
-use cue_domain::{AllocId, Centicores, FolderId, HostId, JobId, Kib, LimitId, Resources, ShowId};
+use cue_domain::{
+    AllocId, Centicores, FolderId, HostId, JobId, Kib, Limit, LimitId, Resources, ShowId,
+};
 use sqlx::postgres::PgRow;
 
 use crate::booking::{BookRow, OpenBooking, distinct};
 use crate::error::StoreError;
+use crate::limits::Count;
 use crate::rows::{get, id};
 use crate::statements::{LOCK_COUNTERS, LOCK_LIMITS, LOCK_STATS, LOCK_TARGETS, Statement};
 
@@ -109,10 +112,10 @@ impl OpenBooking {
         let (tx, store) = self.parts();
         let query = sqlx::query(LOCK_LIMITS.sql).bind(limits.clone());
         store.meters.rows(&LOCK_LIMITS, query, tx).await?;
-        let found = store.read_limits(tx, limits, own).await?;
+        let found = store.read_limits(tx, limits, own, Count::Gating).await?;
         ledger.limits = found
             .into_iter()
-            .map(|(id, limit)| (id, limit.limit))
+            .map(|(id, found)| (id, Limit::new(found.rows)))
             .collect();
         ledger.layer_limits = of_layers;
         Ok(())

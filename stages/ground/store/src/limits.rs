@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use cue_domain::limits::{HostUse, LimitRows, Settled};
+use cue_domain::limits::{HostUse, LimitRows, Settled, short_name};
+use cue_domain::why::LimitFacts;
 use cue_domain::{HostId, Limit, LimitId, LimitKind};
 use sqlx::postgres::PgRow;
 
@@ -15,26 +16,63 @@ use crate::rows::{get, id};
 use crate::statements::{LIMIT_REPORTS, LIMIT_USE};
 use crate::tx::Over;
 
-/// A limit and the columns of its row that say why it gates, or does not.
-#[derive(Clone, Debug)]
+/// Which limits are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// Those that can hold frames back.
+    Gating,
+    /// All of them, for people to read.
+    All,
+}
+
+/// The rows of a limit, and what people call it.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct FoundLimit {
-    pub(crate) limit: Limit,
+    pub(crate) rows: LimitRows,
+    name: String,
+    enforcement: String,
+    fresh: bool,
+}
+
+impl FoundLimit {
+    /// The limit as it is explained.
+    pub(crate) fn facts(self) -> LimitFacts {
+        let hosts = self.rows.hosts.iter().map(|one| one.name.clone());
+        let mut holders: Vec<String> = self.rows.settled.holders.clone();
+        holders.extend(hosts.map(|name| short_name(&name).into_owned()));
+        holders.sort_unstable();
+        holders.dedup();
+        let reported = match self.rows.kind {
+            LimitKind::Frames => self.rows.settled.frames,
+            LimitKind::Hosts => self.rows.settled.hosts,
+        };
+        LimitFacts {
+            name: self.name,
+            enforcement: self.enforcement,
+            fresh: self.fresh,
+            reported,
+            holders,
+            limit: Limit::new(self.rows),
+        }
+    }
 }
 
 impl Store {
     /// The limits with these ids, as they are now. Procs in `own` are not counted.
+    ///
+    /// The statement is not kept prepared: a plan that was made while few frames ran would be kept for a full
+    /// farm, and read all procs once for each layer.
     pub(crate) async fn read_limits(
         &self,
         over: &mut impl Over,
         limits: Vec<String>,
         own: Vec<String>,
+        count: Count,
     ) -> Result<HashMap<LimitId, FoundLimit>, StoreError> {
-        // Not kept as a prepared statement: a plan that was made while few frames ran would be kept for a
-        // full farm, and reads all procs once for each layer.
         let query = sqlx::query(LIMIT_USE.sql)
             .bind(limits.clone())
             .bind(own)
-            .bind(false)
+            .bind(count == Count::All)
             .persistent(false);
         let rows = self.meters.rows(&LIMIT_USE, query, over).await?;
         let mut settled: HashMap<LimitId, Settled> = HashMap::new();
@@ -48,17 +86,13 @@ impl Store {
                 );
             }
         }
-        let mut read: HashMap<LimitId, LimitRows> = HashMap::new();
+        let mut found: HashMap<LimitId, FoundLimit> = HashMap::new();
         for row in &rows {
             let limit: LimitId = id(row, LIMIT_USE.name, "pk_limit_record")?;
             let settled = settled.remove(&limit);
-            note(read.entry(limit).or_default(), row, settled)?;
+            record(found.entry(limit).or_default(), row, settled)?;
         }
-        let found = read.into_iter().map(|(id, rows)| {
-            let limit = Limit::new(rows);
-            (id, FoundLimit { limit })
-        });
-        Ok(found.collect())
+        Ok(found)
     }
 }
 
@@ -71,9 +105,13 @@ fn report(row: &PgRow) -> Result<Settled, StoreError> {
     })
 }
 
-/// Adds one row of `limit_use` to what is known of its limit.
-fn note(limit: &mut LimitRows, row: &PgRow, settled: Option<Settled>) -> Result<(), StoreError> {
+/// Adds one row of `limit_use` to its limit.
+fn record(found: &mut FoundLimit, row: &PgRow, settled: Option<Settled>) -> Result<(), StoreError> {
     let name = LIMIT_USE.name;
+    found.name = get(row, name, "str_name")?;
+    found.enforcement = get(row, name, "enforcement")?;
+    found.fresh = get(row, name, "fresh")?;
+    let limit = &mut found.rows;
     let by_hosts: bool = get(row, name, "by_hosts")?;
     let pending: i64 = get(row, name, "pending")?;
     limit.kind = if by_hosts {

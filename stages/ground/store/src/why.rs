@@ -2,15 +2,17 @@
 //!
 //! Invariant: it only reads, outside of any booking transaction, and takes no lock.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use cue_domain::why::{
-    CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts, TaggedHosts,
+    CapFacts, Counts, Facts, FrameFacts, LayerFacts, SubscriptionFacts, TaggedHosts,
 };
-use cue_domain::{FacilityId, Tag};
+use cue_domain::{FacilityId, LimitId, Tag};
 use sqlx::postgres::PgRow;
 
 use crate::error::StoreError;
+use crate::limits::{Count, FoundLimit};
 use crate::pool::Store;
 use crate::rows::{get, id, layer};
 use crate::statements::{WHY_FACTS, WHY_SUBJECT, WHY_TAGGED};
@@ -43,8 +45,18 @@ impl Store {
         let of_layer = layer.is_some();
         let query = sqlx::query(WHY_FACTS.sql).bind(job).bind(layer);
         let rows = self.meters.rows(&WHY_FACTS, query, &mut conn).await?;
+        let mut bound: Vec<String> = Vec::new();
+        for row in &rows {
+            bound.extend(get::<Vec<String>>(row, WHY_FACTS.name, "limits")?);
+        }
+        let limits = if bound.is_empty() {
+            HashMap::new()
+        } else {
+            self.read_limits(&mut conn, bound, Vec::new(), Count::All)
+                .await?
+        };
         drop(conn);
-        facts(&rows, of_layer, frame)
+        facts(&rows, &limits, of_layer, frame)
     }
 
     /// The hosts that have one of the tags, and what keeps them from frames of this facility. A host
@@ -101,6 +113,7 @@ fn frame(row: &PgRow) -> Result<Option<(String, FrameFacts)>, StoreError> {
 
 fn facts(
     rows: &[PgRow],
+    limits: &HashMap<LimitId, FoundLimit>,
     of_layer: bool,
     frame: Option<(String, FrameFacts)>,
 ) -> Result<Option<Facts>, StoreError> {
@@ -111,7 +124,7 @@ fn facts(
     let job_name: String = get(row, name, "job_name")?;
     let layers = rows
         .iter()
-        .map(of_one_layer)
+        .map(|row| of_one_layer(row, limits))
         .collect::<Result<Vec<_>, _>>()?;
     let subject = match (&frame, of_layer, layers.first()) {
         (Some((frame, _)), ..) => format!("frame {frame} of job {job_name}"),
@@ -168,14 +181,15 @@ fn subscriptions(row: &PgRow) -> Result<Vec<SubscriptionFacts>, StoreError> {
     Ok(facts.collect())
 }
 
-fn of_one_layer(row: &PgRow) -> Result<LayerFacts, StoreError> {
+fn of_one_layer(
+    row: &PgRow,
+    limits: &HashMap<LimitId, FoundLimit>,
+) -> Result<LayerFacts, StoreError> {
     let name = WHY_FACTS.name;
     let count = |column| get::<i64>(row, name, column);
     let starts_in: Option<i64> = get(row, name, "starts_in_ms")?;
-    let names: Vec<String> = get(row, name, "limit_names")?;
-    let maxima: Vec<Option<i64>> = get(row, name, "limit_maxima")?;
-    let running: Vec<i64> = get(row, name, "limit_running")?;
-    let limits = names.into_iter().zip(maxima).zip(running);
+    let bound: Vec<String> = get(row, name, "limits")?;
+    let bound = bound.into_iter().map(LimitId::from);
     Ok(LayerFacts {
         layer: layer(row, name)?,
         counts: Counts {
@@ -192,8 +206,9 @@ fn of_one_layer(row: &PgRow) -> Result<LayerFacts, StoreError> {
             .filter(|ms| *ms > 0)
             .map(Duration::from_millis),
         start_reason: get(row, name, "str_start_after_reason")?,
-        limits: limits
-            .map(|((name, max), running)| LimitFacts { name, running, max })
+        limits: bound
+            .filter_map(|id| limits.get(&id).cloned())
+            .map(FoundLimit::facts)
             .collect(),
         rests: None,
     })

@@ -45,7 +45,7 @@ pub(super) fn full(facts: &Facts, layer: &LayerFacts) -> Option<Why> {
     if !fits(job.gpus, gpus, job.max_gpus) {
         return Some(Why::JobGpus(job.clone()));
     }
-    let full = |limit: &&LimitFacts| !limit.max.is_some_and(|max| fits(limit.running, 1, max));
+    let full = |one: &&LimitFacts| one.limit.most_frames() == Some(0);
     layer.limits.iter().find(full).cloned().map(Why::Limit)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::tagged::TaggedHosts;
 use crate::ids::{AllocId, FacilityId};
 use crate::layer::Layer;
+use crate::limits::Limit;
 
 /// Everything about a job, a layer or a frame, and what is above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,10 +107,16 @@ pub struct LayerFacts {
 pub struct LimitFacts {
     /// Its name.
     pub name: String,
-    /// Running frames.
-    pub running: i64,
-    /// The cap; `None` when it is not set, which admits nothing.
-    pub max: Option<i64>,
+    /// `str_enforcement`; anything but ENFORCED holds nothing back.
+    pub enforcement: String,
+    /// Returns true if its licence report is recent enough, or none is expected.
+    pub fresh: bool,
+    /// Frames or hosts of its usage that a licence report accounts for.
+    pub reported: i64,
+    /// Short names of the hosts that hold it, of a limit by hosts.
+    pub holders: Vec<String>,
+    /// What it allows and what uses it.
+    pub limit: Limit,
 }
 
 /// Frames by state.

@@ -66,7 +66,17 @@ pub(super) fn look(
         !here.resting_hosts.contains_key(&host.id)
     })
     .ok_or_else(|| all_rest(&with_room, here))?;
-    within_caps(facts, layer, &awake, rules)
+    let refusing = |host: &Host| {
+        let mut limits = layer.limits.iter();
+        limits.find(|one| !one.limit.admits(&host.id, &host.name))
+    };
+    // Where a limit by hosts is full, only hosts that hold it are left.
+    let mut admitted = awake.clone();
+    admitted.retain(|host| refusing(host).is_none());
+    match awake.iter().find_map(|host| refusing(host)) {
+        Some(full) if admitted.is_empty() => Err(Why::Limit(full.clone())),
+        _ => within_caps(facts, layer, &admitted, rules),
+    }
 }
 
 /// All of these rest: when the first of them comes back.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::tests::{facts, here, host, layer};
+use super::tests::{facts, here, host, layer, limit};
 use super::*;
 use crate::host::ThreadMode;
 use crate::ids::{AllocId, FacilityId};
@@ -46,11 +46,7 @@ fn any_layer() -> impl Strategy<Value = LayerFacts> {
                 facts.counts.waiting = waiting;
                 facts.starts_in = starts.filter(|n| *n > 6).map(Duration::from_secs);
                 if running % 3 == 0 {
-                    facts.limits = vec![LimitFacts {
-                        name: "l".to_owned(),
-                        running,
-                        max,
-                    }];
+                    facts.limits = vec![limit("l", running, max)];
                 }
                 facts
             },

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::host::ThreadMode;
 use crate::layer::Layer;
+use crate::limits::{Limit, LimitRows};
 use crate::tags::Tag;
 use crate::units::{Kib, Resources};
 
@@ -47,6 +48,23 @@ pub(super) fn layer(name: &str) -> LayerFacts {
         start_reason: None,
         limits: Vec::new(),
         rests: None,
+    }
+}
+
+/// A limit by frames that is enforced.
+pub(super) fn limit(name: &str, running: i64, max: Option<i64>) -> LimitFacts {
+    LimitFacts {
+        name: name.to_owned(),
+        enforcement: "ENFORCED".to_owned(),
+        fresh: true,
+        reported: 0,
+        holders: Vec::new(),
+        limit: Limit::new(LimitRows {
+            gates: true,
+            max,
+            pending: running,
+            ..LimitRows::default()
+        }),
     }
 }
 
@@ -262,23 +280,11 @@ fn caps_are_told_with_what_is_used_and_what_is_allowed() {
             "job shot waits because job shot uses 101 of at most 100 GPUs, and a frame takes 0.",
         ),
         (
-            |f, _| {
-                f.layers[0].limits = vec![LimitFacts {
-                    name: "arnold".into(),
-                    running: 8,
-                    max: Some(8),
-                }]
-            },
+            |f, _| f.layers[0].limits = vec![limit("arnold", 8, Some(8))],
             "job shot waits because limit arnold is reached: 8 of 8 are running.",
         ),
         (
-            |f, _| {
-                f.layers[0].limits = vec![LimitFacts {
-                    name: "arnold".into(),
-                    running: 0,
-                    max: None,
-                }]
-            },
+            |f, _| f.layers[0].limits = vec![limit("arnold", 0, None)],
             "job shot cannot run because limit arnold has no maximum, which admits nothing.",
         ),
     ];

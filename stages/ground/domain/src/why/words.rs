@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use super::facts::{
-    CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts,
-};
+use super::facts::{CapFacts, Counts, Facts, FrameFacts, LayerFacts, SubscriptionFacts};
+use super::limits::{of_limit, open_limits};
 use super::systems::no_os;
 use super::tagged::no_tag;
 use super::{Here, TooSmall, Why};
@@ -95,7 +94,10 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
             "rests for another {}, because a host or the database refused it",
             time(*rest)
         ),
-        Why::CanRun { ahead, hosts } => can_run(&facts.show, *ahead, *hosts),
+        Why::CanRun { ahead, hosts } => {
+            let can_run = can_run(&facts.show, *ahead, *hosts);
+            format!("{can_run}{}", open_limits(layer))
+        }
     }
 }
 
@@ -225,19 +227,6 @@ fn gpu_cap(whose: &str, cap: &CapFacts, layer: Option<&LayerFacts>) -> String {
         cap.max_gpus,
         layer.map_or(0, |layer| layer.layer.gpus_min.max(0))
     )
-}
-
-fn of_limit(limit: &LimitFacts) -> String {
-    match limit.max {
-        Some(max) => format!(
-            "waits because limit {} is reached: {} of {} are running",
-            limit.name, limit.running, max
-        ),
-        None => format!(
-            "cannot run because limit {} has no maximum, which admits nothing",
-            limit.name
-        ),
-    }
 }
 
 fn too_small(lack: &TooSmall) -> String {
