@@ -6,6 +6,7 @@
 
 mod farm;
 mod indexes;
+mod limits;
 mod names;
 mod neighbours;
 mod server;
@@ -219,6 +220,7 @@ async fn everything(store: &Store, settings: &Settings) -> Report {
     checks.extend(farm::fitness(store, &role).await);
     checks.extend(neighbours::look(store).await);
     checks.extend(farm::contents(store, settings).await);
+    checks.extend(limits::look(store).await);
     let indexes = match indexes::offers(store).await {
         Ok(offers) => {
             checks.push(indexes::summary(&offers));

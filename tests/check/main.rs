@@ -347,3 +347,48 @@ async fn a_database_that_is_away_and_settings_that_are_wrong_end_as_they_do_else
     assert_eq!(told.code, Some(64), "{}", told.out);
     assert!(told.err.starts_with("2 faults"), "{}", told.err);
 }
+
+#[tokio::test]
+async fn limits_that_hold_back_less_or_more_than_one_may_think_are_named() {
+    let (db, farm) = fit_at(SchemaVersion::V51).await;
+    for limit in ["fine", "old", "believed", "advisory", "open"] {
+        farm.limit(limit, 3).await.unwrap();
+    }
+    for change in [
+        "UPDATE limit_record SET ts_reported = current_timestamp - interval '2 hours' WHERE str_name <> 'fine'",
+        "UPDATE limit_record SET int_report_ttl = 0 WHERE str_name = 'believed'",
+        "UPDATE limit_record SET str_enforcement = 'ADVISORY' WHERE str_name = 'advisory'",
+        "UPDATE limit_record SET int_max_value = NULL WHERE str_name = 'open'",
+    ] {
+        run(&db.pool, change).await;
+    }
+    let told = check(&db.url).await;
+    let limits: Vec<&str> = told
+        .lines("warn")
+        .into_iter()
+        .filter(|line| line.contains(" limits "))
+        .collect();
+    assert_eq!(limits.len(), 2, "{}", told.out);
+    assert!(
+        limits[0].contains("limit old holds nothing back: its last licence report is 2h"),
+        "{limits:?}"
+    );
+    assert!(
+        limits[1].contains("limit open has no maximum, so its layers do not run"),
+        "{limits:?}"
+    );
+
+    let (db, farm) = fit().await;
+    let limit = farm.limit("twice", 3).await.unwrap();
+    let limits = vec![limit.clone(), limit];
+    farm.frames("a", 1, |layer| layer.limits = limits)
+        .await
+        .unwrap();
+    let told = check(&db.url).await;
+    assert!(
+        told.out
+            .contains("limit twice is bound twice to 1 layers; each counts once"),
+        "{}",
+        told.out
+    );
+}

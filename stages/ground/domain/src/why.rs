@@ -106,7 +106,7 @@ pub enum Why {
     /// The job's GPUs are used up.
     JobGpus(CapFacts),
     /// A limit has no room.
-    Limit(LimitFacts),
+    Limit(Box<LimitFacts>),
     /// The layer names no tags.
     NamesNoTags,
     /// No open host carries a tag of the layer; these are the tags that were looked for.

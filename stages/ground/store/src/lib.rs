@@ -50,8 +50,8 @@ pub use layers::{Locked, LockedRow, WantedLayer};
 pub use pool::{LONGEST_IDLE, Store, StoreSettings};
 pub use replicas::{Connected, MAESTRO_KEY, MaestroLeader, ReplicaRow, session_name};
 pub use schema_check::{
-    Connections, INDEXES, IndexState, NeededRight, OfferedIndex, SchemaFacts, ServerFacts,
-    SharedAllocation, ShowFacts, StrangeRows, Unfit,
+    Connections, INDEXES, IndexState, NeededRight, OddLimit, OfferedIndex, SchemaFacts,
+    ServerFacts, SharedAllocation, ShowFacts, StrangeRows, Unfit,
 };
 pub use undo::{Undone, Unlaunched};
 pub use unlaunched::Forgotten;

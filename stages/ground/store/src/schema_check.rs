@@ -4,6 +4,7 @@
 //! about it: that is for the one who shows it.
 
 mod indexes;
+mod limits;
 mod neighbours;
 mod rights;
 
@@ -20,6 +21,7 @@ use crate::statements::{
 };
 
 pub use indexes::{INDEXES, IndexState, OfferedIndex};
+pub use limits::OddLimit;
 pub use neighbours::{SchemaFacts, SharedAllocation, StrangeRows};
 pub use rights::NeededRight;
 

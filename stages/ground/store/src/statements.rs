@@ -116,6 +116,8 @@ statements! {
     CHECK_MEANING = "check_meaning";
     /// Whether somebody keeps the accounts.
     CHECK_ACCOUNTANT = "check_accountant";
+    /// Limits that need a look.
+    CHECK_LIMITS = "check_limits";
     /// The indexes of some tables.
     CHECK_INDEXES = "check_indexes";
 }

@@ -198,13 +198,19 @@ fn allowed(admitted: &[&Request], next: &Request, ledger: &Ledger) -> bool {
                 || cap.max_gpus > 0
                     && i128::from(cap.gpus) + total(&same, &gpus) <= cap.max_gpus.into())
     });
+    let limits = within_limits(admitted, next, ledger);
+    next.reserved.cores.0 > 0 && host && subscription && job && folder && limits
+}
+
+/// The same for the limits of the layer of `next`.
+fn within_limits(admitted: &[&Request], next: &Request, ledger: &Ledger) -> bool {
     let carries = |r: &Request, limit: &LimitId| {
         ledger
             .layer_limits
             .get(&r.layer)
             .is_some_and(|limits| limits.contains(limit))
     };
-    let limits = ledger
+    ledger
         .layer_limits
         .get(&next.layer)
         .into_iter()
@@ -223,8 +229,7 @@ fn allowed(admitted: &[&Request], next: &Request, ledger: &Ledger) -> bool {
                 let usage = i128::from(cap.usage()) + used as i128;
                 cap.cap().is_some_and(|cap| usage < cap.into())
             })
-        });
-    next.reserved.cores.0 > 0 && host && subscription && job && folder && limits
+        })
 }
 
 proptest! {

@@ -46,7 +46,8 @@ pub(super) fn full(facts: &Facts, layer: &LayerFacts) -> Option<Why> {
         return Some(Why::JobGpus(job.clone()));
     }
     let full = |one: &&LimitFacts| one.limit.most_frames() == Some(0);
-    layer.limits.iter().find(full).cloned().map(Why::Limit)
+    let full = layer.limits.iter().find(full).cloned();
+    full.map(|full| Why::Limit(Box::new(full)))
 }
 
 fn fits(used: i64, more: i64, cap: i64) -> bool {

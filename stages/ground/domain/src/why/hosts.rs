@@ -74,7 +74,7 @@ pub(super) fn look(
     let mut admitted = awake.clone();
     admitted.retain(|host| refusing(host).is_none());
     match awake.iter().find_map(|host| refusing(host)) {
-        Some(full) if admitted.is_empty() => Err(Why::Limit(full.clone())),
+        Some(full) if admitted.is_empty() => Err(Why::Limit(Box::new(full.clone()))),
         _ => within_caps(facts, layer, &admitted, rules),
     }
 }

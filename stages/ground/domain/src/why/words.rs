@@ -94,10 +94,7 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
             "rests for another {}, because a host or the database refused it",
             time(*rest)
         ),
-        Why::CanRun { ahead, hosts } => {
-            let can_run = can_run(&facts.show, *ahead, *hosts);
-            format!("{can_run}{}", open_limits(layer))
-        }
+        Why::CanRun { ahead, hosts } => can_run(&facts.show, *ahead, *hosts) + &open_limits(layer),
     }
 }
 
