@@ -36,8 +36,10 @@ impl Store {
     /// The statement failed.
     pub async fn check_rights(&self) -> Result<Vec<NeededRight>, StoreError> {
         let name = CHECK_RIGHTS.name;
-        let sent = |name: &str| !name.starts_with(OF_THE_CHECK);
-        let sent = ALL.iter().filter(|statement| sent(statement.name));
+        let features = self.features().await?;
+        let sent = ALL.iter().filter(|statement| {
+            !statement.name.starts_with(OF_THE_CHECK) && (statement.fits)(&features)
+        });
         let texts: Vec<&str> = sent.map(|statement| statement.sql).collect();
         let query = sqlx::query(CHECK_RIGHTS.sql).bind(texts).bind(LOCKED);
         let mut conn = self.connection().await?;
