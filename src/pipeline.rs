@@ -10,8 +10,8 @@
 //! There is no logic here: stages are made from settings and joined. Beside the line run
 //! `active_scan`, which finds out for which clusters there is work; `host_refresh`, which reads the farm's
 //! hosts into the index; `settle`, which looks after launches whose outcome is not known yet; `replicas`,
-//! which asks who else is connected; and `reconcile`, which finds bookings whose scheduler died before
-//! it launched them. With deferred accounting `accounts` runs as well, for one replica of all.
+//! which asks who else is connected; `reconcile`, which finds bookings whose scheduler died before
+//! it launched them; and `accounts`, which keeps the accounting tables right, for one replica of all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use std::time::Duration;
 use cue_check_in::{CheckIn, CheckInMetrics, Refresh};
 use cue_cluster_feed::{ClusterFeed, FeedHandle, FeedMetrics, TurnBook};
 use cue_dispatch::{
-    Accounts, AccountsMetrics, Dispatch, DispatchMetrics, Reconcile, Refusals, Settle,
+    Accounts, AccountsMetrics, AccountsState, Dispatch, DispatchMetrics, Reconcile, Refusals,
+    Settle,
 };
 use cue_domain::LayerId;
 use cue_domain::resting::Resting;
@@ -63,6 +64,8 @@ pub struct Pipeline {
     pub replicas: Roll,
     /// What each cap refused last.
     pub refusals: Refusals,
+    /// State of the accounts.
+    pub accounts: AccountsState,
 }
 
 /// Why the pipeline could not be built.
@@ -118,10 +121,10 @@ impl Pipeline {
             let age = wiring::forgotten_after(settings);
             flow.tick(Reconcile::new(settle.clone(), age));
         }
-        if let Some(how) = wiring::accounts(settings) {
-            let counted = AccountsMetrics::new(registry)?;
-            flow.tick(Accounts::new(store.clone(), how, counted));
-        }
+        let (keeper, counted) = (crate::telemetry::replica(), AccountsMetrics::new(registry)?);
+        let accounts = Accounts::new(store.clone(), keeper, counted);
+        let accounts_state = accounts.state();
+        flow.tick(accounts);
         Ok(Self {
             flow,
             book,
@@ -132,6 +135,7 @@ impl Pipeline {
             resting_layers,
             replicas,
             refusals,
+            accounts: accounts_state,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cue_cluster_feed::{ClusterStatus, Phase, TurnBook};
-use cue_dispatch::Refusals;
+use cue_dispatch::{AccountsState, Refusals};
 use cue_flow::Chain;
 use cue_hosts::HostIndex;
 use cue_store::Store;
@@ -132,6 +132,7 @@ pub fn sections(pipeline: &Pipeline) -> Vec<Section> {
         condition(pipeline),
         connected(pipeline.replicas.clone()),
         refused(pipeline.refusals.clone()),
+        accounts(pipeline.accounts.clone()),
     ]
 }
 
@@ -193,6 +194,20 @@ fn connected(roll: Roll) -> Section {
             |one| json!({ "name": one.name, "connections": one.connections, "this": one.this }),
         );
         lines.collect()
+    })
+}
+
+fn accounts(state: AccountsState) -> Section {
+    Section::new("accounts", move || {
+        let now = state.read();
+        let age = now.checked.map(|age| age.as_millis());
+        json!({
+            "checked_ms_ago": age.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+            "by": now.by,
+            "this": now.leads,
+            "differing": now.differing,
+            "corrected": now.corrected,
+        })
     })
 }
 

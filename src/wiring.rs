@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cue_check_in::RefreshSettings;
 use cue_cluster_feed::{ClusterRules, FeedSettings};
-use cue_dispatch::{AccountsSettings, DispatchSettings};
+use cue_dispatch::DispatchSettings;
 use cue_domain::Tag;
 use cue_domain::fit::FitRules;
 use cue_domain::score::Weights;
@@ -16,7 +16,7 @@ use cue_layer_lock::LockSettings;
 use cue_rqd::RqdSettings;
 use cue_store::{BookingRules, BreakerSettings, StoreSettings};
 
-use crate::config::{self, Accounting, Settings};
+use crate::config::{self, Settings};
 
 /// Slack between the last moment of a live launch and the first at which it counts as forgotten.
 const FORGOTTEN_MARGIN: Duration = Duration::from_secs(2);
@@ -186,14 +186,6 @@ pub const fn dispatch(settings: &Settings) -> DispatchSettings {
 pub(crate) fn forgotten_after(settings: &Settings) -> Duration {
     let rqd = &settings.rqd;
     settings.booking.launch_deadline + rqd.connect_timeout + rqd.request_timeout + FORGOTTEN_MARGIN
-}
-
-/// How the accountant works; none where Cuebot keeps the accounts of what ends.
-pub(crate) fn accounts(settings: &Settings) -> Option<AccountsSettings> {
-    let booking = &settings.booking;
-    (booking.accounting == Accounting::Deferred).then_some(AccountsSettings {
-        recompute: booking.recompute,
-    })
 }
 
 /// The settings' own bounds are far below what 32 bits hold.

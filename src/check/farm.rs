@@ -1,7 +1,4 @@
 //! The farm in the database: whether its schema and our rights fit, and whether there is anything to book.
-//!
-//! Invariant: what is said about the accounts is what can be seen in them. Nothing in the database
-//! tells which Cuebot writes there.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +6,7 @@ use cue_store::{NeededRight, ShowFacts, Store};
 
 use super::Finding;
 use super::names::some;
-use crate::config::{Accounting, Settings};
-
-/// How many stale counters are counted at most.
-const MOST_STALE: usize = 1_000;
+use crate::config::Settings;
 
 /// Schema and rights.
 pub(super) async fn fitness(store: &Store, role: &str) -> Vec<Finding> {
@@ -80,23 +74,17 @@ fn rights(needed: &[NeededRight], role: &str) -> Vec<Finding> {
     missing.iter().map(lacking).collect()
 }
 
-/// What there is to book, where, and whether the accounts are right.
+/// What there is to book, and where.
 pub(super) async fn contents(store: &Store, settings: &Settings) -> Vec<Finding> {
     let facility = settings.feed.facility.as_deref();
     let mut found = vec![match store.known_facilities().await {
         Ok(known) => facilities(facility, &known),
         Err(error) => Finding::unanswered("facility", &error),
     }];
-    let managed = match store.check_shows().await {
-        Ok(shows) => {
-            found.extend(handed_over(&shows));
-            shows.iter().any(|show| show.managed)
-        }
-        Err(error) => {
-            found.push(Finding::unanswered("shows", &error));
-            false
-        }
-    };
+    match store.check_shows().await {
+        Ok(shows) => found.extend(handed_over(&shows)),
+        Err(error) => found.push(Finding::unanswered("shows", &error)),
+    }
     let stale_after = settings.matching.host_stale_after;
     found.push(match store.host_snapshot(facility, stale_after).await {
         Ok(hosts) if hosts.is_empty() => Finding::warn(
@@ -110,7 +98,6 @@ pub(super) async fn contents(store: &Store, settings: &Settings) -> Vec<Finding>
         ),
         Err(error) => Finding::unanswered("hosts", &error),
     });
-    found.push(accounts(store, settings, managed).await);
     found
 }
 
@@ -169,50 +156,6 @@ fn handed_over(shows: &[ShowFacts]) -> Vec<Finding> {
     found
 }
 
-/// Who keeps the accounts cannot be read anywhere; whether somebody does can be seen in them.
-async fn accounts(store: &Store, settings: &Settings, managed: bool) -> Finding {
-    let deferred = settings.booking.accounting == Accounting::Deferred;
-    let asked = async {
-        Ok((
-            store.stale_counters(MOST_STALE).await?.len(),
-            store.check_accountant().await?,
-        ))
-    };
-    match asked.await {
-        Ok((stale, kept)) => judge(deferred, managed, stale, kept),
-        Err(error) => Finding::unanswered("accounting", &error),
-    }
-}
-
-fn judge(deferred: bool, managed: bool, stale: usize, kept: bool) -> Finding {
-    let stale_ones =
-        format!("{stale} counters of shows handed over are not what their procs add up to");
-    match (deferred, managed) {
-        (false, _) if kept => Finding::fail(
-            "accounting",
-            "CUE_ACCOUNTING is current here, and another replica runs with deferred",
-            "set the same on all replicas",
-        ),
-        (_, false) => Finding::ok(
-            "accounting",
-            "no show is handed over, so the accounts do not tell yet whether CUE_ACCOUNTING is right: it is current for Cuebot since September 2026, deferred for those before",
-        ),
-        (true, true) => Finding::ok(
-            "accounting",
-            format!("deferred: {stale_ones}, and the elected replica sets them right"),
-        ),
-        (false, true) if stale == 0 => Finding::ok(
-            "accounting",
-            "current: every counter of the shows handed over is what its procs add up to",
-        ),
-        (false, true) => Finding::warn(
-            "accounting",
-            format!("current: {stale_ones}"),
-            "a Cuebot before September 2026 does not lower them and needs CUE_ACCOUNTING=deferred, which also sets them right",
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
@@ -258,14 +201,5 @@ mod tests {
         let finding = facilities(Some("north"), &known);
         assert_eq!(finding.verdict, Verdict::Fail);
         assert!(finding.advice.unwrap().contains("east, west"));
-    }
-
-    #[test]
-    fn accounts_that_drift_speak_against_the_setting() {
-        assert_eq!(judge(false, true, 0, false).verdict, Verdict::Ok);
-        assert_eq!(judge(false, true, 3, false).verdict, Verdict::Warn);
-        assert_eq!(judge(true, true, 3, true).verdict, Verdict::Ok);
-        assert_eq!(judge(false, false, 0, false).verdict, Verdict::Ok);
-        assert_eq!(judge(false, true, 0, true).verdict, Verdict::Fail);
     }
 }

@@ -4,6 +4,7 @@
 //! changed, and what can be found out is found out: a check that fails does not end the others, unless
 //! there is no server to ask.
 
+mod accounts;
 mod farm;
 mod indexes;
 mod limits;
@@ -221,6 +222,7 @@ async fn everything(store: &Store, settings: &Settings) -> Report {
     checks.extend(neighbours::look(store).await);
     checks.extend(farm::contents(store, settings).await);
     checks.extend(limits::look(store).await);
+    checks.extend(accounts::look(store).await);
     let indexes = match indexes::offers(store).await {
         Ok(offers) => {
             checks.push(indexes::summary(&offers));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cue_store::{Connections, ServerFacts, Store};
 
 use super::Finding;
-use crate::config::{Accounting, Settings};
+use crate::config::Settings;
 
 /// The oldest major version whose SQL the statements are written in.
 const OLDEST: i32 = 13;
@@ -82,9 +82,8 @@ fn server(facts: &ServerFacts) -> Vec<Finding> {
 
 /// The pool against every limit there is.
 fn connections(facts: &Connections, settings: &Settings) -> Vec<Finding> {
-    // With deferred accounting the accountant has a connection outside of the pool.
-    let deferred = settings.booking.accounting == Accounting::Deferred;
-    let wanted = i64::from(settings.database.pool) + i64::from(deferred);
+    // The accounts have a connection outside of the pool.
+    let wanted = i64::from(settings.database.pool) + 1;
     let limits = [
         ("max_connections", Some(facts.max - facts.kept)),
         ("the limit of the role", facts.role_limit),
@@ -319,7 +318,7 @@ mod tests {
             connections(&facts, &settings()).remove(0)
         };
         assert_eq!(judged(100, 10, None).verdict, Verdict::Ok);
-        assert_eq!(judged(22, 1, None).verdict, Verdict::Fail);
+        assert_eq!(judged(23, 1, None).verdict, Verdict::Fail);
         assert_eq!(judged(100, 90, None).verdict, Verdict::Warn);
         let role = judged(100, 10, Some(5));
         assert_eq!(role.verdict, Verdict::Fail);

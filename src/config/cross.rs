@@ -4,11 +4,11 @@
 //! reported about a value nobody gave.
 
 use super::fault::Fault;
-use super::{Accounting, Booking, Database, Lock, Matching, Rqd, Stages, Telemetry};
+use super::{Database, Lock, Matching, Rqd, Stages, Telemetry};
 
 /// The side loops that use a connection each: clusters, the scan for work, hosts, launches whose
 /// outcome is unknown, bookings that were forgotten, the list of replicas; and one for health, one
-/// for questions why something waits.
+/// for questions why something waits. The accounts have a connection outside of the pool.
 const SIDE_LOOPS: usize = 8;
 
 /// Everything that can be wrong between the topics.
@@ -17,7 +17,6 @@ pub(super) struct Topics<'a> {
     pub(super) database: Option<&'a Database>,
     pub(super) lock: Option<&'a Lock>,
     pub(super) matching: Option<&'a Matching>,
-    pub(super) booking: Option<&'a Booking>,
     pub(super) rqd: Option<&'a Rqd>,
     pub(super) telemetry: Option<&'a Telemetry>,
 }
@@ -26,10 +25,7 @@ impl Topics<'_> {
     /// Adds what is wrong to `faults`.
     pub(super) fn check(&self, faults: &mut Vec<Fault>) {
         if let (Some(stages), Some(database)) = (self.stages, self.database) {
-            let accounting = self
-                .booking
-                .map_or(Accounting::Current, |booking| booking.accounting);
-            faults.extend(pool_covers_stages(stages, database, accounting));
+            faults.extend(pool_covers_stages(stages, database));
         }
         if let Some(lock) = self.lock {
             faults.extend(frames_fit_batch(lock));
@@ -54,13 +50,7 @@ impl Topics<'_> {
 
 /// A batch keeps its connection from the lock to the commit, also while it waits in a queue. A pool
 /// smaller than that would make the stages wait for each other.
-pub(super) fn pool_covers_stages(
-    stages: &Stages,
-    database: &Database,
-    accounting: Accounting,
-) -> Option<Fault> {
-    // The accountant counts on a connection of the pool; the one it listens on is its own.
-    let accountant = usize::from(accounting == Accounting::Deferred);
+pub(super) fn pool_covers_stages(stages: &Stages, database: &Database) -> Option<Fault> {
     let needs = [
         ("job_fetch.workers", stages.job_fetch.workers.get()),
         ("layer_lock.workers", stages.layer_lock.workers.get()),
@@ -68,7 +58,7 @@ pub(super) fn pool_covers_stages(
         ("host_match.workers", stages.host_match.workers.get()),
         ("dispatch.queue", stages.dispatch.queue.get()),
         ("dispatch.workers", stages.dispatch.workers.get()),
-        ("side loops", SIDE_LOOPS + accountant),
+        ("side loops", SIDE_LOOPS),
     ];
     let sum: usize = needs.iter().map(|(_, count)| count).sum();
     let pool = usize::try_from(database.pool).unwrap_or(usize::MAX);

@@ -80,6 +80,14 @@ pub enum Fault {
         /// What was perhaps meant.
         nearest: Option<String>,
     },
+    /// A setting that earlier versions had.
+    #[error("{name} is no setting any more, remove it: {why}")]
+    Removed {
+        /// The key or the variable as given.
+        name: String,
+        /// What the program does without it.
+        why: &'static str,
+    },
     /// Values that are allowed each, and impossible together.
     #[error("{key} = {value} does not fit the other settings: {reason}")]
     Combination {

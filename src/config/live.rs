@@ -6,14 +6,13 @@
 use std::num::NonZeroUsize;
 
 use super::cross::pool_covers_stages;
-use super::{Accounting, Database, Fault, Settings, Stages};
+use super::{Database, Fault, Settings, Stages};
 
 /// The widths of a service that runs with these settings.
 #[derive(Clone, Debug)]
 pub struct LiveWidths {
     stages: Stages,
     database: Database,
-    accounting: Accounting,
 }
 
 impl LiveWidths {
@@ -23,7 +22,6 @@ impl LiveWidths {
         Self {
             stages: settings.stages.clone(),
             database: settings.database.clone(),
-            accounting: settings.booking.accounting,
         }
     }
 
@@ -49,7 +47,7 @@ impl LiveWidths {
         };
         let fewer = workers <= width.workers;
         width.workers = workers;
-        match pool_covers_stages(&stages, &self.database, self.accounting) {
+        match pool_covers_stages(&stages, &self.database) {
             Some(fault) if !fewer => Err(fault),
             _ => Ok(()),
         }

@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use admin::{Admin, Lifecycle};
-pub use booking::{Accounting, Booking};
+pub use booking::Booking;
 pub use database::Database;
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Origin};
@@ -134,7 +134,6 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         database: database.as_ref(),
         lock: lock.as_ref(),
         matching: matching.as_ref(),
-        booking: booking.as_ref(),
         rqd: rqd.as_ref(),
         telemetry: telemetry.as_ref(),
     };

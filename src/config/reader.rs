@@ -75,6 +75,22 @@ const FOREIGN: [&str; 4] = [
     "CUE_PYTHONPATH",
 ];
 
+/// Settings that earlier versions had: key, variable, and what the program does without them.
+const REMOVED: [(&str, &str, &str); 2] = [
+    ("booking.accounting", "CUE_ACCOUNTING", ACCOUNTS),
+    ("booking.recompute", "CUE_ACCOUNTING_RECOMPUTE", ACCOUNTS),
+];
+
+const ACCOUNTS: &str = "the accounts heal themselves beside every Cuebot";
+
+fn removed(name: &str) -> Option<Fault> {
+    let known = |(key, variable, _): &&(&str, &str, &str)| name == *key || name == *variable;
+    REMOVED.iter().find(known).map(|(.., why)| Fault::Removed {
+        name: name.to_owned(),
+        why,
+    })
+}
+
 /// The variable that names the settings file; it cannot be a setting of the file itself.
 pub(super) const CONFIG: &str = "CUE_CONFIG";
 
@@ -126,10 +142,13 @@ impl<'a> Reader<'a> {
         let mut unknown: Vec<Fault> = in_file
             .chain(in_flags)
             .filter(|(key, _)| !self.entries.iter().any(|entry| entry.setting.key == *key))
-            .map(|(key, origin)| Fault::UnknownKey {
-                key: key.clone(),
-                origin,
-                nearest: nearest(key, self.entries.iter().map(|entry| entry.setting.key)),
+            .map(|(key, origin)| {
+                let unknown = || Fault::UnknownKey {
+                    key: key.clone(),
+                    origin,
+                    nearest: nearest(key, self.entries.iter().map(|entry| entry.setting.key)),
+                };
+                removed(key).unwrap_or_else(unknown)
             })
             .collect();
         let mut names = self.sources.environment.names();
@@ -137,8 +156,11 @@ impl<'a> Reader<'a> {
         for name in names.into_iter().filter(|name| name.starts_with("CUE_")) {
             let known = self.variables().chain(FOREIGN).chain([CONFIG]);
             if !known.into_iter().any(|known| known == name) {
-                let nearest = nearest(&name, self.variables().chain([CONFIG]));
-                unknown.push(Fault::UnknownVariable { name, nearest });
+                let fault = removed(&name).unwrap_or_else(|| Fault::UnknownVariable {
+                    nearest: nearest(&name, self.variables().chain([CONFIG])),
+                    name,
+                });
+                unknown.push(fault);
             }
         }
         self.faults.append(&mut unknown);

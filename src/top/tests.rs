@@ -9,8 +9,8 @@ use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 use crate::admin::live::{
-    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, MaestroLine, Queue, ReplicaLine,
-    Sample, StageLine, Standing, Times, Verdict,
+    AccountsLine, ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, MaestroLine, Queue,
+    ReplicaLine, Sample, StageLine, Standing, Times, Verdict,
 };
 
 fn stage(name: &str, standing: Standing) -> StageLine {
@@ -259,6 +259,26 @@ fn a_long_name_gives_way_to_what_is_wrong() {
         title.ends_with("…  DRY RUN  DRAINING  DATABASE AWAY  MAESTRO"),
         "{title}"
     );
+}
+
+#[test]
+fn accounts_that_no_replica_compares_are_marked() {
+    let titles = [(Some(4_000), 61), (Some(60_000), 90), (None, 61), (None, 5)].map(
+        |(checked_ms_ago, uptime_seconds)| {
+            let accounts = AccountsLine {
+                checked_ms_ago,
+                ..AccountsLine::default()
+            };
+            let mut state = State::default();
+            state.show(Sample {
+                accounts: Some(accounts),
+                uptime_seconds,
+                ..sample(1)
+            });
+            screen(&state, 80, 24)[0].contains("ACCOUNTS UNCHECKED")
+        },
+    );
+    assert_eq!(titles, [false, true, true, false]);
 }
 
 #[test]

@@ -127,6 +127,7 @@ pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 /// Who it is on the left, and on the right what is out of the ordinary, which is never cut.
 fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
     let sample = &state.sample;
+    let accounts = sample.accounts.as_ref();
     let marks = [
         (sample.dry_run, "DRY RUN", Color::Yellow),
         (sample.condition.draining, "DRAINING", Color::Yellow),
@@ -138,6 +139,11 @@ fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
         (
             sample.condition.maestro_leader.is_some(),
             "MAESTRO",
+            Color::Red,
+        ),
+        (
+            accounts.is_some_and(|accounts| accounts.late(sample.uptime_seconds)),
+            "ACCOUNTS UNCHECKED",
             Color::Red,
         ),
         (state.trouble.is_some(), "DISCONNECTED", Color::Red),

@@ -1,12 +1,19 @@
-//! Deferred accounting on a real PostgreSQL: Cuebot leaves its releases to the scheduler.
+//! Accounts on a real PostgreSQL, beside Cuebots that lower the counters, and Cuebots that do not.
 //!
-//! Releases are made as older Cuebots make them: the proc goes, the counters stay, a message is
-//! sent. What must be true afterwards is always the same, and the audit says it: all five tables
-//! are what the procs add up to.
+//! What must be true afterwards is always the same, and the audit says it: all five tables are what
+//! the procs add up to.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends where it fails"
+)]
 
+#[path = "../farm/binary.rs"]
+mod binary;
+mod cost;
 mod farm;
-mod office;
-mod recount;
+mod heal;
+mod hung;
+mod leader;
 mod world;

@@ -1,14 +1,13 @@
-//! A small farm whose releases are left to the scheduler, and accountants to keep its tables.
+//! A small farm whose releases are left to the scheduler, and replicas that keep its accounts.
 //!
-//! Invariant: what ends here is released as Cuebot does it in managed shows; no counter is ever
-//! subtracted from by the test.
+//! Invariant: what ends here is released as Cuebot does it in managed shows.
 
 use cue_simfarm::waiting::until;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cue_dispatch::{Accounts, AccountsMetrics, AccountsSettings};
+use cue_dispatch::{Accounts, AccountsMetrics, AccountsState};
 use cue_domain::{Centicores, FrameId, Kib, Resources};
 use cue_flow::{Flow, Meters};
 use cue_scheduler::config::{self, Settings};
@@ -17,12 +16,8 @@ use cue_simfarm::completion::{Accounting, release_stopped};
 use cue_simfarm::foreign::{Booking, book_one_frame_like_cuebot};
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{Fixture, Launched};
-use cue_store::{BookingRules, BreakerSettings, Store, StoreSettings};
+use cue_store::{AccountsSession, BookingRules, BreakerSettings, Store, StoreSettings};
 use prometheus::Registry;
-
-/// An interval of recomputing that never comes in a test: what is set right then is set right
-/// because of a message, or of an election.
-pub const NEVER: Duration = Duration::from_secs(3600);
 
 /// One core and one GiB.
 const ONE: Resources = Resources {
@@ -69,8 +64,13 @@ impl Yard {
         }
     }
 
+    /// A session that compares and heals.
+    pub async fn session(&self) -> AccountsSession {
+        self.store.accounts_session().await.unwrap()
+    }
+
     /// Ends up to `most` frames that run, and releases their procs without touching the counters.
-    pub async fn release(&self, most: i64) {
+    pub async fn release(&self, most: i64, cuebot: Accounting) {
         let mut tx = self.db.pool.begin().await.unwrap();
         for end in [
             "UPDATE frame SET str_state = 'SUCCEEDED', int_exit_status = 0, ts_stopped = current_timestamp \
@@ -80,7 +80,7 @@ impl Yard {
             sqlx::query(end).bind(most).execute(&mut *tx).await.unwrap();
         }
         tx.commit().await.unwrap();
-        let released = release_stopped(&self.db.pool, 100, Accounting::Managed).await;
+        let released = release_stopped(&self.db.pool, 100, cuebot).await;
         assert!(released.unwrap() > 0);
     }
 
@@ -103,35 +103,44 @@ impl Yard {
     }
 }
 
-/// A replica of which only the accountant matters. Dropping it is its death.
+/// A replica of which only the accounts matter. Dropping it is its death.
 pub struct Replica {
     _flow: Flow,
     registry: Registry,
+    pub state: AccountsState,
 }
 
 impl Replica {
-    pub async fn start(db: &TestDb, recompute: Duration) -> Self {
+    pub async fn start(db: &TestDb, name: &str) -> Self {
         let registry = Registry::new();
         let store = store(db, &registry).await;
         let metrics = AccountsMetrics::new(&registry).unwrap();
         let mut flow = Flow::new(Meters::new(&registry).unwrap());
-        flow.tick(Accounts::new(
-            store,
-            AccountsSettings { recompute },
-            metrics,
-        ));
+        let accounts = Accounts::new(store, name.to_owned(), metrics);
+        let state = accounts.state();
+        flow.tick(accounts);
         Self {
             _flow: flow,
             registry,
+            state,
         }
     }
 
-    pub fn is_elected(&self) -> bool {
+    pub fn leads(&self) -> bool {
         value(&self.registry, "scheduler_accounting_elected") > 0.0
     }
 
-    /// How often all counters have been looked at.
-    pub fn cycles(&self) -> f64 {
+    /// Corrections so far, by what found them.
+    pub fn corrected(&self, found: &str) -> f64 {
+        labelled(
+            &self.registry,
+            "scheduler_accounting_corrected_total",
+            found,
+        )
+    }
+
+    /// Comparisons that this replica has made.
+    pub fn comparisons(&self) -> f64 {
         value(&self.registry, "scheduler_recompute_cycle_duration_seconds")
     }
 
@@ -139,10 +148,10 @@ impl Replica {
         value(&self.registry, "scheduler_accounting_releases_total")
     }
 
-    /// Waits until it is elected and has looked at everything once.
+    /// Waits until it leads and has compared everything once.
     pub async fn settled(&self) {
-        until("the first look at all counters", async || {
-            self.is_elected() && self.cycles() >= 1.0
+        until("the first comparison", async || {
+            self.leads() && self.comparisons() >= 1.0
         })
         .await;
     }
@@ -150,10 +159,19 @@ impl Replica {
 
 /// The sum of a counter or a gauge, or the count of a histogram.
 pub fn value(registry: &Registry, name: &str) -> f64 {
+    labelled(registry, name, "")
+}
+
+/// The same over those with a label of this value; over all if it is empty.
+pub fn labelled(registry: &Registry, name: &str, label: &str) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|family| family.name() == name);
     let metrics = family.iter().flat_map(|family| family.get_metric());
     metrics
+        .filter(|metric| {
+            let mut labels = metric.get_label().iter();
+            label.is_empty() || labels.any(|pair| pair.value() == label)
+        })
         .map(|metric| {
             metric.get_counter().get_value()
                 + metric.get_gauge().get_value()
@@ -176,13 +194,12 @@ pub async fn store(db: &TestDb, registry: &Registry) -> Store {
     Store::connect(&settings, registry).await.unwrap()
 }
 
-/// The settings of a whole scheduler with deferred accounting.
+/// The settings of a whole scheduler.
 pub fn settings(database: &str, rqd: SocketAddr, more: &[(&str, &str)]) -> Settings {
     let rqd = rqd.to_string();
     let base = [
         ("CUE_DATABASE_URL", database),
         ("CUE_RQD_ADDRESS", &rqd),
-        ("CUE_ACCOUNTING", "deferred"),
         ("CUE_HOST_REFRESH", "50ms"),
         ("CUE_EMPTY_BACKOFF", "50ms"),
         ("CUE_SATURATED_BACKOFF", "20ms"),

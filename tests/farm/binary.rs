@@ -57,6 +57,11 @@ impl Service {
         }
     }
 
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Asks the admin server: returns the status code and the body.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let ask = async {
@@ -76,7 +81,7 @@ impl Service {
 
     /// Sends SIGTERM, and returns the exit code and the log.
     pub async fn terminate(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id();
         let sent = Command::new("sh")
             .args(["-c", &format!("kill -TERM {id}")])
             .status()

@@ -32,9 +32,7 @@ async fn text() -> String {
     let collector = Collector::grpc().await;
     let yard = Yard::new(2, SimRqdSettings::default()).await;
     yard.farm.frames("shot", 4, |_| ()).await.unwrap();
-    // The accountant has metrics of its own, and works with this setting only.
-    let how = [("CUE_ACCOUNTING", "deferred")];
-    let program = yard.schedule(&collector, &how).await;
+    let program = yard.schedule(&collector, &[]).await;
     yard.launched(4).await;
     collector.trace("a turn that booked", |_| true).await;
     // A round trip is told with the second turn of a cluster, for which there has to be new work.

@@ -24,8 +24,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use sample::{
-    ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, MaestroLine, Queue, ReplicaLine,
-    Sample, StageItems, StageLine, Standing, Times,
+    AccountsLine, ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, MaestroLine, Queue,
+    ReplicaLine, Sample, StageItems, StageLine, Standing, Times,
 };
 pub(super) use sampler::Sampler;
 pub use verdict::Verdict;

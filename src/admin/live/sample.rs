@@ -34,6 +34,9 @@ pub struct Sample {
     /// The schedulers that are connected to the database; none while it does not answer.
     #[serde(default)]
     pub replicas: Vec<ReplicaLine>,
+    /// The accounts, where something keeps them.
+    #[serde(default)]
+    pub accounts: Option<AccountsLine>,
     /// The hosts, where there is an index of them.
     pub hosts: Option<HostsLine>,
     /// Placements refused at booking, by cap.
@@ -241,6 +244,35 @@ pub struct ReplicaLine {
     pub connections: u64,
     /// Whether it is the one that tells this.
     pub this: bool,
+}
+
+/// The accounts, as this replica knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountsLine {
+    /// Age of the last comparison with the procs, in milliseconds; none if there was none yet.
+    pub checked_ms_ago: Option<u64>,
+    /// Name of the replica that made the comparison.
+    pub by: String,
+    /// True if that is this replica.
+    pub this: bool,
+    /// Counters that differed at the last comparison; 0 if another replica made it.
+    pub differing: u64,
+    /// Counters that this replica has corrected since its start.
+    pub corrected: u64,
+}
+
+impl AccountsLine {
+    /// Age from which the accounts count as unchecked, in milliseconds.
+    const LATE_MS: u64 = 60_000;
+
+    /// Returns true if no replica has compared the accounts for a minute, as far as a replica knows
+    /// that runs for `uptime_seconds`.
+    #[must_use]
+    pub fn late(&self, uptime_seconds: u64) -> bool {
+        let uptime_ms = uptime_seconds.saturating_mul(1_000);
+        self.checked_ms_ago.unwrap_or(uptime_ms) >= Self::LATE_MS
+    }
 }
 
 /// The hosts.

@@ -95,6 +95,7 @@ impl Sampler {
             stages,
             clusters,
             replicas: self.section("replicas").unwrap_or_default(),
+            accounts: self.section("accounts"),
             hosts,
             refused: self.counts(REFUSED),
             last_refusals: self.section("last_refusals").unwrap_or_default(),

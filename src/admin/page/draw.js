@@ -125,6 +125,16 @@ function drawReplicas(replicas) {
   drawLines(byId("replicas"), lines);
 }
 
+// The replica that compares the counters with the procs, and what it found.
+function drawAccounts(accounts) {
+  const lines = [];
+  if (accounts?.checked_ms_ago == null) lines.push("not compared yet");
+  else lines.push(`compared ${duration(accounts.checked_ms_ago)} ago by ${accounts.by}${accounts.this ? " (this one)" : ""}`);
+  if (accounts?.differing) lines.push(`${many(accounts.differing, "counter")} differed then`);
+  if (accounts?.corrected) lines.push(`${many(accounts.corrected, "counter")} corrected since the start`);
+  drawLines(byId("accounts"), lines);
+}
+
 // Rows are kept by their key; a row is made, moved or removed only when the set of keys changes.
 function rows(body, entries, cells) {
   const have = new Map([...body.rows].map((row) => [row.dataset.key, row]));
@@ -210,6 +220,7 @@ function draw(sample) {
   sample.stages.filter((stage) => stage.kind !== "tick").forEach(drawStage);
   drawLoops(loops);
   drawReplicas(sample.replicas);
+  drawAccounts(sample.accounts);
   drawClusters(sample.clusters);
   drawCounts("refused", sample.refused);
   drawReasons(sample.last_refusals);

@@ -179,20 +179,6 @@ fn a_pool_too_small_for_the_stages_is_refused_with_the_sum() {
 }
 
 #[test]
-fn deferred_accounting_needs_one_more_connection() {
-    let allowed = |accounting, pool: u32| {
-        let pool = pool.to_string();
-        let pairs = [
-            ("CUE_DATABASE_POOL", pool.as_str()),
-            ("CUE_ACCOUNTING", accounting),
-        ];
-        with(&pairs).settings.is_ok()
-    };
-    let least = |accounting| (1..100).find(|pool| allowed(accounting, *pool)).unwrap();
-    assert_eq!(least("deferred"), least("current") + 1);
-}
-
-#[test]
 fn a_missing_database_hides_no_impossible_combination() {
     let found = faults(load(None, &environment(&[("CUE_DATABASE_POOL", "3")]), &[]));
     assert!(matches!(
@@ -236,4 +222,17 @@ fn impossible_combinations_are_refused_together() {
             "rqd.connections"
         ]
     );
+}
+
+#[test]
+fn a_setting_that_is_gone_is_named_with_the_reason() {
+    for value in ["current", "deferred"] {
+        let text = with(&[("CUE_ACCOUNTING", value)])
+            .settings
+            .unwrap_err()
+            .to_string();
+        let wanted =
+            "CUE_ACCOUNTING is no setting any more, remove it: the accounts heal themselves";
+        assert!(text.contains(wanted), "{text}");
+    }
 }

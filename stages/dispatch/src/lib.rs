@@ -33,7 +33,7 @@ use crate::batch::Batch;
 use crate::book::Plan;
 use crate::gates::Gates;
 use crate::launch::{Launcher, Launches};
-pub use accounts::{Accounts, AccountsMetrics, AccountsSettings};
+pub use accounts::{Accounts, AccountsMetrics, AccountsReading, AccountsState};
 pub use debts::{Debt, Debts};
 pub use metrics::DispatchMetrics;
 pub use refusals::Refusals;

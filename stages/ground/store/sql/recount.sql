@@ -1,7 +1,7 @@
 -- recount: sets counters to the sum of their procs where they differ. Every row is locked already
--- (lock_counters), and this is a statement of its own: a booker holds these rows from before its
--- procs until its commit, so the snapshot taken now sees all of its procs or none, and what is
--- written is exact. A release that is committed after this snapshot sends a message of its own.
+-- (lock_counters), and this is a statement of its own: a transaction that changes procs and their
+-- counter holds the row from then to its commit, so the snapshot taken now sees both changes or
+-- neither, and what is written is exact. One that waits for the row adds to it or subtracts later.
 -- Local procs count for their layer only. Returns what was corrected.
 -- Triggers refuse a counter that grows above an unchanged cap, which it must where an operator
 -- lowered the cap below what runs. There the cap is raised to the sum with the counter, and the

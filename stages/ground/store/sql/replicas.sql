@@ -2,7 +2,7 @@
 -- and the session that leads OpenCue's planner Maestro, by the lock that it holds for as long as it leads. Of
 -- a session the name and the number are there for every role; the address is there for its own role only, and
 -- for members of pg_monitor.
--- $1 the beginning of the schedulers' names, or NULL to look for none; $2 and $3 the halves of the key of that lock.
+-- $1 the beginning of the schedulers' names; $2 and $3 the halves of the key of that lock.
 SELECT substr(a.application_name, length($1) + 1) AS replica, count(*) AS connections,
        NULL::int AS leader, NULL::text AS address
 FROM pg_stat_activity a

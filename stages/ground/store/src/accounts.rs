@@ -1,20 +1,26 @@
-//! Keeping the five accounting tables where Cuebot leaves the releases of managed shows to us.
+//! Counters of the five accounting tables: their keys, and how they differ from their procs.
 //!
-//! A counter is never added to or subtracted from here: it is set to the sum of its procs, under
-//! its own lock and in a snapshot taken after that. So it does not matter how often a row is
-//! counted, by whom, or which messages were lost, and caps are neither read outside of the lock nor
-//! changed by it (contract, 5.2 and 13.4 items 38 to 41).
+//! Healing never adds to a counter and never subtracts from it: it sets the counter to the sum of
+//! its procs, under the lock of its row and in a snapshot taken after that. So it does not matter
+//! how often a row is healed, by how many replicas, or which messages were lost. Caps are neither
+//! read outside of the lock nor changed by it (contract, 5.2 and 13.4 items 38 to 41).
+
+mod messages;
+mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use cue_domain::{AllocId, DeptId, FolderId, JobId, LayerId, ShowId};
 use sqlx::postgres::PgRow;
 
-use crate::error::{StoreError, Trouble};
+use crate::error::StoreError;
+use crate::meters::Bound;
 use crate::pool::Store;
 use crate::rows::{get, id};
-use crate::statements::{LOCK_COUNTERS, RECOUNT, RESTORE_CAPS, STALE_COUNTERS};
+use crate::statements::{COMPARE_ACCOUNTS, RECOUNT};
+
+pub use messages::{Heard, HeardLook, Look};
+pub use session::{AccountsSession, Compared, Healed};
 
 /// The accounting tables, in the order in which their rows are locked.
 pub const ACCOUNTING_TABLES: [&str; 5] = [
@@ -25,10 +31,7 @@ pub const ACCOUNTING_TABLES: [&str; 5] = [
     "point",
 ];
 
-/// How often a count that met a deadlock is tried again: somebody moved a job meanwhile.
-const TRIES: u32 = 5;
-
-/// Which counters are to be counted anew.
+/// Keys of counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CounterKeys {
     /// Rows of `subscription`.
@@ -44,7 +47,7 @@ pub struct CounterKeys {
 }
 
 impl CounterKeys {
-    /// How many counters these are.
+    /// Number of counters.
     #[must_use]
     pub fn len(&self) -> usize {
         self.subscriptions.len()
@@ -54,28 +57,64 @@ impl CounterKeys {
             + self.points.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes up to `most` of them out.
+    /// Takes up to `most` of them out, all of one table.
     #[must_use]
-    pub fn take(&mut self, most: usize) -> Self {
-        let mut room = most;
-        Self {
-            subscriptions: split(&mut self.subscriptions, &mut room),
-            layers: split(&mut self.layers, &mut room),
-            jobs: split(&mut self.jobs, &mut room),
-            folders: split(&mut self.folders, &mut room),
-            points: split(&mut self.points, &mut room),
+    pub(crate) fn take(&mut self, most: usize) -> Self {
+        let mut taken = Self::default();
+        if !self.subscriptions.is_empty() {
+            taken.subscriptions = split(&mut self.subscriptions, most);
+        } else if !self.layers.is_empty() {
+            taken.layers = split(&mut self.layers, most);
+        } else if !self.jobs.is_empty() {
+            taken.jobs = split(&mut self.jobs, most);
+        } else if !self.folders.is_empty() {
+            taken.folders = split(&mut self.folders, most);
+        } else {
+            taken.points = split(&mut self.points, most);
         }
+        taken
     }
 
-    fn note(&mut self, row: &PgRow) -> Result<(), StoreError> {
-        let name = STALE_COUNTERS.name;
+    /// Halves of keys of one table.
+    pub(crate) fn halves(mut self) -> [Self; 2] {
+        let first = self.take(self.len().div_ceil(2));
+        [first, self]
+    }
+
+    /// Adds the keys of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.subscriptions.extend(other.subscriptions);
+        self.layers.extend(other.layers);
+        self.jobs.extend(other.jobs);
+        self.folders.extend(other.folders);
+        self.points.extend(other.points);
+    }
+
+    /// Binds the keys in the order of `lock_counters` and `recount`.
+    pub(crate) fn bind(&self, query: Bound) -> Bound {
+        let (shows, allocs) = pairs(&self.subscriptions, ShowId::as_str, AllocId::as_str);
+        let (depts, dept_shows) = pairs(&self.points, DeptId::as_str, ShowId::as_str);
+        query
+            .bind(shows)
+            .bind(allocs)
+            .bind(list(&self.layers, LayerId::as_str))
+            .bind(list(&self.jobs, JobId::as_str))
+            .bind(list(&self.folders, FolderId::as_str))
+            .bind(depts)
+            .bind(dept_shows)
+    }
+
+    /// Adds the key of a row of `compare_accounts`, and returns its table.
+    fn read(&mut self, row: &PgRow) -> Result<&'static str, StoreError> {
+        let name = COMPARE_ACCOUNTS.name;
         let kind: String = get(row, name, "kind")?;
+        let table = ACCOUNTING_TABLES.iter().find(|table| **table == kind);
         match kind.as_str() {
             "subscription" => {
                 let key = (id(row, name, "id")?, id(row, name, "other_id")?);
@@ -95,120 +134,111 @@ impl CounterKeys {
                 self.points.insert(key);
             }
         }
-        Ok(())
+        Ok(table.copied().unwrap_or("point"))
     }
 }
 
-fn split<K: Ord>(from: &mut BTreeSet<K>, room: &mut usize) -> BTreeSet<K> {
+fn split<K: Ord>(from: &mut BTreeSet<K>, most: usize) -> BTreeSet<K> {
     let mut taken = BTreeSet::new();
-    while *room > 0
+    while taken.len() < most
         && let Some(key) = from.pop_first()
     {
         taken.insert(key);
-        *room -= 1;
     }
     taken
 }
 
-/// How many counters were not what their procs add up to, by table.
+/// Differences between counters and the sums of their procs, in one snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drift {
+    /// The counters that differ.
+    pub keys: CounterKeys,
+    /// Number of them by table.
+    pub tables: BTreeMap<&'static str, u64>,
+    /// Sum of what counters are too high by, in centicores.
+    pub too_high: f64,
+    /// Sum of what counters are too low by, in centicores.
+    pub too_low: f64,
+}
+
+impl Drift {
+    /// Reads the rows of `compare_accounts`.
+    pub(crate) fn read(rows: &[PgRow]) -> Result<Self, StoreError> {
+        let name = COMPARE_ACCOUNTS.name;
+        let mut drift = Self::default();
+        for row in rows {
+            let Some(centicores) = get::<Option<f64>>(row, name, "cores")? else {
+                continue;
+            };
+            let table = drift.keys.read(row)?;
+            *drift.tables.entry(table).or_default() += 1;
+            drift.too_high += centicores.max(0.0);
+            drift.too_low -= centicores.min(0.0);
+        }
+        Ok(drift)
+    }
+}
+
+/// Number of counters that were set, by table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Corrected(pub BTreeMap<&'static str, u64>);
 
 impl Corrected {
-    /// All of them.
+    /// Sum over the tables.
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.0.values().sum()
+    }
+
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        for (table, count) in &other.0 {
+            *self.0.entry(table).or_default() += count;
+        }
     }
 }
 
 /// Caps that had to make way for a counter, and are put back before the commit.
 #[derive(Default)]
-struct Raised {
+pub(crate) struct Raised {
     subscriptions: (Vec<String>, Vec<i64>),
     jobs: (Vec<String>, Vec<i64>, Vec<i64>),
 }
 
-impl Store {
-    /// Which counters of active managed shows are not what their procs add up to; at most `most`,
-    /// and none of any other show.
-    ///
-    /// # Errors
-    /// The statement failed.
-    pub async fn stale_counters(&self, most: usize) -> Result<CounterKeys, StoreError> {
-        let query = sqlx::query(STALE_COUNTERS.sql).bind(i64::try_from(most).unwrap_or(i64::MAX));
-        let mut conn = self.connection().await?;
-        let mut keys = CounterKeys::default();
-        for row in &self.meters.rows(&STALE_COUNTERS, query, &mut conn).await? {
-            keys.note(row)?;
-        }
-        Ok(keys)
-    }
-
-    /// Sets counters to the sum of their procs, all in one transaction.
-    ///
-    /// # Errors
-    /// A statement failed, a deadlock also after several tries; nothing was changed.
-    pub async fn recount(&self, keys: &CounterKeys) -> Result<Corrected, StoreError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.try_recount(keys).await {
-                Err(error) if error.trouble() == Trouble::Conflict && tries < TRIES => {
-                    tracing::debug!(error = %error, tries, "a recount met a conflict and is tried again");
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    async fn try_recount(&self, keys: &CounterKeys) -> Result<Corrected, StoreError> {
-        let (shows, allocs) = pairs(&keys.subscriptions, ShowId::as_str, AllocId::as_str);
-        let (depts, dept_shows) = pairs(&keys.points, DeptId::as_str, ShowId::as_str);
-        let layers = list(&keys.layers, LayerId::as_str);
-        let jobs = list(&keys.jobs, JobId::as_str);
-        let folders = list(&keys.folders, FolderId::as_str);
-        let mut tx = self.begin().await?;
-        let lock = sqlx::query(LOCK_COUNTERS.sql)
-            .bind(shows.clone())
-            .bind(allocs.clone())
-            .bind(layers.clone())
-            .bind(jobs.clone())
-            .bind(folders.clone())
-            .bind(depts.clone())
-            .bind(dept_shows.clone());
-        self.meters.rows(&LOCK_COUNTERS, lock, &mut tx).await?;
-        let count = sqlx::query(RECOUNT.sql)
-            .bind(shows)
-            .bind(allocs)
-            .bind(layers)
-            .bind(jobs)
-            .bind(folders)
-            .bind(depts)
-            .bind(dept_shows);
-        let (corrected, raised) = read_recount(&self.meters.rows(&RECOUNT, count, &mut tx).await?)?;
-        if let Some(raised) = raised {
-            let restore = sqlx::query(RESTORE_CAPS.sql)
-                .bind(raised.subscriptions.0)
-                .bind(raised.subscriptions.1)
-                .bind(raised.jobs.0)
-                .bind(raised.jobs.1)
-                .bind(raised.jobs.2);
-            self.meters.rows(&RESTORE_CAPS, restore, &mut tx).await?;
-        }
-        let asked = Instant::now();
-        let answer = tx.commit().await;
-        self.meters.note("commit", asked, answer.is_ok());
-        answer
-            .map(|()| corrected)
-            .map_err(|source| StoreError::Failed {
-                statement: "commit",
-                source,
-            })
+impl Raised {
+    /// Binds the caps for `restore_caps`.
+    pub(crate) fn bind(self, query: Bound) -> Bound {
+        query
+            .bind(self.subscriptions.0)
+            .bind(self.subscriptions.1)
+            .bind(self.jobs.0)
+            .bind(self.jobs.1)
+            .bind(self.jobs.2)
     }
 }
 
-fn read_recount(rows: &[PgRow]) -> Result<(Corrected, Option<Raised>), StoreError> {
+impl Store {
+    /// Differences of the counters of active managed shows, at most `most`. Takes no lock and
+    /// announces nothing.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn drift(&self, most: usize) -> Result<Drift, StoreError> {
+        let query = sqlx::query(COMPARE_ACCOUNTS.sql)
+            .bind(None::<i64>)
+            .bind(None::<String>)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let mut conn = self.connection().await?;
+        let rows = self
+            .meters
+            .rows(&COMPARE_ACCOUNTS, query, &mut conn)
+            .await?;
+        Drift::read(&rows)
+    }
+}
+
+/// Reads what `recount` corrected, and the caps that it raised for that.
+pub(crate) fn read_recount(rows: &[PgRow]) -> Result<(Corrected, Option<Raised>), StoreError> {
     let name = RECOUNT.name;
     let mut corrected = Corrected::default();
     let mut raised: Option<Raised> = None;
@@ -253,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_taken_in_portions_until_none_is_left() {
+    fn keys_are_taken_in_portions_of_one_table_until_none_is_left() {
         let mut keys = CounterKeys::default();
         keys.subscriptions.insert(("show".into(), "alloc".into()));
         keys.layers.extend(["a", "b", "c"].map(LayerId::from));
@@ -262,6 +292,16 @@ mod tests {
         while !keys.is_empty() {
             sizes.push(keys.take(2).len());
         }
-        assert_eq!(sizes, [2, 2, 1]);
+        assert_eq!(sizes, [1, 2, 1, 1]);
+    }
+
+    #[test]
+    fn halves_end_at_single_keys_and_lose_none() {
+        let mut keys = CounterKeys::default();
+        keys.jobs.extend(["a", "b", "c"].map(JobId::from));
+        let [first, second] = keys.halves();
+        assert_eq!((first.len(), second.len()), (2, 1));
+        let [one, other] = first.halves();
+        assert_eq!((one.len(), other.len()), (1, 1));
     }
 }

@@ -7,7 +7,6 @@
 //!
 //! Statements work on sets. Nothing here runs once a frame.
 
-mod accountant;
 mod accounts;
 mod address;
 mod booking;
@@ -35,8 +34,10 @@ mod unlaunched;
 mod why;
 mod writing;
 
-pub use accountant::{Accountant, Arrived};
-pub use accounts::{ACCOUNTING_TABLES, Corrected, CounterKeys};
+pub use accounts::{
+    ACCOUNTING_TABLES, AccountsSession, Compared, Corrected, CounterKeys, Drift, Healed, Heard,
+    HeardLook, Look,
+};
 pub use address::{PARAMETERS, is_readable};
 pub use booking::{BookRow, Booked, BookedFrame, BookingRules, OpenBooking};
 pub use breaker::{BreakerSettings, Outage};

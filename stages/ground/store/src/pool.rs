@@ -175,7 +175,7 @@ impl Store {
         self.heard("begin", answer)
     }
 
-    async fn admitted(&self) -> Result<(), StoreError> {
+    pub(crate) async fn admitted(&self) -> Result<(), StoreError> {
         self.available().await.map_err(|outage| StoreError::Outage {
             retry_in: outage.retry_in,
         })

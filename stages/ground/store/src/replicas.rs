@@ -75,19 +75,17 @@ pub fn session_name(name: &str, replica: &str) -> String {
 }
 
 impl Store {
-    /// Programs that are connected to the database, in one round trip.
+    /// Programs that are connected to the database, in one round trip. A store whose sessions have no
+    /// name of the form `NAME/REPLICA` is none of them.
     ///
     /// # Errors
     /// The statement failed.
     pub async fn connected(&self) -> Result<Connected, StoreError> {
         let options = self.pool.connect_options();
         let ours = options.get_application_name().unwrap_or_default();
-        let (prefix, this) = match ours.split_once('/') {
-            Some((name, this)) => (Some(format!("{name}/")), this),
-            None => (None, ""),
-        };
+        let (name, this) = ours.split_once('/').unwrap_or((ours, ""));
         let query = sqlx::query(REPLICAS.sql)
-            .bind(prefix)
+            .bind(format!("{name}/"))
             .bind(MAESTRO_KEY >> 32)
             .bind(MAESTRO_KEY & i64::from(u32::MAX));
         let mut conn = self.connection().await?;

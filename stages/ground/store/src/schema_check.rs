@@ -12,13 +12,10 @@ use std::collections::BTreeMap;
 
 use sqlx::{Executor, SqlSafeStr};
 
-use crate::accountant::OFFICE;
 use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::get;
-use crate::statements::{
-    ALL, CHECK_ACCOUNTANT, CHECK_SERVER, CHECK_SETTINGS, CHECK_SHOWS, CHECK_TRIGGERS,
-};
+use crate::statements::{ALL, CHECK_SERVER, CHECK_SETTINGS, CHECK_SHOWS, CHECK_TRIGGERS};
 
 pub use indexes::{INDEXES, IndexState, OfferedIndex};
 pub use limits::OddLimit;
@@ -200,22 +197,5 @@ impl Store {
                 })
             })
             .collect()
-    }
-
-    /// Whether a scheduler with deferred accounting keeps the accounts of this database now.
-    ///
-    /// # Errors
-    /// The statement failed.
-    pub async fn check_accountant(&self) -> Result<bool, StoreError> {
-        let query = sqlx::query(CHECK_ACCOUNTANT.sql)
-            .bind(OFFICE >> 32)
-            .bind(OFFICE & i64::from(u32::MAX));
-        let mut conn = self.connection().await?;
-        let rows = self
-            .meters
-            .rows(&CHECK_ACCOUNTANT, query, &mut conn)
-            .await?;
-        rows.first()
-            .map_or(Ok(false), |row| get(row, CHECK_ACCOUNTANT.name, "kept"))
     }
 }

@@ -90,10 +90,8 @@ statements! {
     WHY_TAGGED = "why_tagged";
     /// Undoes bookings.
     UNDO_BOOKINGS = "undo_bookings";
-    /// Elects the one accountant.
-    ELECT_ACCOUNTANT = "elect_accountant";
-    /// Counters that are not what their procs add up to.
-    STALE_COUNTERS = "stale_counters";
+    /// Compares counters with the sums of their procs.
+    COMPARE_ACCOUNTS = "compare_accounts";
     /// Sets counters to the sum of their procs.
     RECOUNT = "recount";
     /// Puts back caps that made way for a counter.
@@ -114,8 +112,6 @@ statements! {
     CHECK_SHARED = "check_shared";
     /// Rows that mean something else to Cuebot.
     CHECK_MEANING = "check_meaning";
-    /// Whether somebody keeps the accounts.
-    CHECK_ACCOUNTANT = "check_accountant";
     /// Limits that need a look.
     CHECK_LIMITS = "check_limits";
     /// The indexes of some tables.
