@@ -1,16 +1,16 @@
 //! Plans over a farm in memory: nothing is put where there is no room, and every search is counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cue_domain::fit::FitRules;
 use cue_domain::host::ThreadMode;
 use cue_domain::job::Headroom;
-use cue_domain::limits::LimitRows;
+use cue_domain::limits::{HostUse, LimitRows};
 use cue_domain::messages::LockedLayer;
 use cue_domain::{
-    Centicores, Cluster, ClusterKey, Host, Job, Kib, Layer, Limit, LimitId, Resources, TagKind,
-    Ticket, WaitingFrame,
+    Centicores, Cluster, ClusterKey, Host, Job, Kib, Layer, Limit, LimitId, LimitKind, Resources,
+    TagKind, Ticket, WaitingFrame,
 };
 use cue_hosts::{Choice, HostIndex, IndexSettings};
 use prometheus::Registry;
@@ -161,6 +161,74 @@ fn a_layer_without_gpus_takes_hosts_with_gpus_last_even_those_of_the_plan() {
     assert_eq!(on(0), ["gpu"]);
     assert_eq!(on(1), ["h0"; 8], "there is another host for them");
     assert_eq!(on(2), ["gpu"; 7], "there is none any more");
+}
+
+/// A limit by hosts with so many seats; these hosts run a frame of it already.
+fn seats(cap: i64, running: &[&str]) -> (LimitId, Arc<Limit>) {
+    let host = |name: &&str| HostUse {
+        host: (*name).into(),
+        name: (*name).to_owned(),
+        pending: 1,
+    };
+    let limit = Limit::new(LimitRows {
+        kind: LimitKind::Hosts,
+        gates: true,
+        max: Some(cap),
+        soft: -1,
+        hosts: running.iter().map(host).collect(),
+        ..LimitRows::default()
+    });
+    (LimitId::from("seats"), Arc::new(limit))
+}
+
+/// Names of the hosts that a layer of so many one-core frames under a limit by hosts is put on.
+fn seated(index: &HostIndex, frames: usize, limit: (LimitId, Arc<Limit>)) -> Vec<String> {
+    let mut layer = layer(frames, 1, None, 100);
+    layer.limits = vec![limit];
+    let planned = put(index, &mut [layer], &metrics());
+    let on = planned.placements.iter();
+    on.map(|put| planned.hosts[put.host].id.as_str().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_limit_by_hosts_plans_no_more_new_hosts_than_it_has_seats() {
+    let index = hosts(&[4, 4, 4, 4]);
+    let hosts = |placed: Vec<String>| placed.into_iter().collect::<BTreeSet<_>>().len();
+    for (cap, frames) in [(0, 0), (1, 4), (2, 8), (9, 16)] {
+        let placed = seated(&index, 20, seats(cap, &[]));
+        assert_eq!(placed.len(), frames, "{cap} seats");
+        assert_eq!(hosts(placed), frames / 4);
+    }
+}
+
+#[test]
+fn hosts_that_hold_a_limit_are_filled_first_and_when_it_is_full_alone() {
+    let index = hosts(&[8, 2, 8]);
+    assert_eq!(seated(&index, 2, seats(2, &["h1"])), ["h1"; 2]);
+    let three = seated(&index, 3, seats(2, &["h1"]));
+    assert_eq!(three[..2], ["h1", "h1"]);
+    assert_ne!(three[2], "h1", "there is a seat for another host");
+    assert_eq!(seated(&index, 20, seats(1, &["h1"])), ["h1"; 2]);
+    assert_eq!(seated(&index, 20, seats(1, &["elsewhere"])), [""; 0]);
+}
+
+#[test]
+fn layers_of_one_batch_share_the_seats_of_a_limit() {
+    let index = hosts(&[4, 4]);
+    let limit = seats(1, &[]);
+    let of = |frames| {
+        let mut layer = layer(frames, 1, None, 100);
+        layer.limits = vec![limit.clone()];
+        layer
+    };
+    let mut layers = [of(2), of(20), layer(20, 1, None, 100)];
+    let planned = put(&index, &mut layers, &metrics());
+    let count = |number| {
+        let of = planned.placements.iter().filter(|put| put.layer == number);
+        of.count()
+    };
+    assert_eq!([count(0), count(1), count(2)], [2, 2, 4]);
 }
 
 #[test]
