@@ -101,9 +101,16 @@ async fn a_booked_frame_says_where_and_since_when_it_runs_and_on_what() {
     let (started,): (bool,) = one(pool, query, &job.layers[0].id).await;
     assert!(started, "the layer has started");
 
-    let query =
+    // From version 50 on the history is written from a queue.
+    let queued =
+        "SELECT to_regclass('frame_history_queue') IS NOT NULL FROM frame WHERE pk_frame = $1";
+    let query = if one::<(bool,)>(pool, queued, frame).await.0 {
+        "SELECT 'RUNNING', 0, str_host, pk_alloc, int_cores::bigint, int_mem_reserved,
+            int_gpus::bigint, int_gpu_mem_reserved FROM frame_history_queue WHERE pk_frame = $1 AND str_event = 'S'"
+    } else {
         "SELECT str_state, int_ts_stopped, str_host, pk_alloc, int_cores::bigint, int_mem_reserved,
-        int_gpus::bigint, int_gpu_mem_reserved FROM frame_history WHERE pk_frame = $1";
+            int_gpus::bigint, int_gpu_mem_reserved FROM frame_history WHERE pk_frame = $1"
+    };
     let row: (String, i32, String, String, i64, i64, i64, i64) = one(pool, query, frame).await;
     let (state, open, host, alloc) = (&*row.0, row.1, &*row.2, &*row.3);
     assert_eq!(
