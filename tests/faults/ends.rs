@@ -2,10 +2,10 @@
 //! else holds, and an end that does not insist on one launch a frame.
 
 use cue_simfarm::waiting::{until, within};
-use std::time::Duration;
 
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
 use cue_simfarm::completion::CompletionStats;
+pub use cue_simfarm::dice::{Dice, from_environment};
 use prometheus::Registry;
 use sqlx::{PgPool, Postgres, Transaction};
 
@@ -96,46 +96,4 @@ pub async fn close_after_reruns(world: World) -> CompletionStats {
     assert!(audit.is_ok(), "{audit}");
     db.close().await.unwrap();
     stats
-}
-
-/// A number from the environment, to make a test longer than it is by default.
-pub fn from_environment(name: &str, default: u64) -> u64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test has no settings; this makes one run of it longer"
-    )]
-    let given = std::env::var(name);
-    given.map_or(default, |text| text.parse().unwrap())
-}
-
-/// Numbers that look random and that only the seed decides.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below `n`, which is not 0.
-    pub fn below(&mut self, n: u64) -> u64 {
-        // The steps of SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % n
-    }
-
-    /// One of them, if there are any.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
-        let n = u64::try_from(from.len()).unwrap();
-        if n == 0 {
-            return None;
-        }
-        from.get(usize::try_from(self.below(n)).unwrap())
-    }
-
-    pub fn ms(&mut self, from: u64, to: u64) -> Duration {
-        Duration::from_millis(from + self.below(to - from))
-    }
 }

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod completion;
 pub mod cuebot;
+pub mod dice;
 pub mod foreign;
 pub mod postgres;
 pub mod rqd;

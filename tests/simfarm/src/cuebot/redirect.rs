@@ -6,10 +6,14 @@ use cue_domain::units::{Centicores, Kib, Resources};
 use cue_proto::rqd::RunFrame;
 
 use super::Cuebot;
-use crate::foreign::{self, Booking};
+use crate::completion::FrameState;
+use crate::foreign::{self, Booking, Run};
 
 const REDIRECTED_PROC: &str = include_str!("../../sql/cuebot/redirected_proc.sql");
 const NEXT_FRAME: &str = include_str!("../../sql/cuebot/next_frame.sql");
+
+/// The state and status of a frame whose launch failed.
+const CLEARED: (FrameState, i32) = (FrameState::Waiting, 299);
 
 /// Columns of [`REDIRECTED_PROC`].
 type Redirected = (String, i64, i64, i64, i64, Option<String>);
@@ -75,8 +79,12 @@ impl Cuebot {
             ..RunFrame::default()
         };
         if self.hosts.launch(&name, run).is_err() {
-            // A refused launch is undone by hand here; Cuebot clears such a frame with status 299.
-            foreign::retry_frame_with(&self.pool, &frame, self.accounting).await?;
+            let run = Run {
+                frame: &frame,
+                proc: Some(&proc),
+                accounting: self.accounting,
+            };
+            foreign::stop_by_hand(&self.pool, run, CLEARED).await?;
             return Ok(None);
         }
         Ok(Some(proc))

@@ -33,10 +33,10 @@ const PROCS_OF_HOST: &str = include_str!("../../sql/foreign/procs_of_host.sql");
 const CLEAR_LOST_FRAME: &str = include_str!("../../sql/foreign/clear_lost_frame.sql");
 const DELETE_HOST: &str = include_str!("../../sql/foreign/delete_host.sql");
 
-/// The status of a frame that was stopped by hand into WAITING.
-const STOPPED_TO_RETRY: i32 = 500;
-/// The status of a frame that was stopped by hand into EATEN.
-const STOPPED_TO_EAT: i32 = 506;
+/// The state and status of a frame that was stopped by hand to run again.
+pub(crate) const TO_RETRY: (FrameState, i32) = (FrameState::Waiting, 500);
+/// The state and status of a frame that was stopped by hand and given up.
+pub(crate) const TO_EAT: (FrameState, i32) = (FrameState::Eaten, 506);
 /// The status of a frame whose host went down.
 const HOST_DOWN: i32 = 399;
 
@@ -81,24 +81,24 @@ pub(crate) async fn kill_job_with(
         .await?;
     let mut evicted = Vec::new();
     for frame in running {
-        let to = (FrameState::Waiting, STOPPED_TO_RETRY);
-        evicted.extend(stop_by_hand(pool, &frame.into(), to, accounting).await?);
+        let run = Run {
+            frame: &frame.into(),
+            proc: None,
+            accounting,
+        };
+        evicted.extend(stop_by_hand(pool, run, TO_RETRY).await?);
     }
     Ok(evicted)
 }
 
 /// Gives a frame up, whatever it does now; a frame that succeeded stays as it is.
 pub async fn eat_frame(pool: &PgPool, frame: &FrameId) -> Result<Option<Evicted>, sqlx::Error> {
-    eat_frame_with(pool, frame, Accounting::Current).await
-}
-
-pub(crate) async fn eat_frame_with(
-    pool: &PgPool,
-    frame: &FrameId,
-    accounting: Accounting,
-) -> Result<Option<Evicted>, sqlx::Error> {
-    let to = (FrameState::Eaten, STOPPED_TO_EAT);
-    let evicted = stop_by_hand(pool, frame, to, accounting).await?;
+    let run = Run {
+        frame,
+        proc: None,
+        accounting: Accounting::Current,
+    };
+    let evicted = stop_by_hand(pool, run, TO_EAT).await?;
     if evicted.is_none() {
         move_frame(pool, frame, FrameState::Eaten).await?;
     }
@@ -107,24 +107,26 @@ pub(crate) async fn eat_frame_with(
 
 /// Makes a frame run again, and its job pending if it had finished.
 pub async fn retry_frame(pool: &PgPool, frame: &FrameId) -> Result<Option<Evicted>, sqlx::Error> {
-    retry_frame_with(pool, frame, Accounting::Current).await
-}
-
-pub(crate) async fn retry_frame_with(
-    pool: &PgPool,
-    frame: &FrameId,
-    accounting: Accounting,
-) -> Result<Option<Evicted>, sqlx::Error> {
-    let to = (FrameState::Waiting, STOPPED_TO_RETRY);
-    let evicted = stop_by_hand(pool, frame, to, accounting).await?;
+    let run = Run {
+        frame,
+        proc: None,
+        accounting: Accounting::Current,
+    };
+    let evicted = stop_by_hand(pool, run, TO_RETRY).await?;
     if evicted.is_none() {
         move_frame(pool, frame, FrameState::Waiting).await?;
     }
+    reopen_job(pool, frame).await?;
+    Ok(evicted)
+}
+
+/// Makes the job of a frame pending again, if it had finished.
+pub(crate) async fn reopen_job(pool: &PgPool, frame: &FrameId) -> Result<(), sqlx::Error> {
     sqlx::query(REOPEN_JOB)
         .bind(frame.as_str())
         .execute(pool)
         .await?;
-    Ok(evicted)
+    Ok(())
 }
 
 /// Sets the core cap of a job; below what it has booked is legal.
@@ -252,13 +254,27 @@ pub(crate) async fn clear_lost(
     }))
 }
 
+/// A run that is to be stopped by hand.
+pub(crate) struct Run<'a> {
+    /// The frame that runs.
+    pub(crate) frame: &'a FrameId,
+    /// The proc it runs in; without one, any run of the frame.
+    pub(crate) proc: Option<&'a ProcId>,
+    /// What the release does with the accounting tables.
+    pub(crate) accounting: Accounting,
+}
+
 /// Ends the run of a frame in two transactions; `None` when it did not run.
-async fn stop_by_hand(
+pub(crate) async fn stop_by_hand(
     pool: &PgPool,
-    frame: &FrameId,
+    run: Run<'_>,
     (state, exit_status): (FrameState, i32),
-    accounting: Accounting,
 ) -> Result<Option<Evicted>, sqlx::Error> {
+    let Run {
+        frame,
+        proc,
+        accounting,
+    } = run;
     let retried = AtomicU64::new(0);
     let stop = || async {
         let mut tx = pool.begin().await?;
@@ -266,6 +282,7 @@ async fn stop_by_hand(
             .bind(frame.as_str())
             .bind(state.as_db())
             .bind(exit_status)
+            .bind(proc.map(ProcId::as_str))
             .execute(&mut *tx)
             .await?;
         if stopped.rows_affected() == 0 {
@@ -293,7 +310,11 @@ async fn stop_by_hand(
     }))
 }
 
-async fn move_frame(pool: &PgPool, frame: &FrameId, state: FrameState) -> Result<(), sqlx::Error> {
+pub(crate) async fn move_frame(
+    pool: &PgPool,
+    frame: &FrameId,
+    state: FrameState,
+) -> Result<(), sqlx::Error> {
     let retried = AtomicU64::new(0);
     with_retries("move frame", &retried, || {
         sqlx::query(MOVE_FRAME)

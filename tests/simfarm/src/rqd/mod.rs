@@ -14,6 +14,7 @@ mod settings;
 mod state;
 mod words;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -181,6 +182,12 @@ impl SimRqd {
     #[must_use]
     pub fn double_launches(&self) -> usize {
         self.farm.state().double_launches()
+    }
+
+    /// Frames that have ended well, and how often.
+    #[must_use]
+    pub fn good_ends(&self) -> HashMap<Arc<str>, usize> {
+        self.farm.state().good_ends().clone()
     }
 
     /// How many launches were refused because the same host ran the frame already.

@@ -91,6 +91,8 @@ pub(super) struct State {
     launches: Vec<LaunchRecord>,
     double_launches: usize,
     relaunches_refused: usize,
+    /// How often a frame has ended well; without those that never have.
+    good_ends: HashMap<Arc<str>, usize>,
     default_fault: Fault,
     program: Program,
     refused_layers: HashMap<String, Status>,
@@ -218,6 +220,9 @@ impl State {
                 copies.remove();
             }
         }
+        if (exit_status, exit_signal) == (0, 0) {
+            *self.good_ends.entry(Arc::clone(&frame_id)).or_default() += 1;
+        }
         Some(Completion {
             host: Arc::clone(&host.name),
             resource_id: info.resource_id,
@@ -257,6 +262,10 @@ impl State {
 
     pub(super) fn double_launches(&self) -> usize {
         self.double_launches
+    }
+
+    pub(super) fn good_ends(&self) -> &HashMap<Arc<str>, usize> {
+        &self.good_ends
     }
 
     pub(super) fn relaunches_refused(&self) -> usize {
