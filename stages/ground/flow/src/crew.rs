@@ -2,7 +2,8 @@
 //!
 //! Invariant: permits in use plus permits free is the number of workers plus what is owed. A crew
 //! that shrinks below its busy workers owes permits: each worker that finishes pays one back
-//! instead of freeing it, and nobody is interrupted.
+//! instead of freeing it, and nobody is interrupted. A worker that a pass released early is free like
+//! any other.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -105,6 +106,22 @@ impl Permit {
             self.busy = true;
             self.crew.busy.inc();
         }
+    }
+}
+
+/// The worker of a pass, until the pass ends or releases it. Clones share it.
+#[derive(Clone)]
+pub(crate) struct HeldWorker(Arc<Mutex<Option<Permit>>>);
+
+impl HeldWorker {
+    pub(crate) fn new(permit: Permit) -> Self {
+        Self(Arc::new(Mutex::new(Some(permit))))
+    }
+
+    /// Frees the worker, unless that was done before.
+    pub(crate) fn release(&self) {
+        let permit = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(permit);
     }
 }
 

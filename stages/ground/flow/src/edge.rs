@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::Span;
 
+use crate::crew::HeldWorker;
 use crate::meters::EdgeMeters;
 use crate::park::wait_here;
 use crate::stage::Never;
@@ -33,6 +34,7 @@ pub(crate) fn edge<T>(meters: EdgeMeters, capacity: NonZeroUsize) -> (Outlet<T>,
         traces: Traces::default(),
         spans: StageSpans::default(),
         meter: None,
+        worker: None,
     };
     (outlet, Inlet { rx, meters })
 }
@@ -46,6 +48,7 @@ pub(crate) fn last() -> Outlet<Never> {
         traces: Traces::default(),
         spans: StageSpans::default(),
         meter: None,
+        worker: None,
     }
 }
 
@@ -56,9 +59,19 @@ pub struct Outlet<T> {
     traces: Traces,
     spans: StageSpans,
     meter: Option<Arc<SendMeter>>,
+    worker: Option<HeldWorker>,
 }
 
 impl<T> Outlet<T> {
+    /// Lets the worker of this pass take its next item, while what is left of the pass goes on. The
+    /// pass still belongs to its stage, which ends only after it. Whoever calls this bounds how much
+    /// goes on that way, for instance by [`Capacity`](crate::Capacity).
+    pub fn release_worker(&self) {
+        if let Some(worker) = &self.worker {
+            worker.release();
+        }
+    }
+
     /// Sends, and waits while the edge is full. The wait is no part of the stage's run time.
     /// When the future is dropped before it is done, the item is dropped with it.
     ///
@@ -104,6 +117,15 @@ impl<T> Outlet<T> {
             traces,
             spans,
             meter: Some(meter),
+            worker: None,
+        }
+    }
+
+    /// The same way, for a pass whose worker can be released before its end.
+    pub(crate) fn with_worker(self, worker: HeldWorker) -> Self {
+        Self {
+            worker: Some(worker),
+            ..self
         }
     }
 

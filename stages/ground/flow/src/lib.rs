@@ -9,6 +9,7 @@
 //! 4. An item that is dropped, whatever the reason, takes its guards with it.
 //! 5. A stage that dies stops the program; it never starves it silently.
 
+mod capacity;
 mod control;
 mod cpu;
 mod crew;
@@ -31,6 +32,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use capacity::{Capacity, Reserved};
 pub use control::{Control, Items, Kind, NoSuchStage, StageStatus};
 pub use drain::{DrainReport, Ended};
 pub use edge::{Closed, Inlet, Outlet};

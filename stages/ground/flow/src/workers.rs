@@ -1,7 +1,7 @@
 //! The workers of an async stage: one taker owns the inlet, one task is spawned an item or batch.
 //!
 //! Invariant: the taker holds a permit before it takes an item, and the item's task holds it until
-//! the item's verdict has been acted upon. The taker ends when the inlet closes; the stage ends
+//! the item's verdict has been acted upon, or the stage has released its worker early. The taker ends when the inlet closes; the stage ends
 //! when its tasks have ended too, and only then its outlet is dropped.
 
 use std::future::Future;
@@ -12,7 +12,7 @@ use futures::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
-use crate::crew::Permit;
+use crate::crew::{HeldWorker, Permit};
 use crate::edge::{Inlet, Outlet, Taken};
 use crate::pass::{Pass, Post};
 use crate::stage::{BatchStage, Stage};
@@ -191,7 +191,8 @@ async fn pass<W: Work>(
     let pass = Pass::begin(&desk.post, &waits);
     drop(waits);
 
-    let outlet = pass.outlet(&desk.out);
+    let worker = HeldWorker::new(permit);
+    let outlet = pass.outlet(&desk.out).with_worker(worker.clone());
     let handled = desk.work.run(first.item, others, &outlet);
     let outcome = AssertUnwindSafe(handled)
         .catch_unwind()
@@ -201,5 +202,5 @@ async fn pass<W: Work>(
     if let Some(delay) = pass.end(outcome) {
         desk.post.rest(delay).await;
     }
-    drop(permit);
+    worker.release();
 }

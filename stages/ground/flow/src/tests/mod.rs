@@ -11,6 +11,7 @@ mod edge;
 mod fatal;
 mod panic;
 mod random;
+mod release;
 mod resize;
 mod retry;
 mod spans;
