@@ -8,6 +8,7 @@
 
 pub mod admission;
 mod amounts;
+pub mod blame;
 pub mod cluster;
 pub mod fit;
 pub mod frame;
@@ -19,6 +20,7 @@ pub mod layer;
 pub mod lease;
 pub mod limits;
 pub mod messages;
+pub mod missing_room;
 pub mod resting;
 pub mod score;
 pub mod tags;

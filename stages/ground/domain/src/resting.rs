@@ -42,10 +42,20 @@ impl<K: Eq + Hash + Clone> Resting<K> {
     /// Counts a failure at `now` and says how long `key` rests for it. While it rests already, the
     /// failure is of the same attempt (the frames of one batch, say) and does not lengthen the rest.
     pub fn strike(&self, key: &K, now: Instant) -> Duration {
+        self.strike_within(key, now, (self.first, self.longest))
+    }
+
+    /// The same, with a first and a longest rest for this kind of failure.
+    pub fn strike_within(
+        &self,
+        key: &K,
+        now: Instant,
+        (first, longest): (Duration, Duration),
+    ) -> Duration {
         let mut rests = self.lock();
         // A rest long past is forgiven, which also bounds the map to what fails now.
-        let longest = self.longest;
-        rests.retain(|_, rest| now.saturating_duration_since(rest.until) < longest);
+        let kept = self.longest;
+        rests.retain(|_, rest| now.saturating_duration_since(rest.until) < kept);
         let rest = rests.entry(key.clone()).or_insert(Rest {
             strikes: 0,
             until: now,
@@ -53,8 +63,7 @@ impl<K: Eq + Hash + Clone> Resting<K> {
         if rest.until > now {
             return rest.until - now;
         }
-        let length = self
-            .first
+        let length = first
             .saturating_mul(1u32.checked_shl(rest.strikes).unwrap_or(u32::MAX))
             .min(longest);
         rest.strikes = rest.strikes.saturating_add(1);
@@ -114,6 +123,14 @@ impl<K: Eq + Hash + Clone> Resting<K> {
             .filter(|rest| !rest.is_zero())
     }
 
+    /// Keys that rest at `now`.
+    #[must_use]
+    pub fn keys(&self, now: Instant) -> Vec<K> {
+        let rests = self.lock();
+        let resting = rests.iter().filter(|(_, rest)| rest.until > now);
+        resting.map(|(key, _)| key.clone()).collect()
+    }
+
     /// How many rest at `now`.
     #[must_use]
     pub fn count(&self, now: Instant) -> usize {
@@ -134,7 +151,9 @@ mod tests {
             let rest = resting.strike(&"a", now);
             lengths.push(rest.as_secs());
             assert!(resting.rests(&"a", now));
+            assert_eq!(resting.keys(now), ["a"]);
             now += rest;
+            assert!(resting.keys(now).is_empty());
             assert!(!resting.rests(&"a", now));
         }
         assert_eq!(lengths, [1, 2, 4, 5]);
@@ -154,6 +173,20 @@ mod tests {
             resting.strike(&"a", now + Duration::from_secs(1)).as_secs(),
             2
         );
+    }
+
+    #[test]
+    fn another_kind_of_failure_has_rests_of_its_own() {
+        let resting = Resting::new(Duration::from_secs(10), Duration::from_secs(600));
+        let mut now = Instant::now();
+        let mut lengths = Vec::new();
+        for _ in 0..4 {
+            let within = (Duration::from_secs(1), Duration::from_secs(4));
+            let rest = resting.strike_within(&"a", now, within);
+            lengths.push(rest.as_secs());
+            now += rest;
+        }
+        assert_eq!(lengths, [1, 2, 4, 4]);
     }
 
     #[test]
