@@ -16,6 +16,9 @@ const OLDEST: i32 = 13;
 /// A transaction of a batch is idle while the batch queues; a limit above this is never felt.
 const LONGEST_IDLE_MS: i64 = 60_000;
 
+/// Skew between two clocks that is not worth a word.
+const MOST_SKEW_MS: i64 = 1_000;
+
 /// What is asked of `pg_settings`.
 const ASKED: &[&str] = &[
     "autovacuum",
@@ -77,7 +80,21 @@ fn server(facts: &ServerFacts) -> Vec<Finding> {
             "let CUE_DATABASE_URL name the primary",
         ));
     }
+    found.extend(clock(facts.clock_ahead_ms));
     found
+}
+
+/// The database's clock against this machine's.
+fn clock(ahead_ms: i64) -> Option<Finding> {
+    (ahead_ms.abs() > MOST_SKEW_MS).then(|| {
+        let way = if ahead_ms > 0 { "ahead of" } else { "behind" };
+        let seconds = (ahead_ms.abs() + 999) / 1_000;
+        Finding::warn(
+            "clock",
+            format!("the database's clock is {seconds} s {way} this machine's"),
+            "synchronise the clocks of the database, of this machine and of the hosts (NTP): start times of frames are the database's, and an RQD whose clock differs ends frames too early",
+        )
+    })
 }
 
 /// The pool against every limit there is.
@@ -326,6 +343,21 @@ mod tests {
     }
 
     #[test]
+    fn clocks_that_differ_are_reported_with_the_direction() {
+        assert_eq!(clock(-1_000), None);
+        assert_eq!(clock(0), None);
+        let says = |ahead| clock(ahead).unwrap().says;
+        assert_eq!(
+            says(900_500),
+            "the database's clock is 901 s ahead of this machine's"
+        );
+        assert_eq!(
+            says(-1_001),
+            "the database's clock is 2 s behind this machine's"
+        );
+    }
+
+    #[test]
     fn an_old_server_and_a_standby_are_refused() {
         let facts = ServerFacts {
             place: "db:5432".to_owned(),
@@ -335,6 +367,7 @@ mod tests {
             role: "cue".to_owned(),
             role_quoted: "cue".to_owned(),
             in_recovery: true,
+            clock_ahead_ms: 0,
             connections: Connections {
                 max: 100,
                 kept: 3,

@@ -5,6 +5,7 @@ SELECT current_setting('server_version') AS version,
        current_user::text AS role_name,
        quote_ident(current_user) AS role_quoted,
        pg_is_in_recovery() AS in_recovery,
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
        current_setting('max_connections')::bigint AS max_connections,
        -- Kept for superusers; newer servers also keep some for members of a role.
        current_setting('superuser_reserved_connections')::bigint

@@ -9,6 +9,7 @@ mod neighbours;
 mod rights;
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use sqlx::{Executor, SqlSafeStr};
 
@@ -42,6 +43,9 @@ pub struct ServerFacts {
     pub role_quoted: String,
     /// Whether it is a standby, which cannot be written to.
     pub in_recovery: bool,
+    /// Milliseconds by which its clock is ahead of this machine's, negative if it is behind. What the
+    /// time of the question can explain is left out.
+    pub clock_ahead_ms: i64,
     /// Connections.
     pub connections: Connections,
 }
@@ -81,6 +85,24 @@ pub struct ShowFacts {
     pub subscriptions: i64,
 }
 
+/// This machine's clock, in milliseconds since 1970.
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_millis();
+    i64::try_from(now).unwrap_or(i64::MAX)
+}
+
+/// How far a clock is ahead that showed `theirs` between two moments of ours.
+const fn ahead(theirs: i64, before: i64, after: i64) -> i64 {
+    if theirs > after {
+        theirs - after
+    } else if theirs < before {
+        theirs - before
+    } else {
+        0
+    }
+}
+
 impl Store {
     /// The server, the database, and who we are there.
     ///
@@ -90,7 +112,9 @@ impl Store {
         let name = CHECK_SERVER.name;
         let query = sqlx::query(CHECK_SERVER.sql);
         let mut conn = self.connection().await?;
+        let before = now_ms();
         let rows = self.meters.rows(&CHECK_SERVER, query, &mut conn).await?;
+        let after = now_ms();
         let row = rows.first().ok_or(StoreError::Failed {
             statement: name,
             source: sqlx::Error::RowNotFound,
@@ -103,6 +127,7 @@ impl Store {
             role: get(row, name, "role_name")?,
             role_quoted: get(row, name, "role_quoted")?,
             in_recovery: get(row, name, "in_recovery")?,
+            clock_ahead_ms: ahead(get(row, name, "now_ms")?, before, after),
             connections: Connections {
                 max: get(row, name, "max_connections")?,
                 kept: get(row, name, "kept_connections")?,
@@ -197,5 +222,17 @@ impl Store {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ahead;
+
+    #[test]
+    fn a_clock_is_ahead_or_behind_only_beyond_what_the_question_took() {
+        let of = |theirs| ahead(theirs, 1_000, 1_200);
+        assert_eq!([of(1_000), of(1_100), of(1_200)], [0, 0, 0]);
+        assert_eq!((of(5_200), of(500)), (4_000, -500));
     }
 }
