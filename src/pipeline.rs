@@ -23,9 +23,10 @@ use cue_dispatch::{
     Accounts, AccountsMetrics, AccountsState, Dispatch, DispatchMetrics, Reconcile, Refusals,
     Settle,
 };
-use cue_domain::LayerId;
+use cue_domain::missing_room::MissingRoom;
 use cue_domain::resting::Resting;
-use cue_flow::{BatchStage, CpuStage, Flow, Meters, Stage};
+use cue_domain::{HostId, LayerId};
+use cue_flow::{BatchStage, Capacity, CpuStage, Flow, Meters, Reserved, Stage};
 use cue_host_match::{HostMatch, MatchMetrics};
 use cue_hosts::HostIndex;
 use cue_job_fetch::{FetchMetrics, JobFetch};
@@ -43,6 +44,12 @@ const LAYER_REST: (Duration, Duration) = (Duration::from_secs(10), Duration::fro
 
 /// The first and the longest rest of a host that fails launches.
 const HOST_REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+
+/// First and longest time for which room is left alone that a host promises and does not have.
+const MISSING_ROOM: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// Keeps the rows of a batch locked, and room for its launches.
+type Held = (OpenBooking, Reserved);
 
 /// The running pipeline and what its shell looks at.
 pub struct Pipeline {
@@ -99,9 +106,13 @@ impl Pipeline {
         let matching = MatchMetrics::new(registry)?;
         let returns = CheckInMetrics::new(registry, matching.wasted(), matching.checkouts())?;
         let how = wiring::refresh(settings);
-        let refresh = Refresh::new(store.clone(), hosts.clone(), how, returns.clone());
+        let (first, longest) = MISSING_ROOM;
+        let missing = Arc::new(MissingRoom::new(first, longest));
+        let (from, to) = (store.clone(), hosts.clone());
+        let refresh = Refresh::new(from, to, how, returns.clone(), Arc::clone(&missing));
         refresh.once().await?;
 
+        let returns = (returns, missing);
         let stages = Stages::new(&store, &hosts, (matching, returns), settings, registry)?;
         let (book, settle) = (stages.feed.book(), stages.dispatch.settle());
         let (feed, scan) = (stages.feed.handle(), stages.feed.scan());
@@ -145,7 +156,7 @@ struct Stages {
     feed: ClusterFeed,
     fetch: JobFetch,
     lock: LayerLock,
-    matching: HostMatch<OpenBooking>,
+    matching: HostMatch<Held>,
     dispatch: Dispatch,
     check_in: CheckIn,
     resting_layers: Arc<Resting<LayerId>>,
@@ -155,7 +166,7 @@ impl Stages {
     fn new(
         store: &Store,
         hosts: &HostIndex,
-        (matching, returns): (MatchMetrics, CheckInMetrics),
+        (matching, (returns, missing)): (MatchMetrics, (CheckInMetrics, Arc<MissingRoom<HostId>>)),
         settings: &Settings,
         registry: &Registry,
     ) -> Result<Self, StartError> {
@@ -169,13 +180,15 @@ impl Stages {
         let dispatching = DispatchMetrics::new(registry)?;
         let skip = resting_layers.clone();
         let how = wiring::dispatch(settings);
+        let launches = Capacity::new(wiring::launch_capacity(settings));
+        let lock = wiring::lock(settings);
         Ok(Self {
             feed: ClusterFeed::new(store(), wiring::feed(settings), feeding),
             fetch: JobFetch::new(store(), hosts(), wiring::fetch(settings), fetching),
-            lock: LayerLock::new(store(), hosts(), skip, wiring::lock(settings), locking),
+            lock: LayerLock::new(store(), hosts(), skip, lock, locking, launches),
             matching: HostMatch::new(hosts(), rules, matching),
             dispatch: Dispatch::new(store(), rqd, how, dispatching, resting_layers.clone()),
-            check_in: CheckIn::new(hosts(), returns, resting(HOST_REST)),
+            check_in: CheckIn::new(hosts(), returns, resting(HOST_REST), missing),
             resting_layers,
         })
     }
@@ -184,7 +197,7 @@ impl Stages {
     fn join(self, flow: &mut Flow, width: &config::Stages) {
         let (to_fetch, turns) = flow.edge(JobFetch::NAME, width.job_fetch.queue);
         let (to_lock, works) = flow.edge(LayerLock::NAME, width.layer_lock.queue);
-        let (to_match, batches) = flow.edge(HostMatch::<OpenBooking>::NAME, width.host_match.queue);
+        let (to_match, batches) = flow.edge(HostMatch::<Held>::NAME, width.host_match.queue);
         let (to_dispatch, plans) = flow.edge(Dispatch::NAME, width.dispatch.queue);
         let (to_check_in, outcomes) = flow.edge(CheckIn::NAME, width.check_in.queue);
         flow.stage(

@@ -1,11 +1,9 @@
 //! Starting the pipeline for the shell: what must be well for it to be ready, and what there is to see.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cue_cluster_feed::{ClusterStatus, Phase, TurnBook};
 use cue_dispatch::{AccountsState, Refusals};
-use cue_flow::Chain;
 use cue_hosts::HostIndex;
 use cue_store::Store;
 use prometheus::Registry;
@@ -18,9 +16,6 @@ use crate::replicas::{Roll, maestro_conflict};
 use crate::service::{Running, StartError};
 use crate::why::{Oracle, Seen};
 use crate::words;
-
-/// How long unsettled launches are looked after once the pipeline has drained.
-const LAST_SETTLING: Duration = Duration::from_secs(10);
 
 /// Builds the pipeline and says how it is watched.
 ///
@@ -65,15 +60,7 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         maestro_probe(replicas),
     ];
     let finish = async move {
-        // Whatever the drain left open is given a last chance: what does not run waits again.
-        match tokio::time::timeout(LAST_SETTLING, settle.once()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(
-                error = %Chain(&error),
-                "open launches could not be settled"
-            ),
-            Err(_) => tracing::warn!("open launches could not be settled in time"),
-        }
+        settle.last_look().await;
         store.close().await;
     };
     Ok(Running {

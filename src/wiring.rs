@@ -175,10 +175,23 @@ pub const fn dispatch(settings: &Settings) -> DispatchSettings {
     DispatchSettings {
         dry_run: settings.booking.dry_run,
         launches_in_flight: rqd.launches_in_flight.get(),
+        // A host that hangs has a connection of its own, so these bound each other.
+        slow_launches: rqd.connections.get(),
         launch_deadline: settings.booking.launch_deadline,
         resolve_attempts: rqd.resolve_attempts,
         rest: REST,
     }
+}
+
+/// Frames that are locked to be booked, or booked and not launched yet, at once. As many as are launched
+/// well before their deadline where a launch takes a tenth of a second.
+pub(crate) fn launch_capacity(settings: &Settings) -> u32 {
+    if settings.booking.dry_run {
+        return u32::MAX >> 4;
+    }
+    let frames = settings.rqd.launches_in_flight.get().saturating_mul(64);
+    let batch = settings.lock.batch_frames.get();
+    u32::try_from(frames.max(batch)).unwrap_or(u32::MAX)
 }
 
 /// When a booking that no host report has named counts as forgotten: a process that lives begins

@@ -109,9 +109,7 @@ impl Scheduler {
             report.laggards.is_empty() && report.fatal.is_none(),
             "the scheduler did not end in good order: {report:?}"
         );
-        tokio::time::timeout(GRACE, self.pipeline.settle.once())
-            .await
-            .context("open launches could not be settled in time")??;
+        self.pipeline.settle.last_look().await;
         self.pipeline.store.close().await;
         Ok(())
     }

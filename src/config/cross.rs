@@ -6,10 +6,11 @@
 use super::fault::Fault;
 use super::{Database, Lock, Matching, Rqd, Stages, Telemetry};
 
-/// The side loops that use a connection each: clusters, the scan for work, hosts, launches whose
-/// outcome is unknown, bookings that were forgotten, the list of replicas; and one for health, one
-/// for questions why something waits. The accounts have a connection outside of the pool.
-const SIDE_LOOPS: usize = 8;
+/// Connections beside the stages' own: clusters, the scan for work, hosts, launches whose outcome is
+/// unknown, bookings that were forgotten, the list of replicas, acknowledged launches, launches that
+/// are taken back; and one for health, one for questions why something waits. The accounts have a
+/// connection outside of the pool.
+const SIDE_LOOPS: usize = 10;
 
 /// Everything that can be wrong between the topics.
 pub(super) struct Topics<'a> {

@@ -26,7 +26,7 @@ topic! {
             duration(Duration::from_millis(10)..=Duration::from_secs(300));
         /// How many connections to hosts are kept open at most.
         connections: NonZeroUsize = Some("512"), "CUE_RQD_CONNECTIONS", count(65_536);
-        /// How many frames are launched at a time; an eighth of them, or one, on the same host.
+        /// How many frames are launched at a time, without those whose host is slow to answer; an eighth of them, or one, on the same host.
         launches_in_flight: NonZeroUsize = Some("64"), "CUE_LAUNCHES_IN_FLIGHT", count(4096);
         /// How often a host is asked whether a frame runs when its launch had no clear answer, for 5 s at most;
         /// after that it is asked beside the pipeline.

@@ -26,7 +26,7 @@ pub struct Stages {
     pub layer_lock: Width,
     /// The stage that picks hosts.
     pub host_match: Width,
-    /// The stage that books and launches.
+    /// The stage that books and launches; its workers book.
     pub dispatch: Width,
     /// The stage that gives hosts back and closes turns.
     pub check_in: Width,
@@ -140,7 +140,7 @@ const DISPATCH: Declared = declared(
     ["CUE_DISPATCH_WORKERS", "CUE_DISPATCH_QUEUE"],
     ["4", "2"],
     [
-        "How many batches are booked and launched at a time; each uses a database connection.",
+        "How many batches are booked at a time; each uses a database connection.",
         "How many plans may wait to be booked; each holds an open transaction.",
     ],
 );

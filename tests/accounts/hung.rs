@@ -103,8 +103,7 @@ async fn check_says_which_replica_compares_the_accounts_and_when_none_does() {
     until("the replica to lead", async || leads(&service).await).await;
     let text = check().await;
     let name = accounts(&service).await["by"].as_str().unwrap().to_owned();
-    let wanted =
-        format!("ok    accounting  {name} compares the accounts with the procs, every ");
+    let wanted = format!("ok    accounting  {name} compares the accounts with the procs, every ");
     assert!(text.contains(&wanted), "{text}");
     signal(&service, "STOP").await;
     let text = check().await;

@@ -10,7 +10,9 @@
     reason = "a test ends where it fails"
 )]
 
+mod acknowledged;
 mod behind;
+mod blame;
 mod cable;
 mod caps;
 mod commits;
@@ -25,6 +27,7 @@ mod meddler;
 mod middleman;
 mod midway;
 mod retried;
+mod silent;
 mod watch;
 #[path = "../farm/world.rs"]
 mod world;

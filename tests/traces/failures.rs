@@ -47,15 +47,17 @@ async fn a_host_that_cannot_be_reached_has_grpcs_word_for_it_and_the_reason() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_launch_that_had_to_wait_too_long_says_so_and_for_how_long() {
     let collector = Collector::grpc().await;
-    let yard = Yard::new(2, SimRqdSettings::default()).await;
+    let yard = Yard::new(3, SimRqdSettings::default()).await;
     yard.rqd.set_fault_all(Fault::Stall);
-    // Each frame has a host of its own, for a host that does not answer is sent no other launch.
+    // Each frame has a host of its own, for a host that does not answer is sent no other launch. The first
+    // call becomes a slow one, of which there may be as many as connections; the second keeps its place.
     let whole = yard
         .farm
-        .frames("unlucky", 2, |layer| layer.cores_min = 3200);
+        .frames("unlucky", 3, |layer| layer.cores_min = 3200);
     whole.await.unwrap();
     let one_at_a_time = [
         ("CUE_LAUNCHES_IN_FLIGHT", "1"),
+        ("CUE_RQD_CONNECTIONS", "1"),
         ("CUE_LAUNCH_DEADLINE", "3s"),
         ("CUE_RQD_REQUEST_TIMEOUT", "3500ms"),
         ("CUE_RESOLVE_ATTEMPTS", "2"),
@@ -82,10 +84,9 @@ async fn a_launch_that_had_to_wait_too_long_says_so_and_for_how_long() {
     // The host was asked what became of the first, and did not answer either. There are five seconds
     // for all questions about a launch, so a second one is cut short or never put.
     let questions = trace.named("ask_host");
+    let of_first = |question: &&&crate::tree::Span| question.parent == first.id;
+    let questions: Vec<_> = questions.iter().filter(of_first).copied().collect();
     assert!((1..=2).contains(&questions.len()), "{trace}");
-    for question in &questions {
-        assert_eq!(question.parent, first.id);
-    }
     let question = questions[0];
     assert_eq!(question.number("attempt"), 1);
     assert!(question.error.as_deref().unwrap().contains("node"));
@@ -94,7 +95,7 @@ async fn a_launch_that_had_to_wait_too_long_says_so_and_for_how_long() {
     }
     assert_eq!(question.number("server.port"), first.number("server.port"));
     yard.rqd.set_fault_all(Fault::None);
-    yard.launched(2).await;
+    yard.launched(3).await;
     yard.close(program).await;
 }
 
@@ -107,19 +108,19 @@ async fn a_launch_on_a_host_that_did_not_answer_another_is_not_sent_and_says_so(
         ("CUE_RESOLVE_ATTEMPTS", "2"),
     ];
     let program = yard.schedule(&collector, &one_at_a_time).await;
-    let trace = collector.trace("the one not sent", with("unreachable"));
+    let trace = collector.trace("the one not sent", with("not_sent"));
     let trace = trace.await;
     trace.assert_sound();
     let launches = trace.named("launch");
     let not_sent = launches
         .iter()
-        .find(|launch| launch.attribute("outcome") == "unreachable");
+        .find(|launch| launch.attribute("outcome") == "not_sent");
     let not_sent = not_sent.unwrap();
     assert_eq!(
         not_sent.error.as_deref(),
-        Some("its host did not answer another launch, and it was not sent")
+        Some("its host did not take another launch")
     );
-    assert_eq!(not_sent.attribute("error.type"), "unreachable");
+    assert_eq!(not_sent.attribute("error.type"), "not_sent");
     assert!(not_sent.number("queue_wait_us") >= 500_000, "{trace}");
     yard.rqd.set_fault_all(Fault::None);
     yard.launched(2).await;

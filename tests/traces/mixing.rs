@@ -197,8 +197,13 @@ fn assert_shared(failed: &Trace, pointed_at: &Trace, waited: i64) {
         "nothing of it failed:\n{pointed_at}"
     );
     for stage in &STAGES[1..] {
-        let links = &failed.only(stage).links;
-        assert_eq!(*links, [pointed_at.only(stage).id.clone()], "{stage}");
+        let passes = pointed_at.named(stage);
+        for pass in failed.named(stage) {
+            let [link] = &pass.links[..] else {
+                panic!("{stage}: {:?}", pass.links);
+            };
+            assert!(passes.iter().any(|other| other.id == *link), "{stage}");
+        }
     }
     assert_eq!(pointed_at.only("book").number("frames_booked"), 2);
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use cue_domain::messages::{Ask, JobWork, LockedBatch, Turn};
 use cue_domain::resting::Resting;
 use cue_domain::{Cluster, ClusterKey, TagKind, Ticket};
-use cue_flow::{BatchStage, Flow, Stage};
+use cue_flow::{BatchStage, Capacity, Flow, Reserved, Stage};
 use cue_host_match::MatchMetrics;
 use cue_hosts::{HostIndex, IndexSettings};
 use cue_job_fetch::{FetchMetrics, JobFetch};
@@ -165,6 +165,7 @@ async fn lock(
         Arc::new(Resting::new(REST, REST)),
         wiring::lock(&field.settings),
         LockMetrics::new(&registry, MatchMetrics::new(&registry)?.without_host())?,
+        Capacity::new(1_000_000),
     );
     let (cluster, jobs) = (Arc::clone(&field.cluster), Arc::clone(jobs));
     rate(|flow| {
@@ -179,7 +180,7 @@ async fn lock(
                 layers: job.layers.clone(),
             }
         };
-        let (sink, taken) = Sink::new(|batch: &LockedBatch<OpenBooking>| {
+        let (sink, taken) = Sink::new(|batch: &LockedBatch<(OpenBooking, Reserved)>| {
             batch
                 .layers
                 .iter()

@@ -13,7 +13,7 @@ use cue_domain::fit::FitRules;
 use cue_domain::messages::{BookingPlan, LockedLayer, Outcome};
 use cue_domain::resting::Resting;
 use cue_domain::{LayerId, Ticket};
-use cue_flow::{Flow, Never, Outlet, Stage, Verdict};
+use cue_flow::{Flow, Never, Outlet, Reserved, Stage, Verdict};
 use cue_host_match::{MatchMetrics, plan};
 use cue_hosts::HostIndex;
 use cue_rqd::{RqdClient, RqdSettings};
@@ -87,7 +87,10 @@ async fn one(field: &Field, plans: usize, workers: NonZeroUsize) -> anyhow::Resu
 }
 
 /// Locks and matches so many plans.
-async fn prepare(field: &Field, plans: usize) -> anyhow::Result<Vec<BookingPlan<OpenBooking>>> {
+async fn prepare(
+    field: &Field,
+    plans: usize,
+) -> anyhow::Result<Vec<BookingPlan<(OpenBooking, Reserved)>>> {
     let jobs = field.jobs().await?;
     let layers: Vec<(&PendingJob, WantedLayer)> = jobs
         .iter()
@@ -122,7 +125,7 @@ async fn prepare(field: &Field, plans: usize) -> anyhow::Result<Vec<BookingPlan<
         }
         let planned = plan(&field.index, &FitRules::default(), &mut layers, &metrics);
         made.push(BookingPlan {
-            held,
+            held: (held, Reserved::nothing()),
             layers,
             hosts: planned.hosts,
             placements: planned.placements,

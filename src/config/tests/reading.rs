@@ -169,11 +169,11 @@ fn a_password_is_in_no_fault_and_no_debug_output() {
 #[test]
 fn a_pool_too_small_for_the_stages_is_refused_with_the_sum() {
     let pairs = |pool| [("CUE_DATABASE_POOL", pool), ("CUE_DISPATCH_WORKERS", "10")];
-    assert!(with(&pairs("26")).settings.is_ok());
-    let text = with(&pairs("25")).settings.unwrap_err().to_string();
-    assert!(text.contains("database.pool = 25 "), "{text}");
+    assert!(with(&pairs("28")).settings.is_ok());
+    let text = with(&pairs("27")).settings.unwrap_err().to_string();
+    assert!(text.contains("database.pool = 27 "), "{text}");
     assert!(
-        text.contains("need 26 connections (2 job_fetch.workers + "),
+        text.contains("need 28 connections (2 job_fetch.workers + "),
         "{text}"
     );
 }

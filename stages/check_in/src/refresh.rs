@@ -7,10 +7,11 @@
 //! never more than half. Hosts that nobody brings back are taken back also while nothing can be
 //! read.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cue_domain::Host;
+use cue_domain::missing_room::MissingRoom;
+use cue_domain::{Host, HostId};
 use cue_flow::{BoxError, Tick};
 use cue_hosts::HostIndex;
 use cue_store::{HostTags, Store, StoreError};
@@ -40,23 +41,26 @@ pub struct Refresh {
     hosts: HostIndex,
     settings: RefreshSettings,
     metrics: CheckInMetrics,
+    missing: Arc<MissingRoom<HostId>>,
     tags: Mutex<Option<(Instant, HostTags)>>,
 }
 
 impl Refresh {
-    /// A loop from `store` into `hosts`.
+    /// A loop from `store` into `hosts`, without the room that is known to be `missing`.
     #[must_use]
     pub const fn new(
         store: Store,
         hosts: HostIndex,
         settings: RefreshSettings,
         metrics: CheckInMetrics,
+        missing: Arc<MissingRoom<HostId>>,
     ) -> Self {
         Self {
             store,
             hosts,
             settings,
             metrics,
+            missing,
             tags: Mutex::new(None),
         }
     }
@@ -70,7 +74,12 @@ impl Refresh {
         let answer = self.read().await;
         let outcome = if answer.is_ok() { "ok" } else { "error" };
         self.metrics.refreshes.inc(outcome);
-        let applied = self.hosts.apply(mark, answer?);
+        let mut found = answer?;
+        let now = Instant::now();
+        for host in &mut found {
+            host.idle.cores = self.missing.usable(&host.id, host.idle.cores, now);
+        }
+        let applied = self.hosts.apply(mark, found);
         if applied.added + applied.left > 0 {
             tracing::info!(
                 added = applied.added,

@@ -1,42 +1,62 @@
-//! A booked batch: its frames, each with a debt until it is known to run.
+//! A booked batch: its frames, each with its pending launch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-use cue_domain::{HostId, LayerId, Lease, Resources, Ticket};
+use cue_domain::{HostId, LayerId, Resources};
 use cue_rqd::{LaunchLayer, TracePoint};
-use cue_store::{BookRow, LaunchFacts, Unlaunched};
+use cue_store::{BookRow, LaunchFacts, Moment, Unlaunched};
 
 use crate::book::{Plan, PlannedRow};
-use crate::debts::Debt;
+use crate::pending::{Launch, PendingLaunch};
 
-/// What a plan came to in the database.
+/// A plan as it was booked in the database.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// The frames that were booked.
     pub(crate) frames: Vec<BatchFrame>,
-    /// What is idle now on the hosts of the plan, where that was seen under a lock.
+    /// Idle resources of the hosts of the plan, where they were seen under a lock.
     pub(crate) hosts: HashMap<HostId, Resources>,
-    /// What RQD must be told of their layers.
+    /// Facts of their layers that RQD is sent.
     pub(crate) layers: HashMap<LayerId, Arc<LaunchLayer>>,
+    /// When the booking began, by our clock and by the database's.
+    pub(crate) booked: BookedAt,
     /// Launches begin before this, or not at all: later, another process may have found the
     /// bookings forgotten and taken them back.
-    pub(crate) launch_by: Instant,
+    pub(crate) launch_by: Moment,
+}
+
+/// A moment by two clocks: a host is sent the time of the database, which does not depend on this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BookedAt {
+    pub(crate) ours: Moment,
+    /// Milliseconds since 1970.
+    pub(crate) database_ms: i64,
+}
+
+impl BookedAt {
+    /// The present by the database's clock, in milliseconds since 1970.
+    pub(crate) fn now_ms(self) -> i64 {
+        let since = i64::try_from(self.ours.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.database_ms.saturating_add(since)
+    }
 }
 
 /// A booked frame.
 #[derive(Debug)]
 pub(crate) struct BatchFrame {
     pub(crate) row: BookRow,
-    /// To be ended once the frame is known to run, or is taken back. `None` in a dry run.
-    pub(crate) debt: Option<Lease<Debt>>,
+    /// `None` in a dry run, where there is nothing to find out later.
+    pub(crate) pending: Option<PendingLaunch>,
     pub(crate) name: Arc<str>,
     /// Index into the plan's hosts.
     pub(crate) host: usize,
     /// The first operating system the host offers.
     pub(crate) host_os: Option<Arc<str>>,
-    pub(crate) ticket: Ticket,
+    /// Index into the turns of the plan.
+    pub(crate) turn: usize,
+    /// The root of its turn's trace.
+    pub(crate) trace: Option<u64>,
 }
 
 impl BatchFrame {
@@ -50,33 +70,36 @@ impl BatchFrame {
             version,
             proc: row.proc.clone(),
         };
-        let host = row.host_name.clone();
-        let trace = TracePoint::default();
-        // Without a launch there is nothing to find out later.
-        let debt = plan.launching.then(|| {
-            plan.debts.lend(Debt {
-                booking,
-                host,
-                trace,
-            })
-        });
+        let launch = Launch {
+            booking,
+            host: row.host_name.clone(),
+            trace: TracePoint::default(),
+            dead: false,
+        };
+        let pending = match plan.launching {
+            true => plan.pending.hold(launch),
+            false => None,
+        };
         Some(Self {
             row,
-            debt,
+            pending,
             name: placement.frame.name.clone(),
             host: placement.host,
             host_os: planned.host_os.clone(),
-            ticket: layer.ticket.clone(),
+            turn: plan.turn_of(placement.layer),
+            trace: layer.ticket.trace(),
         })
     }
 
-    /// Ends the debt: the frame is known to run, or has been taken back.
-    pub(crate) fn settled(&mut self) -> Option<Debt> {
-        self.debt.take().map(Lease::keep)
+    /// Records that its launch certainly does not run.
+    pub(crate) fn is_dead(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.launch_mut().dead = true;
+        }
     }
 }
 
-/// What RQD must be told of a layer.
+/// Facts of a layer that RQD is sent.
 pub(crate) fn launch_layer(facts: LaunchFacts) -> LaunchLayer {
     LaunchLayer {
         job_id: facts.job,

@@ -3,23 +3,23 @@
 //! A deadlock or a serialization failure costs the transaction, not the plan: it is tried again, a
 //! bounded number of times, with the frames that are still there. Any other error gives everything
 //! back, with one exception: when it cannot be found out whether a commit took place, its frames
-//! become debts.
+//! become pending launches.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cue_domain::messages::{HostLease, LockedLayer, Placement};
-use cue_domain::{FrameId, ProcId};
+use cue_domain::{FrameId, ProcId, Ticket};
 use cue_flow::Chain;
 use cue_store::{BookRow, OpenBooking, StoreError, Trouble};
 use tracing::Instrument;
 
-use crate::batch::{Batch, BatchFrame, launch_layer};
-use crate::debts::Debts;
+use crate::batch::{Batch, BatchFrame, BookedAt, launch_layer};
 use crate::launch::failed_because;
 use crate::metrics::DispatchMetrics;
-use crate::notes::{note_bookings, note_refusals, number};
+use crate::pending::PendingLaunches;
+use crate::record::{number, record_bookings, record_refusals};
 use crate::write::{Order, Written, write};
 
 /// How often a plan is tried.
@@ -40,11 +40,22 @@ pub(crate) struct Plan<'a> {
     pub(crate) hosts: &'a [HostLease],
     pub(crate) placements: &'a [Placement],
     pub(crate) metrics: &'a DispatchMetrics,
-    pub(crate) debts: &'a Arc<Debts>,
-    /// Whether RQD will be called, so that it must be known what to tell it.
+    pub(crate) pending: &'a Arc<PendingLaunches>,
+    /// The turns of the plan, each once.
+    pub(crate) turns: &'a [Ticket],
+    /// RQD will be called, so that the facts it is sent are read.
     pub(crate) launching: bool,
-    /// How long after the start of the booking a launch may begin.
+    /// Time after the start of the booking within which launches begin.
     pub(crate) launch_deadline: Duration,
+}
+
+impl Plan<'_> {
+    /// The index of the turn of a layer.
+    pub(crate) fn turn_of(&self, layer: usize) -> usize {
+        let ticket = self.layers.get(layer).map(|layer| &layer.ticket);
+        let is_its = |turn: &Ticket| ticket.is_some_and(|ticket| turn.same_turn(ticket));
+        self.turns.iter().position(is_its).unwrap_or_default()
+    }
 }
 
 /// The rows of a plan, in order of service.
@@ -159,7 +170,11 @@ async fn commit(held: OpenBooking, written: Written, plan: Plan<'_>) -> Result<B
     } = written;
     hosts.extend(booked.hosts);
     let launch_by = held.began() + plan.launch_deadline;
-    note_refusals(&refusals, plan);
+    let at = BookedAt {
+        ours: held.began(),
+        database_ms: booked.at_ms.unwrap_or_default(),
+    };
+    record_refusals(&refusals, plan);
     plan.metrics
         .stolen
         .inc_by((admitted.len() - booked.frames.len()) as u64);
@@ -169,6 +184,7 @@ async fn commit(held: OpenBooking, written: Written, plan: Plan<'_>) -> Result<B
             frames: Vec::new(),
             hosts,
             layers: HashMap::new(),
+            booked: at,
             launch_by,
         });
     }
@@ -184,14 +200,15 @@ async fn commit(held: OpenBooking, written: Written, plan: Plan<'_>) -> Result<B
     match answer {
         Ok(()) => {}
         Err(error @ StoreError::CommitUnknown(_)) => {
-            // Each frame is made, and dropped with its debt: whether it was booked is found out
-            // once the database answers again, and whether it runs is known, for it was not launched.
-            drop(admitted.iter().filter_map(frame).collect::<Vec<_>>());
+            // Each frame is made, and dropped with its pending launch: whether it was booked is found
+            // out once the database answers again. It was certainly not launched.
+            let frames = admitted.iter().filter_map(frame);
+            frames.for_each(|mut frame| frame.is_dead());
             return Err(error);
         }
         Err(error) => return Err(error),
     }
-    note_bookings(&versions, plan);
+    record_bookings(&versions, plan);
     let layers = facts
         .into_iter()
         .map(|(id, facts)| (id, Arc::new(launch_layer(facts))));
@@ -199,6 +216,7 @@ async fn commit(held: OpenBooking, written: Written, plan: Plan<'_>) -> Result<B
         frames: admitted.iter().filter_map(frame).collect(),
         hosts,
         layers: layers.collect(),
+        booked: at,
         launch_by,
     })
 }

@@ -1,144 +1,141 @@
-//! Launching what was booked, with bounded concurrency and no connection held.
+//! One launch: what is sent to the host, and what its answer means.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use cue_domain::LayerId;
+use cue_domain::blame::Answer;
 use cue_domain::messages::Outcome;
 use cue_domain::resting::Resting;
 use cue_flow::{Chain, Outlet, micros};
-use cue_rqd::{LaunchError, LaunchFrame, RqdClient, TracePoint};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use cue_rqd::{LaunchError, LaunchFrame, LaunchLayer, LaunchOutcome, Refusal, RqdClient};
+use cue_store::Moment;
 use tracing::{Instrument, Span, field};
 
-use crate::batch::{Batch, BatchFrame};
-use crate::gates::Gates;
+use crate::batch::{Batch, BatchFrame, BookedAt};
+use crate::calls::{AwaitedHost, LaunchCalls};
+use crate::gate::HostGate;
 use crate::metrics::DispatchMetrics;
-use crate::resolve::{self, Found};
 
-/// How long a batch waits to learn what became of a launch. Meanwhile it keeps its worker, its hosts and
-/// its turns, so a host that hangs is left to the loop that settles after that.
-const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
-
-/// What became of one launch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Launched {
-    /// It runs.
-    Yes,
-    /// It certainly does not run, and the host is not to blame.
-    No,
-    /// It certainly does not run, and the host is to blame.
-    HostFailed,
-    /// The host does not know it, though it was sent: a request may still be on its way.
-    NotThere,
-    /// Nobody could be asked: its booking stays, as a debt.
-    Unknown,
-}
-
-/// What became of the launches of a batch, by index.
-#[derive(Debug, Default)]
-pub(crate) struct Launches {
-    /// These run.
-    pub(crate) running: Vec<usize>,
-    /// These certainly do not: they are to be taken back.
-    pub(crate) dead: Vec<usize>,
-    /// Those of the dead that may arrive late.
-    pub(crate) doubtful: HashSet<usize>,
-    /// For these the host is to blame.
-    pub(crate) host_failed: Vec<usize>,
-    /// Where those are told of which more may become known.
-    pub(crate) traces: Vec<(usize, TracePoint)>,
-}
-
-impl Launches {
-    fn note(&mut self, index: usize, launched: Launched) {
-        if launched == Launched::Yes {
-            self.running.push(index);
-        }
-        if matches!(
-            launched,
-            Launched::No | Launched::HostFailed | Launched::NotThere
-        ) {
-            self.dead.push(index);
-        }
-        if launched == Launched::NotThere {
-            self.doubtful.insert(index);
-        }
-        if matches!(
-            launched,
-            Launched::HostFailed | Launched::NotThere | Launched::Unknown
-        ) {
-            self.host_failed.push(index);
-        }
-    }
-}
-
-impl Launcher<'_> {
-    /// Launches all frames of the batch.
-    pub(crate) async fn launch_all(&self) -> Launches {
-        let launch = |(index, frame)| async move { (index, self.launch(frame).await) };
-        let mut calls: FuturesUnordered<_> =
-            self.batch.frames.iter().enumerate().map(launch).collect();
-        let mut launches = Launches::default();
-        while let Some((index, (launched, span))) = calls.next().await {
-            if matches!(launched, Launched::NotThere | Launched::Unknown) {
-                launches.traces.push((index, TracePoint::of(&span)));
-            }
-            launches.note(index, launched);
-        }
-        launches
-    }
-}
-
-/// What a launch needs.
-pub(crate) struct Launcher<'a> {
+/// What a batch is launched with.
+#[derive(Clone, Copy)]
+pub(crate) struct Launching<'a> {
     pub(crate) rqd: &'a RqdClient,
-    pub(crate) permits: &'a Semaphore,
-    pub(crate) gates: &'a Gates,
+    pub(crate) calls: &'a LaunchCalls,
+    /// Calls under way at once on one host.
+    pub(crate) per_host: usize,
     pub(crate) resolve_attempts: u32,
-    pub(crate) batch: &'a Batch,
+    pub(crate) batch: &'a BatchFacts,
     /// Knows the span of the stage in the trace of each turn.
     pub(crate) out: &'a Outlet<Outcome>,
     pub(crate) metrics: &'a DispatchMetrics,
     pub(crate) resting: &'a Resting<LayerId>,
 }
 
-impl Launcher<'_> {
-    /// Launches a frame; returns its span too, for what becomes known of it later.
-    async fn launch(&self, frame: &BatchFrame) -> (Launched, Span) {
-        let wanted = Instant::now();
-        let slot = self.gates.enter(frame.host).await;
-        // The semaphore is never closed, so the only answer is a permit.
-        let permit = match self.gates.is_silent(frame.host) {
-            true => None,
-            false => self.permits.acquire().await.ok(),
+/// Facts that all launches of a batch share.
+#[derive(Debug)]
+pub(crate) struct BatchFacts {
+    layers: HashMap<LayerId, Arc<LaunchLayer>>,
+    booked: BookedAt,
+    launch_by: Moment,
+}
+
+impl BatchFacts {
+    /// Takes a batch apart: facts, and frames to be launched.
+    pub(crate) fn of(batch: Batch) -> (Self, Vec<BatchFrame>) {
+        let facts = Self {
+            layers: batch.layers,
+            booked: batch.booked,
+            launch_by: batch.launch_by,
+        };
+        (facts, batch.frames)
+    }
+}
+
+/// A launch that was tried.
+pub(crate) struct Attempt {
+    pub(crate) frame: BatchFrame,
+    pub(crate) sent: Sent,
+    pub(crate) span: Span,
+    /// Status and words of an answer that is not clear, for the span should the frame not run.
+    pub(crate) doubt: Option<(&'static str, String)>,
+    /// It was not sent because of what other launches on the host came to.
+    pub(crate) held_back: bool,
+}
+
+/// What came of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It runs.
+    Accepted,
+    /// It certainly does not run. The answer, if it says something about host or layer.
+    Dead(Option<Answer>),
+    /// The host took the call and did not say clearly what it did; `silent` if it said nothing.
+    Unknown {
+        /// The host said nothing at all.
+        silent: bool,
+    },
+    /// It was sent, and the host says that it does not run: it may still arrive.
+    NotThere(Answer),
+    /// The host does not say.
+    Unresolved,
+}
+
+impl Launching<'_> {
+    /// Launches a frame that has waited since `wanted`, unless the gate or its deadline says otherwise.
+    pub(crate) async fn launch(
+        &self,
+        frame: BatchFrame,
+        wanted: Instant,
+        gate: &HostGate,
+        host: &AwaitedHost<'_>,
+    ) -> Attempt {
+        let place = match gate.refuses(frame.row.reserved.cores) {
+            Some(_) => None,
+            None => Some(self.calls.place().await),
         };
         let began = Instant::now();
-        let span = self.span(frame);
+        let span = self.span(&frame);
         let waited = began.saturating_duration_since(wanted);
         span.record("queue_wait_us", micros(waited));
-        let (launched, outcome) = if self.gates.is_silent(frame.host) {
-            span.in_scope(|| not_tried(frame))
-        } else if began > self.batch.launch_by {
-            span.in_scope(|| too_late(frame))
-        } else {
-            let called = self.call(frame, (slot, permit)).instrument(span.clone());
-            let called = called.await;
-            let took = began.elapsed().as_secs_f64();
-            self.metrics.launch_seconds.observe(took);
-            called
+        let mut doubt = None;
+        let (sent, outcome) = match (gate.refuses(frame.row.reserved.cores), place) {
+            (None, Some(_)) if Moment::now() > self.batch.launch_by => {
+                span.in_scope(|| too_late(&frame))
+            }
+            (None, Some(place)) => {
+                let call = self.call(&frame, &mut doubt).instrument(span.clone());
+                let called = place.hold_for(call, host).await;
+                let took = began.elapsed().as_secs_f64();
+                self.metrics.launch_seconds.observe(took);
+                called
+            }
+            (refusal, _) => span.in_scope(|| not_sent(refusal)),
         };
+        gate.heard(sent);
+        if doubt.is_none() {
+            self.record(&span, outcome);
+        }
+        Attempt {
+            frame,
+            sent,
+            span,
+            doubt,
+            held_back: outcome == NOT_SENT,
+        }
+    }
+
+    /// Counts how a launch ended, and records it in its span.
+    pub(crate) fn record(&self, span: &Span, outcome: &'static str) {
         self.metrics.launches.inc(outcome);
         span.record("outcome", outcome);
-        (launched, span)
     }
 
     /// A batch holds work of several turns, and a launch belongs to the turn of its frame.
     fn span(&self, frame: &BatchFrame) -> Span {
         tracing::info_span!(
-            parent: &self.out.span_under(frame.ticket.trace()),
+            parent: &self.out.span_under(frame.trace),
             "launch",
             otel.kind = "client",
             rpc.system.name = "grpc",
@@ -156,15 +153,16 @@ impl Launcher<'_> {
         )
     }
 
+    /// Calls the host. An answer that is not clear is a `doubt`, and its outcome does not count yet.
     async fn call(
         &self,
         frame: &BatchFrame,
-        permits: (Option<SemaphorePermit<'_>>, Option<SemaphorePermit<'_>>),
-    ) -> (Launched, &'static str) {
+        doubt: &mut Option<(&'static str, String)>,
+    ) -> (Sent, &'static str) {
         let Some(layer) = self.batch.layers.get(&frame.row.layer) else {
             failed_because("layer_gone", "its layer is gone");
             tracing::warn!(frame.id = %frame.row.frame, layer.id = %frame.row.layer, "the layer is gone; the booking is taken back");
-            return (Launched::No, "layer_gone");
+            return (Sent::Dead(None), "layer_gone");
         };
         let wanted = LaunchFrame {
             layer: layer.clone(),
@@ -176,96 +174,80 @@ impl Launcher<'_> {
             host_os: frame.host_os.as_ref().map(|os| os.to_string()),
             reserved: frame.row.reserved,
         };
-        let now_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-            });
+        let now_ms = self.batch.booked.now_ms();
         let run_frame = match cue_rqd::run_frame(&wanted, now_ms, self.rqd.traceparent().as_deref())
         {
             Ok(run_frame) => run_frame,
             Err(error) => {
                 failed_because("not_launchable", Chain(&error));
-                self.refused_for_good(frame, &error);
-                return (Launched::No, "not_launchable");
+                self.refused_for_good(frame, layer, &error);
+                return (Sent::Dead(None), "not_launchable");
             }
         };
-        let answer = self.rqd.launch(&frame.row.host_name, run_frame).await;
-        if answer.as_ref().is_err_and(LaunchError::is_silence) {
-            self.gates.silent(frame.host);
-        }
-        // A host that does not answer is asked for a while, and must not keep others from launching.
-        drop(permits);
-        match answer {
+        match self.rqd.launch(&frame.row.host_name, run_frame).await {
             Ok(()) => {
                 self.resting.forgive(&frame.row.layer);
-                (Launched::Yes, "launched")
+                (Sent::Accepted, "launched")
             }
-            Err(error) => {
-                let (launched, outcome) = self.failed(frame, &error).await;
-                if launched != Launched::Yes {
-                    failed_because(error.status_code(), Chain(&error));
-                }
-                (launched, outcome)
-            }
-        }
-    }
-
-    async fn failed(&self, frame: &BatchFrame, error: &LaunchError) -> (Launched, &'static str) {
-        match error {
-            LaunchError::Refused { .. } => {
-                self.refused_for_good(frame, error);
-                (Launched::No, "refused")
-            }
-            LaunchError::RefusedForNow { .. } => {
+            Err(error) if error.outcome() == LaunchOutcome::MayRun => {
                 self.warn(
                     frame,
-                    error,
-                    "the host refuses the launch for now; the booking is taken back",
-                );
-                (Launched::HostFailed, "refused_for_now")
-            }
-            LaunchError::Unreachable { .. } => {
-                self.warn(
-                    frame,
-                    error,
-                    "the host cannot be reached; the booking is taken back",
-                );
-                (Launched::HostFailed, "unreachable")
-            }
-            LaunchError::Unknown { .. } => {
-                self.warn(
-                    frame,
-                    error,
+                    &error,
                     "the outcome of a launch is unknown; asking the host",
                 );
-                let asked = resolve::does_it_run(
-                    self.rqd,
-                    &frame.row.host_name,
-                    &frame.row.frame,
-                    &frame.row.proc,
-                    self.resolve_attempts,
-                );
-                let found = tokio::time::timeout(RESOLVE_LIMIT, asked).await;
-                match found.unwrap_or(Found::NoAnswer) {
-                    Found::Runs => (Launched::Yes, "confirmed"),
-                    Found::DoesNotRun => (Launched::NotThere, "not_running"),
-                    Found::NoAnswer => {
-                        tracing::error!(
-                            frame.id = %frame.row.frame, proc.id = %frame.row.proc, host = %frame.row.host_name,
-                            "the host does not say whether a frame runs; its booking stays until it does"
-                        );
-                        (Launched::Unknown, "unresolved")
-                    }
-                }
+                *doubt = Some((error.status_code(), Chain(&error).to_string()));
+                let silent = error.answer().is_none();
+                (Sent::Unknown { silent }, "unresolved")
+            }
+            Err(error) => {
+                failed_because(error.status_code(), Chain(&error));
+                self.failed(frame, layer, &error)
             }
         }
     }
 
-    fn refused_for_good(&self, frame: &BatchFrame, error: &(dyn std::error::Error + 'static)) {
-        let rest = self.resting.strike(&frame.row.layer, Instant::now());
+    fn failed(
+        &self,
+        frame: &BatchFrame,
+        layer: &LaunchLayer,
+        error: &LaunchError,
+    ) -> (Sent, &'static str) {
+        let Some(refusal) = error.refusal() else {
+            self.warn(
+                frame,
+                error,
+                "the host cannot be reached; the booking is taken back",
+            );
+            return (Sent::Dead(Some(Answer::Unfit)), "unreachable");
+        };
+        let answer = match refusal {
+            Refusal::BadRequest => {
+                self.refused_for_good(frame, layer, error);
+                return (Sent::Dead(None), "refused");
+            }
+            Refusal::NoRoom => Answer::NoRoom(frame.row.reserved.cores),
+            Refusal::HostUnavailable => Answer::Unfit,
+            Refusal::Other => Answer::Refused,
+        };
+        self.metrics.last_refusals.record_launch(layer, error);
+        self.warn(
+            frame,
+            error,
+            "the host refuses the launch for now; the booking is taken back",
+        );
+        (Sent::Dead(Some(answer)), "refused_for_now")
+    }
+
+    fn refused_for_good(
+        &self,
+        frame: &BatchFrame,
+        layer: &LaunchLayer,
+        error: &(dyn std::error::Error + 'static),
+    ) {
+        self.metrics.last_refusals.record_launch(layer, error);
+        let backoff = self.resting.strike(&frame.row.layer, Instant::now());
         tracing::warn!(
-            error = %Chain(error), frame.id = %frame.row.frame, layer.id = %frame.row.layer, host = %frame.row.host_name, rest_seconds = rest.as_secs(),
+            error = %Chain(error), frame.id = %frame.row.frame, layer.id = %frame.row.layer, host = %frame.row.host_name, rest_seconds = backoff.as_secs(),
             "a launch is refused for good; the booking is taken back and the layer rests"
         );
     }
@@ -278,24 +260,27 @@ impl Launcher<'_> {
     }
 }
 
-/// A launch on a host that has not answered another of the same batch.
-fn not_tried(frame: &BatchFrame) -> (Launched, &'static str) {
-    failed_because(
-        "unreachable",
-        "its host did not answer another launch, and it was not sent",
-    );
-    tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch is not sent to a host that did not answer another; the booking is taken back");
-    (Launched::HostFailed, "unreachable")
+/// The outcome of a launch that was held back.
+const NOT_SENT: &str = "not_sent";
+
+/// A launch on a host that has answered another of the same batch so that this one need not be tried.
+fn not_sent(refusal: Option<Answer>) -> (Sent, &'static str) {
+    let reason = match refusal {
+        Some(Answer::NoRoom(_)) => "its host had no room for another launch of this size",
+        _ => "its host did not take another launch",
+    };
+    failed_because(NOT_SENT, reason);
+    (Sent::Dead(refusal), NOT_SENT)
 }
 
 /// A launch that waited for so long that another process may have taken its booking back.
-fn too_late(frame: &BatchFrame) -> (Launched, &'static str) {
+fn too_late(frame: &BatchFrame) -> (Sent, &'static str) {
     failed_because("too_late", "it had to wait too long and was not begun");
     tracing::warn!(frame.id = %frame.row.frame, host = %frame.row.host_name, "a launch had to wait too long and is not begun");
-    (Launched::No, "too_late")
+    (Sent::Dead(None), "too_late")
 }
 
-/// Writes into the current span that it failed, how in a word, and why.
+/// Records in the current span that it failed, with the kind of failure in a word, and the reason.
 pub(crate) fn failed_because(kind: &str, reason: impl std::fmt::Display) {
     let span = Span::current();
     span.record("error.type", kind);

@@ -1,56 +1,73 @@
 //! Dispatch: books in the open transaction, commits, launches.
 //!
-//! Every placement that all caps admit is booked in one write and committed; only then are the hosts
-//! called, with no connection held. What could not be launched is taken back in one transaction,
-//! but never before its host has said that it does not run, and a launch that arrives even later is
-//! killed. So no frame is lost, and none runs twice on purpose or by mistake of ours.
+//! Every placement that all caps admit is booked in one write and committed. Then the worker is released
+//! for the next plan, and the hosts are called, with no connection held: booking never waits for a
+//! launch, and the frames that are booked and not yet launched are bounded by the capacity that a plan
+//! brings along. A launch that its host acknowledged is recorded. What could not be launched is taken
+//! back, but never before its host has said that it does not run, and a launch that arrives even later
+//! is killed. So no frame is lost, and none runs twice on purpose or by mistake of ours.
 
 mod accounts;
+mod acknowledge;
 mod batch;
 mod book;
-mod debts;
-mod gates;
+mod calls;
+mod gate;
+mod home;
+mod hosts;
+mod late;
 mod launch;
+mod launching;
 mod metrics;
-mod notes;
+mod pending;
+mod question;
+mod reconcile;
+mod record;
 mod refusals;
 mod resolve;
 mod settle;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cue_domain::messages::{BookingPlan, HostLease, LockedLayer, Outcome, Placement, Returned};
+use cue_domain::blame::Blame;
+use cue_domain::messages::{BookingPlan, LockedLayer, Outcome, Placement};
 use cue_domain::resting::Resting;
-use cue_domain::{LayerId, Ticket};
-use cue_flow::{Chain, Outlet, Stage, Verdict};
+use cue_domain::{HostId, LayerId, Ticket};
+use cue_flow::{Chain, Outlet, Reserved, Stage, Verdict};
 use cue_rqd::RqdClient;
 use cue_store::{OpenBooking, Store, StoreError, Trouble};
-use tokio::sync::Semaphore;
 
-use crate::batch::Batch;
+use crate::acknowledge::Recorder;
 use crate::book::Plan;
-use crate::gates::Gates;
-use crate::launch::{Launcher, Launches};
+use crate::calls::LaunchCalls;
+use crate::hosts::{PlanHosts, Turns};
+use crate::pending::PendingLaunches;
 pub use accounts::{Accounts, AccountsMetrics, AccountsReading, AccountsState};
-pub use debts::{Debt, Debts};
 pub use metrics::DispatchMetrics;
+pub use reconcile::Reconcile;
 pub use refusals::Refusals;
-pub use settle::{Reconcile, Settle};
+pub use settle::Settle;
 
-/// How dispatch works.
+/// The hosts of a batch get this part of all launches each, or one launch at least.
+const PARTS: usize = 8;
+
+/// Settings of dispatch.
 #[derive(Clone, Copy, Debug)]
 pub struct DispatchSettings {
     /// Books, but calls no host: frames stay RUNNING until somebody completes them.
     pub dry_run: bool,
-    /// Launch calls under way at once, over all workers.
+    /// Launch calls under way at once, over all batches, that are answered soon.
     pub launches_in_flight: usize,
-    /// How long after the start of a booking its launches may begin.
+    /// Launch calls under way at once that are slow: their hosts hang.
+    pub slow_launches: usize,
+    /// Time after the start of a booking within which its launches begin.
     pub launch_deadline: Duration,
-    /// How often RQD is asked about a launch whose outcome is unknown.
+    /// Questions to a host about a launch whose outcome is unknown, before it is left to the loop that
+    /// settles.
     pub resolve_attempts: u32,
-    /// How long a worker rests after the database failed it.
+    /// Pause of a worker after the database failed it.
     pub rest: Duration,
 }
 
@@ -60,14 +77,16 @@ pub struct Dispatch {
     rqd: RqdClient,
     settings: DispatchSettings,
     metrics: DispatchMetrics,
-    launches: Semaphore,
+    calls: LaunchCalls,
     resting: Arc<Resting<LayerId>>,
-    debts: Arc<Debts>,
+    blame: Mutex<Blame<HostId, LayerId>>,
+    pending: Arc<PendingLaunches>,
+    recorder: Recorder,
 }
 
 impl Dispatch {
-    /// A dispatch that books in `store` and launches through `rqd`. Layers that a host or the database
-    /// refused for good are noted in `resting`.
+    /// A dispatch that books in `store` and launches through `rqd`. Layers that hosts or the database
+    /// refuse are recorded in `resting`.
     #[must_use]
     pub fn new(
         store: Store,
@@ -76,36 +95,39 @@ impl Dispatch {
         metrics: DispatchMetrics,
         resting: Arc<Resting<LayerId>>,
     ) -> Self {
-        let launches = Semaphore::new(settings.launches_in_flight);
+        let pending = Arc::<PendingLaunches>::default();
         Self {
+            recorder: Recorder::new(store.clone(), Arc::clone(&pending)),
+            calls: LaunchCalls::new(settings.launches_in_flight, settings.slow_launches),
             store,
             rqd,
             settings,
             metrics,
-            launches,
             resting,
-            debts: Arc::default(),
+            blame: Mutex::default(),
+            pending,
         }
     }
 
-    /// What each cap refused last.
+    /// The last refusal by each cap and by hosts.
     #[must_use]
     pub fn refusals(&self) -> Refusals {
         self.metrics.last_refusals.clone()
     }
 
-    /// The loop that settles what the stage had to leave open. It shares the stage's debts.
+    /// The loop that settles what the stage had to leave open. It shares the stage's pending launches.
     #[must_use]
     pub fn settle(&self) -> Settle {
         Settle::new(
             self.store.clone(),
             self.rqd.clone(),
-            self.debts.clone(),
+            Arc::clone(&self.pending),
+            self.recorder.clone(),
             self.metrics.clone(),
         )
     }
 
-    /// What follows from a booking that failed: nothing was committed, everything is given back.
+    /// The verdict after a booking that failed: nothing was committed, everything is given back.
     fn failed(&self, tickets: &[Ticket], layers: &[LayerId], error: StoreError) -> Verdict {
         match error.trouble() {
             // Whoever is in the way books it; the next turn tries what is left.
@@ -158,81 +180,16 @@ impl Dispatch {
         let planned = layers.iter().enumerate().filter(|(number, _)| has(*number));
         planned.map(|(_, layer)| layer.layer.id.clone()).collect()
     }
-
-    /// Launches what was booked, and takes back what certainly does not run. What is left open, for
-    /// whatever reason, is a debt when the batch is dropped.
-    async fn launch(&self, batch: &mut Batch, hosts: &mut [Returned], out: &Outlet<Outcome>) {
-        let launcher = Launcher {
-            out,
-            rqd: &self.rqd,
-            permits: &self.launches,
-            gates: &Gates::new(hosts.len(), self.settings.launches_in_flight),
-            resolve_attempts: self.settings.resolve_attempts,
-            batch,
-            metrics: &self.metrics,
-            resting: &self.resting,
-        };
-        let mut launches = launcher.launch_all().await;
-        for (index, trace) in launches.traces.drain(..) {
-            if let Some(debt) = &mut batch.frames[index].debt {
-                debt.trace = trace;
-            }
-        }
-        for index in &launches.running {
-            batch.frames[*index].settled();
-            batch.frames[*index].ticket.launched(1);
-        }
-        for index in &launches.host_failed {
-            if let Some(host) = hosts.get_mut(batch.frames[*index].host) {
-                host.launch_failures += 1;
-            }
-        }
-        if !launches.dead.is_empty() {
-            self.take_back(batch, &launches, hosts).await;
-        }
-    }
-
-    async fn take_back(&self, batch: &mut Batch, launches: &Launches, hosts: &mut [Returned]) {
-        let debts = launches
-            .dead
-            .iter()
-            .filter_map(|index| batch.frames[*index].debt.as_ref());
-        let bookings: Vec<_> = debts.map(|debt| debt.booking.clone()).collect();
-        let undone = match self.store.undo(&bookings).await {
-            Ok(undone) => undone,
-            Err(error) => {
-                tracing::warn!(
-                    error = %Chain(&error),
-                    frames = bookings.len(),
-                    "failed launches cannot be taken back yet; they stay booked until they can"
-                );
-                return;
-            }
-        };
-        self.metrics.undone.inc_by(undone.procs.len() as u64);
-        for index in &launches.dead {
-            let debt = batch.frames[*index].settled();
-            let debt = debt.filter(|debt| undone.procs.contains(&debt.booking.proc));
-            if let Some(debt) = debt.filter(|_| launches.doubtful.contains(index)) {
-                self.debts.doubt(debt);
-            }
-        }
-        for host in hosts {
-            if let Some(idle) = undone.hosts.get(&host.lease.id) {
-                host.idle = Some(*idle);
-            }
-        }
-    }
 }
 
 impl Stage for Dispatch {
     const NAME: &'static str = "dispatch";
-    type In = BookingPlan<OpenBooking>;
+    type In = BookingPlan<(OpenBooking, Reserved)>;
     type Out = Outcome;
 
-    async fn handle(&self, plan: BookingPlan<OpenBooking>, out: &Outlet<Outcome>) -> Verdict {
+    async fn handle(&self, plan: Self::In, out: &Outlet<Outcome>) -> Verdict {
         let BookingPlan {
-            held,
+            held: (held, mut capacity),
             layers,
             hosts,
             placements,
@@ -245,7 +202,8 @@ impl Stage for Dispatch {
             hosts: &hosts,
             placements: &placements,
             metrics: &self.metrics,
-            debts: &self.debts,
+            pending: &self.pending,
+            turns: &tickets,
             launching: !self.settings.dry_run,
             launch_deadline: self.settings.launch_deadline,
         };
@@ -253,7 +211,7 @@ impl Stage for Dispatch {
             // It waited for so long that every launch would come too late and be taken back.
             return Verdict::Skip("too_late");
         }
-        let mut batch = match book::book(held, rows, plan).await {
+        let batch = match book::book(held, rows, plan).await {
             Ok(batch) => batch,
             Err(error) => {
                 let layers = Self::planned(&layers, &placements);
@@ -263,36 +221,28 @@ impl Stage for Dispatch {
         self.metrics
             .booking_seconds
             .observe(began.elapsed().as_secs_f64());
-        let mut hosts = returned(hosts, &placements, &batch);
-        let booked = !batch.frames.is_empty();
-        if booked {
+        let frames = batch.frames.len();
+        let hosts = PlanHosts::new(hosts, &placements, &batch);
+        if frames > 0 {
             self.resting.clear(&Self::planned(&layers, &placements));
-            if !self.settings.dry_run {
-                self.launch(&mut batch, &mut hosts, out).await;
-            }
         }
-        match out.send(Outcome { hosts, tickets }).await {
-            Ok(()) if booked => Verdict::Done,
+        drop(layers);
+        let turns = Turns::new(tickets);
+        let sent = if frames > 0 && !self.settings.dry_run {
+            // The locks are gone: the next booking need not wait for these launches.
+            out.release_worker();
+            capacity.shrink_to(u32::try_from(frames).unwrap_or(u32::MAX));
+            self.launch(batch, hosts, turns, capacity, out).await
+        } else {
+            drop(capacity);
+            out.send(hosts.into_outcome(turns)).await
+        };
+        match sent {
+            Ok(()) if frames > 0 => Verdict::Done,
             Ok(()) => Verdict::Skip("nothing_admitted"),
             Err(closed) => closed.into(),
         }
     }
-}
-
-/// The hosts of a plan, with what was booked on each.
-fn returned(hosts: Vec<HostLease>, placements: &[Placement], batch: &Batch) -> Vec<Returned> {
-    let back = |(index, lease): (usize, HostLease)| Returned {
-        idle: batch.hosts.get(&lease.id).copied(),
-        placed: count(placements.iter().map(|placement| placement.host), index),
-        booked: count(batch.frames.iter().map(|frame| frame.host), index),
-        launch_failures: 0,
-        lease,
-    };
-    hosts.into_iter().enumerate().map(back).collect()
-}
-
-fn count(hosts: impl Iterator<Item = usize>, host: usize) -> u32 {
-    u32::try_from(hosts.filter(|other| *other == host).count()).unwrap_or(u32::MAX)
 }
 
 fn distinct_tickets<'a>(tickets: impl Iterator<Item = &'a Ticket>) -> Vec<Ticket> {

@@ -26,12 +26,13 @@ const CAPS: [&str; 13] = [
 const TABLES: [&str; 5] = ["subscription", "folder", "job", "folder_gpus", "job_gpus"];
 
 /// What can become of a launch.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "launched",
     "confirmed",
     "refused",
     "refused_for_now",
     "unreachable",
+    "not_sent",
     "not_running",
     "unresolved",
     "not_launchable",
@@ -56,7 +57,7 @@ pub struct DispatchMetrics {
     pub(crate) launch_seconds: Histogram,
     pub(crate) undone: IntCounter,
     pub(crate) unresolved: IntGauge,
-    pub(crate) latecomers: IntCounter,
+    pub(crate) late_killed: IntCounter,
 }
 
 impl DispatchMetrics {
@@ -130,13 +131,13 @@ impl DispatchMetrics {
                 "scheduler_launches_undone_total",
                 "Bookings taken back because their launch failed",
             )?,
-            latecomers: made.counter(
+            late_killed: made.counter(
                 "scheduler_late_launches_killed_total",
                 "Frames killed because their launch arrived after their booking had been taken back",
             )?,
             unresolved: made.gauge(
                 "scheduler_launches_unresolved",
-                "Bookings whose launch could so far neither be confirmed nor taken back",
+                "Bookings whose launch could so far neither be confirmed nor taken back, those of dead schedulers included",
             )?,
         })
     }

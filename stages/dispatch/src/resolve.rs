@@ -1,10 +1,10 @@
-//! Finding out what a launch came to.
+//! Asking a host what its launches came to: one question for all of them.
 
 use std::time::Duration;
 
 use cue_domain::{FrameId, ProcId};
 use cue_flow::Chain;
-use cue_rqd::RqdClient;
+use cue_rqd::{HostFrames, Presence, RqdClient};
 use tracing::{Instrument, Span, field};
 
 /// What the host says about a frame.
@@ -14,48 +14,77 @@ pub(crate) enum Found {
     Runs,
     /// It does not run.
     DoesNotRun,
-    /// The host could not be asked.
+    /// The host could not be asked, or does not know.
     NoAnswer,
 }
 
-/// The pause between two questions. A launch request may still be on its way when RQD is asked for
-/// the first time, and a frame may have ended a moment ago with its report still under way; so
+/// Pause between two questions. A launch request may still be on its way when RQD is asked for the
+/// first time, and a frame may have ended a moment ago with its report still under way; so
 /// "does not run" counts only when it is said twice with this pause between.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Asks the host whether `frame` runs as `proc`, `attempts` times at most (at least twice).
-pub(crate) async fn does_it_run(
+/// What is known of one frame while its host is being asked.
+struct Wanted<'a> {
+    frame: &'a FrameId,
+    proc: &'a ProcId,
+    /// Answers in a row that do not have it.
+    absent: u32,
+    found: Found,
+}
+
+impl Wanted<'_> {
+    fn heard(&mut self, frames: &HostFrames) {
+        if self.found != Found::NoAnswer {
+            return;
+        }
+        match frames.presence(self.frame.as_str()) {
+            Presence::RunsAs(proc) if proc == self.proc.as_str() => self.found = Found::Runs,
+            // Another run of the frame is there instead, or none.
+            Presence::RunsAs(_) | Presence::Absent => self.absent += 1,
+            Presence::Unclear => self.absent = 0,
+        }
+        if self.absent == 2 {
+            self.found = Found::DoesNotRun;
+        }
+    }
+}
+
+/// Asks the host which of these frames run as which procs, `attempts` times at most (at least twice).
+/// The answers are in the order of the frames.
+pub(crate) async fn ask(
     rqd: &RqdClient,
     host: &str,
-    frame: &FrameId,
-    proc: &ProcId,
+    frames: &[(FrameId, ProcId)],
     attempts: u32,
-) -> Found {
-    let mut not_running = 0;
+) -> Vec<Found> {
+    let wanted = frames.iter().map(|(frame, proc)| Wanted {
+        frame,
+        proc,
+        absent: 0,
+        found: Found::NoAnswer,
+    });
+    let mut wanted: Vec<Wanted<'_>> = wanted.collect();
     for attempt in 1..=attempts.max(2) {
         let question = question(host, attempt);
-        let answer = rqd.running(host, frame.as_str());
+        let answer = rqd.running_frames(host);
         let answer = answer.instrument(question.clone()).await;
-        if let Err(error) = &answer {
-            question.record("error.type", error.kind());
-            question.record("otel.status_description", field::display(Chain(error)));
-        }
         match answer {
-            Ok(Some(info)) if info.resource_id == proc.as_str() => return Found::Runs,
-            Ok(_) => {
-                not_running += 1;
-                if not_running == 2 {
-                    return Found::DoesNotRun;
-                }
-            }
+            Ok(frames) => wanted.iter_mut().for_each(|wanted| wanted.heard(&frames)),
             Err(error) => {
-                not_running = 0;
-                tracing::debug!(error = %Chain(&error), host, frame.id = %frame, attempt, "the host does not answer");
+                question.record("error.type", error.kind());
+                question.record("otel.status_description", field::display(Chain(&error)));
+                wanted.iter_mut().for_each(|wanted| wanted.absent = 0);
+                tracing::debug!(error = %Chain(&error), host, attempt, "the host does not answer");
             }
         }
-        tokio::time::sleep(PAUSE * attempt).await;
+        if wanted.iter().all(|wanted| wanted.found != Found::NoAnswer) {
+            break;
+        }
+        if attempt < attempts.max(2) {
+            tokio::time::sleep(PAUSE * attempt).await;
+        }
     }
-    Found::NoAnswer
+    wanted.iter().map(|wanted| wanted.found).collect()
 }
 
 /// The span of a question that belongs to a launch. The loop that settles asks for ever, and its
@@ -68,7 +97,7 @@ fn question(host: &str, attempt: u32) -> Span {
         "ask_host",
         otel.kind = "client",
         rpc.system.name = "grpc",
-        rpc.method = "rqd.RqdInterface/GetRunningFrameStatus",
+        rpc.method = "rqd.RqdInterface/ReportStatus",
         rpc.response.status_code = field::Empty,
         server.address = host,
         server.port = field::Empty,

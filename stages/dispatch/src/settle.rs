@@ -1,253 +1,285 @@
-//! Settling debts: finding out what runs, taking back what does not.
+//! Settling launches of unknown outcome: finding out what runs, taking back what does not.
 //!
-//! Nothing is released before it is certain that it does not run. The same examination serves the
-//! debts of this process ([`Settle`]) and the bookings that a dead one has left behind
-//! ([`Reconcile`]).
+//! Nothing is released before it is certain that it does not run. A host is asked once about all of its
+//! launches, by itself: what hosts answer is acted upon as it comes, and one that is silent delays
+//! nobody and is asked less and less often. The launches of this process and those that a dead one has
+//! left behind ([`Reconcile`](crate::Reconcile)) are settled the same way.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cue_domain::{Lease, ProcId};
+use cue_domain::{FrameId, ProcId};
 use cue_flow::{BoxError, Chain, Tick};
-use cue_rqd::{RqdClient, TracePoint};
+use cue_rqd::{KillOutcome, Presence, RqdClient};
 use cue_store::{Store, StoreError, Trouble, Unlaunched};
-use futures::StreamExt;
+use futures::future::{Either, select};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
-use crate::debts::{Debt, Debts};
+use crate::acknowledge::Recorder;
 use crate::metrics::DispatchMetrics;
+use crate::pending::{Launch, PendingLaunch, PendingLaunches};
+use crate::question::{AskedHost, LateQuestion};
 use crate::resolve::{self, Found};
 
-/// How often debts are looked at.
+/// Pause between two looks at what is due.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How often forgotten bookings are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Hosts asked at once; those that answered last time come first.
+const ASKED_AT_ONCE: usize = 512;
 
-/// Hosts asked at once.
-const ASKED_AT_ONCE: usize = 32;
+/// Bookings undone in one transaction.
+const UNDONE_AT_ONCE: usize = 200;
 
-/// How long a host is believed that a proc runs: host reports name it long before that.
-const BELIEVED: Duration = Duration::from_secs(60);
+/// Time that a host has to answer in the last look.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 
-/// Forgotten bookings looked at in one go.
-const FORGOTTEN_AT_ONCE: u32 = 500;
+/// Time that a last look at the end of the program takes at most.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
-/// The loop that settles the debts of this process.
+/// The loop that settles pending launches.
 #[derive(Clone)]
 pub struct Settle {
-    store: Store,
+    pub(crate) store: Store,
+    pub(crate) pending: Arc<PendingLaunches>,
     rqd: RqdClient,
-    debts: Arc<Debts>,
+    recorder: Recorder,
     metrics: DispatchMetrics,
 }
 
 impl Settle {
-    /// A loop over `debts`.
-    #[must_use]
-    pub const fn new(
+    pub(crate) const fn new(
         store: Store,
         rqd: RqdClient,
-        debts: Arc<Debts>,
+        pending: Arc<PendingLaunches>,
+        recorder: Recorder,
         metrics: DispatchMetrics,
     ) -> Self {
         Self {
             store,
+            pending,
             rqd,
-            debts,
+            recorder,
             metrics,
         }
     }
 
-    /// Looks at every debt once. What cannot be settled stays a debt; one whose proc is gone is
-    /// settled, for Cuebot or another process has released it.
+    /// Settles what is due, until no host is being asked. Launches that become due meanwhile are
+    /// included, so one silent host does not hold up the others. A host has `limit` to answer.
     ///
     /// # Errors
-    /// The database did not answer.
-    pub async fn once(&self) -> Result<(), StoreError> {
-        let procs: Vec<ProcId> = self.debts.procs().into_iter().collect();
+    /// The database did not answer; what is left is due again.
+    async fn settle(&self, limit: Duration) -> Result<(), StoreError> {
+        let mut asked = FuturesUnordered::new();
+        let mut undoing = FuturesUnordered::new();
+        let mut dead: Vec<PendingLaunch> = Vec::new();
+        loop {
+            for (host, launches) in self.due(asked.len()).await? {
+                asked.push(self.ask(host, launches, limit).boxed());
+            }
+            for late in self.pending.take_late(Instant::now()) {
+                asked.push(self.kill_late(late).boxed());
+            }
+            self.show();
+            if undoing.is_empty() && !dead.is_empty() {
+                let part = dead.split_off(dead.len().saturating_sub(UNDONE_AT_ONCE));
+                undoing.push(self.take_back(part));
+            }
+            if asked.is_empty() && undoing.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                Some(undone) = undoing.next() => undone?,
+                Some(found) = asked.next() => dead.extend(found),
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// The launches that are due, by host, without those whose proc is gone.
+    async fn due(&self, asked: usize) -> Result<Vec<(AskedHost, Vec<PendingLaunch>)>, StoreError> {
+        let room = ASKED_AT_ONCE.saturating_sub(asked);
+        let due = self.pending.take_due(Instant::now(), room);
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let launches = due.iter().flat_map(|(_, launches)| launches);
+        let procs: Vec<ProcId> = launches
+            .map(|pending| pending.launch().booking.proc.clone())
+            .collect();
         let there = self.store.existing_procs(&procs).await?;
-        let asked: HashSet<&ProcId> = procs.iter().collect();
-        self.debts
-            .forget(|proc| asked.contains(proc) && !there.contains(proc));
-        let open = self.debts.take_all();
-        let looked_at: Vec<ProcId> = open.iter().map(|debt| debt.booking.proc.clone()).collect();
-        let examined = self.examine(open).await;
-        self.debts.done(&looked_at);
-        self.metrics
-            .unresolved
-            .set(i64::try_from(self.debts.len()).unwrap_or(i64::MAX));
-        examined.map(drop)
+        let mut kept = Vec::with_capacity(due.len());
+        for (host, launches) in due {
+            let (there, gone): (Vec<_>, Vec<_>) = launches
+                .into_iter()
+                .partition(|pending| there.contains(&pending.launch().booking.proc));
+            gone.into_iter().for_each(PendingLaunch::gone);
+            kept.push((host, there));
+        }
+        Ok(kept)
     }
 
-    /// Asks the hosts, takes back what does not run, and returns what runs. What is unknown, or
-    /// could not be taken back, becomes a debt again when its lease is dropped here.
-    async fn examine(&self, open: Vec<Lease<Debt>>) -> Result<Vec<ProcId>, StoreError> {
-        let ask = |debt: Lease<Debt>| async move {
-            let booking = &debt.booking;
-            let found =
-                resolve::does_it_run(&self.rqd, &debt.host, &booking.frame, &booking.proc, 2).await;
-            (debt, found)
+    /// Asks a host about its launches and returns those that do not run. Those that run are
+    /// acknowledged; those of which nothing is known are pending again.
+    async fn ask(
+        &self,
+        mut host: AskedHost,
+        launches: Vec<PendingLaunch>,
+        limit: Duration,
+    ) -> Vec<PendingLaunch> {
+        let (mut dead, open): (Vec<_>, Vec<_>) = launches
+            .into_iter()
+            .partition(|pending| pending.launch().dead);
+        if open.is_empty() {
+            return dead;
+        }
+        let frame = |pending: &PendingLaunch| {
+            let Unlaunched { frame, proc, .. } = &pending.launch().booking;
+            (frame.clone(), proc.clone())
         };
-        let asked: Vec<(Lease<Debt>, Found)> = futures::stream::iter(open)
-            .map(ask)
-            .buffer_unordered(ASKED_AT_ONCE)
-            .collect()
-            .await;
-        let (mut dead, mut running) = (Vec::new(), Vec::new());
-        for (debt, found) in asked {
-            match found {
-                Found::Runs => {
-                    tell(&debt, "confirmed");
-                    running.push(debt.keep().booking.proc);
+        let frames: Vec<(FrameId, ProcId)> = open.iter().map(frame).collect();
+        let asked = resolve::ask(&self.rqd, &host.host, &frames, 2);
+        let found = tokio::time::timeout(limit, asked).await.unwrap_or_default();
+        host.answered = found.iter().any(|found| *found != Found::NoAnswer);
+        let mut found = found.into_iter();
+        let mut runs = false;
+        for mut pending in open {
+            match found.next() {
+                Some(Found::Runs) => {
+                    show_outcome(pending.launch(), "confirmed");
+                    pending.acknowledged();
+                    runs = true;
                 }
-                Found::DoesNotRun => dead.push(debt),
-                Found::NoAnswer => {}
+                Some(Found::DoesNotRun) => {
+                    pending.launch_mut().dead = true;
+                    dead.push(pending);
+                }
+                Some(Found::NoAnswer) | None => drop(pending),
             }
         }
-        if !dead.is_empty() {
-            let bookings: Vec<Unlaunched> = dead.iter().map(|debt| debt.booking.clone()).collect();
-            let undone = self.store.undo(&bookings).await?;
-            self.metrics.undone.inc_by(undone.procs.len() as u64);
-            for debt in dead.into_iter().map(Lease::keep) {
-                if undone.procs.contains(&debt.booking.proc) {
-                    tell(&debt, "taken_back");
-                    self.debts.doubt(debt);
+        if runs {
+            self.recorder.record_or_postpone().await;
+        }
+        dead
+    }
+
+    /// Takes back what does not run, all in one transaction. Where somebody holds a row of it, all of it
+    /// is due again, and the loop goes on.
+    async fn take_back(&self, dead: Vec<PendingLaunch>) -> Result<(), StoreError> {
+        let bookings: Vec<Unlaunched> = dead
+            .iter()
+            .map(|pending| pending.launch().booking.clone())
+            .collect();
+        let undone = match self.store.undo(&bookings).await {
+            Ok(undone) => undone,
+            Err(error) if error.trouble() == Trouble::Unavailable => return Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    error = %Chain(&error),
+                    bookings = bookings.len(),
+                    "bookings that do not run cannot be taken back yet; trying again"
+                );
+                return Ok(());
+            }
+        };
+        self.metrics.undone.inc_by(undone.procs.len() as u64);
+        if !undone.procs.is_empty() {
+            tracing::warn!(
+                bookings = undone.procs.len(),
+                "bookings whose launch no host had acknowledged were taken back, for it does not run"
+            );
+        }
+        for pending in dead {
+            let was_ours = undone.procs.contains(&pending.launch().booking.proc);
+            if was_ours {
+                show_outcome(pending.launch(), "taken_back");
+            }
+            pending.taken_back(was_ours);
+        }
+        Ok(())
+    }
+
+    /// Kills launches that were taken back and run after all.
+    async fn kill_late(&self, mut late: LateQuestion) -> Vec<PendingLaunch> {
+        if let Ok(frames) = self.rqd.running_frames(&late.host).await {
+            late.answered = true;
+            for launch in &late.launches {
+                let Unlaunched { frame, proc, .. } = &launch.booking;
+                if frames.presence(frame.as_str()) == Presence::RunsAs(proc.as_str()) {
+                    self.kill(&late.host, launch).await;
                 }
             }
         }
-        Ok(running)
+        Vec::new()
     }
 
-    /// Kills what was taken back in doubt and runs after all.
-    async fn kill_latecomers(&self) {
-        futures::stream::iter(self.debts.due_doubts(Instant::now()))
-            .for_each_concurrent(ASKED_AT_ONCE, |debt| self.kill_if_late(debt))
-            .await;
-    }
-
-    async fn kill_if_late(&self, debt: Debt) {
-        let (frame, proc) = (&debt.booking.frame, &debt.booking.proc);
-        let late = match self.rqd.running(&debt.host, frame.as_str()).await {
-            Ok(Some(info)) => info.resource_id == proc.as_str(),
-            Ok(None) | Err(_) => false,
-        };
-        if !late {
-            return;
-        }
+    async fn kill(&self, host: &str, launch: &Launch) {
+        let Unlaunched { frame, proc, .. } = &launch.booking;
         let why = "its launch arrived after its booking had been taken back";
-        let killed = self.rqd.kill(&debt.host, frame.as_str(), why).await;
-        self.metrics.latecomers.inc();
-        tell(&debt, "killed");
-        tracing::warn!(host = %debt.host, frame.id = %frame, proc.id = %proc, killed = ?killed, "a frame ran without a booking: {why}");
+        let killed = self.rqd.kill(host, frame.as_str(), why).await;
+        let is_killed = matches!(killed, Ok(KillOutcome::Killed));
+        if is_killed {
+            self.metrics.late_killed.inc();
+            show_outcome(launch, "killed");
+        }
+        tracing::warn!(host, frame.id = %frame, proc.id = %proc, killed = ?killed, "a frame ran without a booking: {why}");
+    }
+
+    fn show(&self) {
+        let unresolved = i64::try_from(self.pending.unresolved()).unwrap_or(i64::MAX);
+        self.metrics.unresolved.set(unresolved);
+    }
+
+    /// A last look before the program ends: acknowledgements are recorded, every host is asked, and what
+    /// does not run waits again. It takes a few seconds at most, for a silent host has no more to say; what
+    /// is left, another replica finds.
+    pub async fn last_look(&self) {
+        self.recorder.record_or_postpone().await;
+        self.pending.all_due(Instant::now());
+        let settle = async {
+            if self.pending.unresolved() > 0 {
+                self.settle(LAST_ANSWER).await?;
+            }
+            self.recorder.record().await
+        };
+        match select(pin!(settle), pin!(tokio::time::sleep(LAST_LOOK))).await {
+            Either::Left((Ok(()), _)) => {}
+            Either::Left((Err(error), _)) => tracing::warn!(
+                error = %Chain(&error),
+                "database unavailable, open launches are left to other replicas"
+            ),
+            Either::Right(_) => tracing::warn!(
+                unresolved = self.pending.unresolved(),
+                "hosts do not answer, open launches are left to other replicas"
+            ),
+        }
     }
 }
 
-/// Tells in the trace of the launch what it came to. It is told once: a host that does not answer is
-/// asked every second, and would fill the trace. A booking of another process has no trace here.
-fn tell(debt: &Debt, outcome: &'static str) {
-    if debt.trace.is_nowhere() {
+/// Records in the trace of the launch what it came to, once: a host that does not answer is asked again
+/// and again, and would fill the trace. A booking of another process has no trace here.
+fn show_outcome(launch: &Launch, outcome: &'static str) {
+    if launch.trace.is_nowhere() {
         return;
     }
     let span = tracing::info_span!(
         "settle",
-        frame.id = %debt.booking.frame,
-        proc.id = %debt.booking.proc,
-        server.address = %debt.host,
+        frame.id = %launch.booking.frame,
+        proc.id = %launch.booking.proc,
+        server.address = %launch.host,
         outcome,
     );
-    debt.trace.adopt(&span);
+    launch.trace.adopt(&span);
 }
 
 impl Tick for Settle {
     const NAME: &'static str = "settle";
 
     async fn tick(&self) -> Result<Duration, BoxError> {
-        self.kill_latecomers().await;
-        if !self.debts.is_empty() {
-            go_on_while_away(self.once().await)?;
-        }
+        self.recorder.record_or_postpone().await;
+        go_on_while_away(self.settle(Duration::MAX).await)?;
         Ok(EVERY)
-    }
-}
-
-/// The loop that looks for bookings whose scheduler died before it launched them. Safe with any
-/// number of processes: what it takes back is guarded by proc, state and version.
-pub struct Reconcile {
-    settle: Settle,
-    age: Duration,
-    /// Procs that their host said run, and when.
-    running: Mutex<HashMap<ProcId, Instant>>,
-}
-
-impl Reconcile {
-    /// A loop over bookings at least `age` old. A process that lives begins its launches, and
-    /// gives up on their answers, well before that.
-    #[must_use]
-    pub fn new(settle: Settle, age: Duration) -> Self {
-        Self {
-            settle,
-            age,
-            running: Mutex::default(),
-        }
-    }
-
-    /// Looks once; returns how many bookings were not found running.
-    ///
-    /// # Errors
-    /// The database did not answer.
-    pub async fn once(&self) -> Result<usize, StoreError> {
-        let now = Instant::now();
-        let mut known: Vec<ProcId> = self.settle.debts.procs().into_iter().collect();
-        {
-            let mut running = self.lock();
-            running.retain(|_, seen| now.saturating_duration_since(*seen) < BELIEVED);
-            known.extend(running.keys().cloned());
-        }
-        let found = self
-            .settle
-            .store
-            .unlaunched_procs(self.age, &known, FORGOTTEN_AT_ONCE)
-            .await?;
-        if found.is_empty() {
-            return Ok(0);
-        }
-        let n = found.len();
-        let debts = &self.settle.debts;
-        let open = found
-            .into_iter()
-            .map(|found| {
-                debts.lend(Debt {
-                    booking: found.booking,
-                    host: found.host,
-                    trace: TracePoint::default(),
-                })
-            })
-            .collect();
-        let running = self.settle.examine(open).await?;
-        let forgotten = n - running.len();
-        if forgotten > 0 {
-            tracing::warn!(
-                forgotten,
-                "bookings that nobody launched were found; what does not run waits again"
-            );
-        }
-        self.lock()
-            .extend(running.into_iter().map(|proc| (proc, now)));
-        Ok(forgotten)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProcId, Instant>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tick for Reconcile {
-    const NAME: &'static str = "reconcile";
-
-    async fn tick(&self) -> Result<Duration, BoxError> {
-        go_on_while_away(self.once().await.map(drop))?;
-        Ok(LOOK_EVERY)
     }
 }
 
@@ -258,7 +290,7 @@ pub(crate) fn go_on_while_away(answer: Result<(), StoreError>) -> Result<(), Sto
         Err(error) if error.trouble() == Trouble::Unavailable => {
             tracing::debug!(
                 error = %Chain(&error),
-                "what is left to do waits for the database"
+                "database unavailable, postponing what is left to do"
             );
             Ok(())
         }

@@ -15,11 +15,14 @@ use cue_domain::fit;
 use cue_domain::messages::{JobWork, LockedBatch, LockedLayer};
 use cue_domain::resting::Resting;
 use cue_domain::{Layer, LayerId, Tag};
-use cue_flow::{BatchStage, Chain, Outlet, Verdict};
+use cue_flow::{BatchStage, Capacity, Chain, Outlet, Reserved, Verdict};
 use cue_hosts::{HostIndex, Want};
 use cue_store::{Locked, LockedRow, OpenBooking, Store, StoreError, Trouble, WantedLayer};
 
 pub use metrics::LockMetrics;
+
+/// Keeps a batch's rows locked, and room for its launches.
+type Held = (OpenBooking, Reserved);
 
 /// How big a batch may be.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +47,7 @@ pub struct LayerLock {
     resting: Arc<Resting<LayerId>>,
     settings: LockSettings,
     metrics: LockMetrics,
+    launches: Capacity,
 }
 
 /// A layer that there is room for.
@@ -54,7 +58,8 @@ struct Wanted {
 }
 
 impl LayerLock {
-    /// A layer lock over `store`, asking `hosts` for room and passing over layers in `resting`.
+    /// A layer lock over `store`, asking `hosts` for room and passing over layers in `resting`. Before it
+    /// locks frames, it reserves capacity to launch them.
     #[must_use]
     pub const fn new(
         store: Store,
@@ -62,6 +67,7 @@ impl LayerLock {
         resting: Arc<Resting<LayerId>>,
         settings: LockSettings,
         metrics: LockMetrics,
+        launches: Capacity,
     ) -> Self {
         Self {
             store,
@@ -69,6 +75,7 @@ impl LayerLock {
             resting,
             settings,
             metrics,
+            launches,
         }
     }
 
@@ -159,8 +166,12 @@ impl LayerLock {
         &self,
         works: &[JobWork],
         part: &[Wanted],
-        out: &Outlet<LockedBatch<OpenBooking>>,
+        out: &Outlet<LockedBatch<Held>>,
     ) -> Verdict {
+        // Waited for while nothing is locked: a plan with locks never waits for the launches of another.
+        let frames = part.iter().map(|wanted| wanted.frames);
+        let frames = frames.fold(0, u32::saturating_add);
+        let mut capacity = self.launches.reserve(frames).await;
         let ask: Vec<WantedLayer> = part
             .iter()
             .map(|wanted| WantedLayer {
@@ -187,8 +198,11 @@ impl LayerLock {
         self.metrics
             .batch_frames
             .observe(rows.iter().map(|row| row.frames.len()).sum::<usize>() as f64);
+        let locked = rows.iter().map(|row| row.frames.len()).sum::<usize>();
+        capacity.shrink_to(u32::try_from(locked).unwrap_or(u32::MAX));
         let layers = join(works, part, rows);
         self.count_jobs(&layers);
+        let held = (held, capacity);
         match out.send(LockedBatch { held, layers }).await {
             Ok(()) => Verdict::Done,
             Err(closed) => closed.into(),
@@ -235,7 +249,7 @@ const AT_LIMIT: &str = "at_limit";
 impl BatchStage for LayerLock {
     const NAME: &'static str = "layer_lock";
     type In = JobWork;
-    type Out = LockedBatch<OpenBooking>;
+    type Out = LockedBatch<Held>;
 
     fn max_batch(&self) -> usize {
         self.settings.jobs

@@ -56,7 +56,9 @@ impl Yard {
         };
         let metrics =
             CheckInMetrics::new(&Registry::new(), family("wasted"), family("checkouts")).unwrap();
-        Refresh::new(self.store.clone(), self.hosts.clone(), settings, metrics)
+        let missing = MissingRoom::new(Duration::from_secs(5), Duration::from_secs(300));
+        let (store, hosts) = (self.store.clone(), self.hosts.clone());
+        Refresh::new(store, hosts, settings, metrics, Arc::new(missing))
     }
 
     /// Takes a host with this tag for a frame of one core.
@@ -171,6 +173,7 @@ async fn a_host_tried_in_vain_is_counted_with_its_reason() {
             placed: 2,
             booked,
             launch_failures,
+            backoff: None,
         });
     }
     refresh.sweep(Instant::now());

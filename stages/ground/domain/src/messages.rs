@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::blame::HostBackoff;
 use crate::cluster::Cluster;
 use crate::frame::WaitingFrame;
 use crate::host::Host;
@@ -122,8 +123,10 @@ pub struct Returned {
     pub placed: u32,
     /// Frames that were booked on it.
     pub booked: u32,
-    /// How many launches on it failed.
+    /// Launches on it that failed, whoever is to blame.
     pub launch_failures: u32,
+    /// How it backs off for them; `None` when it is not to blame.
+    pub backoff: Option<HostBackoff>,
 }
 
 /// dispatch → check-in: what came of a plan.

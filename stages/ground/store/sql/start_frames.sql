@@ -8,6 +8,8 @@
 -- $15 folders, $16 departments, of the length of the others: a job that was moved since it was read is
 -- charged elsewhere when its frames end, so it is left for a later turn;
 -- $17 exit statuses after which a start charges no retry.
+-- A new proc is pinged before it is booked, which no other program writes: a booking of ours whose launch no
+-- host has acknowledged, until acknowledge_launches or a host report moves the ping on.
 WITH plan AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -45,8 +47,10 @@ booked AS MATERIALIZED (
 procs AS (
     INSERT INTO proc (pk_proc, pk_host, pk_job, pk_show, pk_layer, pk_frame, int_cores_reserved,
                       int_mem_reserved, int_mem_pre_reserved, int_mem_used,
-                      int_gpus_reserved, int_gpu_mem_reserved, int_gpu_mem_pre_reserved, int_gpu_mem_used, b_local)
-    SELECT pk_proc, pk_host, pk_job, pk_show, pk_layer, pk_frame, cores, mem, mem, $13::bigint, gpus::int, gpu_mem, gpu_mem, 0, false
+                      int_gpus_reserved, int_gpu_mem_reserved, int_gpu_mem_pre_reserved, int_gpu_mem_used, b_local,
+                      ts_booked, ts_ping)
+    SELECT pk_proc, pk_host, pk_job, pk_show, pk_layer, pk_frame, cores, mem, mem, $13::bigint, gpus::int, gpu_mem, gpu_mem, 0, false,
+           current_timestamp, current_timestamp - interval '1 microsecond'
     FROM booked
 ),
 hosts AS (
@@ -64,6 +68,7 @@ host_stats AS (
     FROM (SELECT pk_host, sum(mem)::bigint AS mem, sum(gpu_mem)::bigint AS gpu_mem FROM booked GROUP BY pk_host) b
     WHERE $14::boolean AND hs.pk_host = b.pk_host
 )
-SELECT b.pk_frame, b.new_version, b.pk_host, h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle
+SELECT b.pk_frame, b.new_version, b.pk_host, h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle,
+       (extract(epoch FROM current_timestamp) * 1000)::bigint AS booked_at_ms
 FROM booked b
 JOIN hosts h ON h.pk_host = b.pk_host

@@ -1,6 +1,8 @@
 -- undo_bookings: takes failed launches back. Deletes their procs, gives hosts and counters what the
 -- procs really held (it may have grown), and lets the frames wait again with the status that means
--- "cleared", which is never charged as a retry. Returns the hosts as they are then.
+-- "cleared", which is never charged as a retry. Checkpoints are switched off, else a trigger would park the
+-- frame as CHECKPOINT, where nobody frees it; restore_checkpoints switches them on again. Returns the hosts as they
+-- are then.
 -- $1 procs, $2 their frames, $3 allocations, $4 folders, $5 departments, all of one length, every row locked;
 -- $6 whether host_stat is to follow.
 WITH want AS MATERIALIZED (
@@ -15,7 +17,9 @@ freed AS MATERIALIZED (SELECT * FROM gone),
 frames AS (
     UPDATE frame f
     SET str_state = 'WAITING', int_exit_status = 299, ts_stopped = current_timestamp, ts_updated = current_timestamp,
-        int_version = f.int_version + 1
+        int_version = f.int_version + 1,
+        str_checkpoint_state = CASE WHEN f.str_checkpoint_state IN ('ENABLED', 'COPYING') THEN 'DISABLED'
+                                    ELSE f.str_checkpoint_state END
     FROM freed g WHERE f.pk_frame = g.pk_frame AND f.str_state = 'RUNNING'
 ),
 hosts AS (

@@ -11,7 +11,6 @@
 //! Dropping an `OpenBooking` rolls back.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Instant;
 
 use cue_domain::admission::Request;
 use cue_domain::{
@@ -20,6 +19,7 @@ use cue_domain::{
 };
 
 use crate::error::StoreError;
+use crate::moment::Moment;
 use crate::pool::Store;
 use crate::rows::id;
 use crate::statements::RELOCK_FRAMES;
@@ -109,6 +109,9 @@ pub struct Booked {
     pub frames: Vec<BookedFrame>,
     /// What is idle on their hosts now.
     pub hosts: HashMap<HostId, Resources>,
+    /// When the transaction began, by the database's clock: milliseconds since 1970. `None` when
+    /// nothing was booked.
+    pub at_ms: Option<i64>,
 }
 
 /// A transaction that holds layers and frames.
@@ -117,7 +120,7 @@ pub struct OpenBooking {
     pub(crate) tx: Tx,
     pub(crate) store: Store,
     pub(crate) limits: HashMap<LayerId, Vec<LimitId>>,
-    began: Instant,
+    began: Moment,
 }
 
 impl OpenBooking {
@@ -125,7 +128,7 @@ impl OpenBooking {
         tx: Tx,
         store: &Store,
         limits: HashMap<LayerId, Vec<LimitId>>,
-        began: Instant,
+        began: Moment,
     ) -> Self {
         Self {
             tx,
@@ -138,7 +141,7 @@ impl OpenBooking {
     /// When the transaction was asked for: not later than the time that the database will write
     /// as the time of the booking.
     #[must_use]
-    pub const fn began(&self) -> Instant {
+    pub const fn began(&self) -> Moment {
         self.began
     }
 
@@ -157,7 +160,7 @@ impl OpenBooking {
             let statement = "rollback";
             return Err(StoreError::Failed { statement, source });
         }
-        let began = Instant::now();
+        let began = Moment::now();
         let mut tx = store.begin().await?;
         let query = sqlx::query(RELOCK_FRAMES.sql)
             .bind(

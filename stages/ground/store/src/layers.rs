@@ -10,6 +10,7 @@ use sqlx::postgres::PgRow;
 use crate::booking::OpenBooking;
 use crate::error::StoreError;
 use crate::limits::Count;
+use crate::moment::Moment;
 use crate::pool::Store;
 use crate::rows::{get, id, layer};
 use crate::statements::{LOCK_FRAMES, LOCK_LAYERS};
@@ -53,7 +54,7 @@ impl Store {
     /// # Errors
     /// A statement failed; nothing is held.
     pub async fn lock_layers(&self, wanted: &[WantedLayer]) -> Result<Locked, StoreError> {
-        let began = Instant::now();
+        let began = Moment::now();
         let mut tx = self.begin().await?;
         let ids: Vec<String> = wanted
             .iter()

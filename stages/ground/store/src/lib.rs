@@ -23,6 +23,7 @@ mod layers;
 mod ledger;
 mod limits;
 mod meters;
+mod moment;
 mod pool;
 mod replicas;
 mod rows;
@@ -48,6 +49,7 @@ pub use hosts::HostTags;
 pub use jobs::{PendingJob, PendingLayers};
 pub use launch::LaunchFacts;
 pub use layers::{Locked, LockedRow, WantedLayer};
+pub use moment::Moment;
 pub use pool::{LONGEST_IDLE, Store, StoreSettings};
 pub use replicas::{Connected, MAESTRO_KEY, MaestroLeader, ReplicaRow, session_name};
 pub use schema_check::{

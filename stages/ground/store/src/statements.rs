@@ -76,6 +76,8 @@ statements! {
     COMMITTED_PROCS = "committed_procs";
     /// Locks the frames of a lost plan again.
     RELOCK_FRAMES = "relock_frames";
+    /// Records that hosts accepted launches.
+    ACKNOWLEDGE_LAUNCHES = "acknowledge_launches";
     /// Procs that were booked and, it seems, never launched.
     UNLAUNCHED_PROCS = "unlaunched_procs";
     /// Locks frames to be undone.
@@ -90,6 +92,8 @@ statements! {
     WHY_TAGGED = "why_tagged";
     /// Undoes bookings.
     UNDO_BOOKINGS = "undo_bookings";
+    /// Gives undone frames their checkpoints back.
+    RESTORE_CHECKPOINTS = "restore_checkpoints";
     /// Compares counters with the sums of their procs.
     COMPARE_ACCOUNTS = "compare_accounts";
     /// Sets counters to the sum of their procs.

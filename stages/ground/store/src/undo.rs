@@ -15,7 +15,8 @@ use crate::error::{StoreError, Trouble};
 use crate::pool::Store;
 use crate::rows::{get, id, idle};
 use crate::statements::{
-    LOCK_COUNTERS, LOCK_PROCS, LOCK_STARTED, LOCK_STATS, UNDO_BOOKINGS, WAIT_HOSTS,
+    LOCK_COUNTERS, LOCK_PROCS, LOCK_STARTED, LOCK_STATS, RESTORE_CHECKPOINTS, UNDO_BOOKINGS,
+    WAIT_HOSTS,
 };
 use crate::tx::Tx;
 
@@ -84,6 +85,7 @@ impl Store {
             )
             .bind(unlaunched.iter().map(|row| row.version).collect::<Vec<_>>());
         let frames = self.meters.rows(&LOCK_STARTED, query, &mut tx).await?;
+        let checkpoints = checkpoints(&frames)?;
         let layers = column_set(&frames, LOCK_STARTED.name, "pk_layer")?;
         let jobs = column_set(&frames, LOCK_STARTED.name, "pk_job")?;
         let frames: BTreeSet<String> = column_set(&frames, LOCK_STARTED.name, "pk_frame")?
@@ -119,6 +121,7 @@ impl Store {
         let rows = self.meters.rows(&LOCK_PROCS, query, &mut tx).await?;
         let held = rows.iter().map(held_proc).collect::<Result<Vec<_>, _>>()?;
         let undone = self.undo_held(&mut tx, &held).await?;
+        self.restore_checkpoints(&mut tx, checkpoints).await?;
         let asked = Instant::now();
         let answer = tx.commit().await;
         self.meters.note("commit", asked, answer.is_ok());
@@ -159,6 +162,33 @@ impl Store {
         }
         Ok(undone)
     }
+
+    async fn restore_checkpoints(
+        &self,
+        tx: &mut Tx,
+        of: Vec<(String, String)>,
+    ) -> Result<(), StoreError> {
+        if of.is_empty() {
+            return Ok(());
+        }
+        let (frames, states): (Vec<_>, Vec<_>) = of.into_iter().unzip();
+        let query = sqlx::query(RESTORE_CHECKPOINTS.sql)
+            .bind(frames)
+            .bind(states);
+        self.meters.rows(&RESTORE_CHECKPOINTS, query, tx).await?;
+        Ok(())
+    }
+}
+
+/// The frames that have checkpoints switched on, and how.
+fn checkpoints(frames: &[PgRow]) -> Result<Vec<(String, String)>, StoreError> {
+    let text = |row, column| get::<String>(row, LOCK_STARTED.name, column);
+    let all = frames
+        .iter()
+        .map(|row| Ok((text(row, "pk_frame")?, text(row, "str_checkpoint_state")?)));
+    let switched_on = |(_, state): &(String, String)| state == "ENABLED" || state == "COPYING";
+    let all: Result<Vec<_>, StoreError> = all.collect();
+    Ok(all?.into_iter().filter(switched_on).collect())
 }
 
 fn held_proc(row: &PgRow) -> Result<HeldProc, StoreError> {

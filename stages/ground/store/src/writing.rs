@@ -61,6 +61,7 @@ impl OpenBooking {
             .bind(store.rules.uncharged_exit_statuses.clone());
         let mut booked = Booked::default();
         for row in &store.meters.rows(&START_FRAMES, query, tx).await? {
+            booked.at_ms = Some(get(row, name, "booked_at_ms")?);
             booked.frames.push(BookedFrame {
                 frame: id(row, name, "pk_frame")?,
                 version: get(row, name, "new_version")?,

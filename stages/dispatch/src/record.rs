@@ -1,4 +1,4 @@
-//! What a booking counts: refusals by cap, frames by show, and what each turn is told.
+//! Records of a booking: refusals by cap, frames by show, and the counts of each turn.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ pub(crate) fn number(n: usize) -> i64 {
 }
 
 /// Counts what was refused: by cap, by turn, and the first of them in the trace.
-pub(crate) fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
+pub(crate) fn record_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
     let span = tracing::Span::current();
     span.record("frames_refused", number(refusals.len()));
     if let Some((_, refusal)) = refusals.first() {
@@ -25,7 +25,7 @@ pub(crate) fn note_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
         let host = plan.hosts.get(place.host)?;
         Some((plan.layers.get(place.layer)?, &**host, refusal))
     });
-    plan.metrics.last_refusals.note(of_layer);
+    plan.metrics.last_refusals.record(of_layer);
     for (placement, refusal) in refusals {
         plan.metrics.refused.inc(refusal.cap());
         if let Some(table) = accounting_table(refusal) {
@@ -54,7 +54,7 @@ const fn accounting_table(refusal: &Refusal) -> Option<&'static str> {
 }
 
 /// Counts what was booked: by show, by turn, and how long the frames had waited.
-pub(crate) fn note_bookings(booked: &HashMap<FrameId, i32>, plan: Plan<'_>) {
+pub(crate) fn record_bookings(booked: &HashMap<FrameId, i32>, plan: Plan<'_>) {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
