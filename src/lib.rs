@@ -14,6 +14,7 @@ pub mod replicas;
 pub mod service;
 pub mod start;
 pub mod telemetry;
+pub mod timings;
 pub mod top;
 pub mod why;
 pub mod wiring;

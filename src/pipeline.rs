@@ -37,6 +37,7 @@ use prometheus::Registry;
 
 use crate::config::{self, Settings};
 use crate::replicas::{Replicas, Roll};
+use crate::timings::{self, OtherTimings};
 use crate::wiring;
 
 /// The first and the longest rest of a layer that a host refuses to run for good.
@@ -89,6 +90,9 @@ pub enum StartError {
         /// What there is.
         known: Vec<String>,
     },
+    /// Another replica has other times.
+    #[error("the settings of the replicas differ")]
+    Timings(#[from] OtherTimings),
     /// Two metrics of one name.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -101,6 +105,10 @@ impl Pipeline {
     /// The database or the settings cannot be used. Nothing runs then.
     pub async fn build(settings: &Settings, registry: &Registry) -> Result<Self, StartError> {
         let store = Store::connect(&wiring::replica_store(settings), registry).await?;
+        if !settings.booking.dry_run {
+            let connected = store.connected().await?;
+            timings::agree(&connected.replicas, &wiring::timings(settings))?;
+        }
         check_facility(&store, settings.feed.facility.as_deref()).await?;
         let hosts = HostIndex::new(wiring::index(settings));
         let matching = MatchMetrics::new(registry)?;

@@ -28,6 +28,7 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
             doing: match source {
                 pipeline::StartError::Store(_) => "connect to the database",
                 pipeline::StartError::Facility { .. } => "serve the facility",
+                pipeline::StartError::Timings(_) => "book beside other replicas",
                 pipeline::StartError::Metrics(_) => "register the metrics",
             },
             source: source.into(),

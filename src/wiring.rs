@@ -14,7 +14,7 @@ use cue_hosts::{Epvm, IndexSettings, Ranking, Saturation};
 use cue_job_fetch::FetchSettings;
 use cue_layer_lock::LockSettings;
 use cue_rqd::RqdSettings;
-use cue_store::{BookingRules, BreakerSettings, StoreSettings};
+use cue_store::{BookingRules, BreakerSettings, StoreSettings, Timings};
 
 use crate::config::{self, Settings};
 
@@ -56,8 +56,22 @@ pub(crate) fn replica_store(settings: &Settings) -> StoreSettings {
     let how = store(settings);
     let replica = crate::telemetry::replica();
     StoreSettings {
-        application_name: cue_store::session_name(&how.application_name, &replica),
+        application_name: cue_store::session_name(
+            &how.application_name,
+            &replica,
+            // A dry run launches nothing and takes nothing back.
+            (!settings.booking.dry_run).then_some(&timings(settings)),
+        ),
         ..how
+    }
+}
+
+/// Times on which all replicas must agree.
+pub(crate) const fn timings(settings: &Settings) -> Timings {
+    Timings {
+        launch_deadline: settings.booking.launch_deadline,
+        connect_timeout: settings.rqd.connect_timeout,
+        request_timeout: settings.rqd.request_timeout,
     }
 }
 

@@ -28,6 +28,7 @@ mod middleman;
 mod midway;
 mod retried;
 mod silent;
+mod timings;
 mod watch;
 #[path = "../farm/world.rs"]
 mod world;

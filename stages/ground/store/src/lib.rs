@@ -29,6 +29,7 @@ mod replicas;
 mod rows;
 mod schema_check;
 pub mod statements;
+mod timings;
 mod tx;
 mod undo;
 mod unlaunched;
@@ -51,10 +52,11 @@ pub use launch::LaunchFacts;
 pub use layers::{Locked, LockedRow, WantedLayer};
 pub use moment::Moment;
 pub use pool::{LONGEST_IDLE, Store, StoreSettings};
-pub use replicas::{Connected, MAESTRO_KEY, MaestroLeader, ReplicaRow, session_name};
+pub use replicas::{Connected, MAESTRO_KEY, MaestroLeader, ReplicaRow};
 pub use schema_check::{
     Connections, INDEXES, IndexState, NeededRight, OddLimit, OfferedIndex, SchemaFacts,
     ServerFacts, SharedAllocation, ShowFacts, StrangeRows, Unfit,
 };
+pub use timings::{Timings, session_name};
 pub use undo::{Undone, Unlaunched};
 pub use unlaunched::Forgotten;

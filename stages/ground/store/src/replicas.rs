@@ -1,7 +1,7 @@
 //! The programs that work on this database beside this one: replicas, and the leader of OpenCue's planner.
 //!
 //! Replicas do not talk to each other, and have no table to sign in to. Each names its sessions
-//! `NAME/REPLICA`, and the server's own list of sessions shows who is there. Maestro, OpenCue's planner,
+//! `NAME/REPLICA~TIMINGS`, and the server's own list of sessions shows who is there. Maestro, OpenCue's planner,
 //! has one leader, which holds a session advisory lock for life (contract, 14.3).
 //! Invariant: nothing is booked or left out because of what is read here.
 
@@ -14,9 +14,7 @@ use crate::error::StoreError;
 use crate::pool::Store;
 use crate::rows::get;
 use crate::statements::REPLICAS;
-
-/// What PostgreSQL keeps of a session's name, in bytes; it cuts off the rest without a word.
-const LONGEST_NAME: usize = 63;
+use crate::timings::{Timings, parts};
 
 /// The key of the lock that Maestro's leader holds. In `pg_locks` it shows as classid 5206117 and
 /// objid 1849914725 (contract, 14.3).
@@ -31,6 +29,8 @@ pub struct ReplicaRow {
     pub connections: i64,
     /// Whether it is this one.
     pub this: bool,
+    /// Its timings; `None` if its sessions do not say them.
+    pub timings: Option<Timings>,
 }
 
 /// The session that leads OpenCue's planner Maestro.
@@ -61,19 +61,6 @@ pub struct Connected {
     pub maestro: Option<MaestroLeader>,
 }
 
-/// The name of a replica's sessions: `NAME/REPLICA`. Of a replica whose name is too long the end is
-/// kept, in which the number of the process is.
-#[must_use]
-pub fn session_name(name: &str, replica: &str) -> String {
-    let room = LONGEST_NAME.saturating_sub(name.len() + 1);
-    let cut = replica.len().saturating_sub(room);
-    let from = (cut..=replica.len()).find(|at| replica.is_char_boundary(*at));
-    let end = from
-        .and_then(|from| replica.get(from..))
-        .unwrap_or_default();
-    format!("{name}/{end}")
-}
-
 impl Store {
     /// Programs that are connected to the database, in one round trip. A store whose sessions have no
     /// name of the form `NAME/REPLICA` is none of them.
@@ -94,11 +81,15 @@ impl Store {
         let mut connected = Connected::default();
         for row in &rows {
             match get::<Option<String>>(row, REPLICAS.name, "replica")? {
-                Some(name) => connected.replicas.push(ReplicaRow {
-                    this: name == this,
-                    name,
-                    connections: get(row, REPLICAS.name, "connections")?,
-                }),
+                Some(session) => {
+                    let (name, timings) = parts(&session);
+                    connected.replicas.push(ReplicaRow {
+                        this: session == this,
+                        name: name.to_owned(),
+                        timings,
+                        connections: get(row, REPLICAS.name, "connections")?,
+                    });
+                }
                 None => connected.maestro = Some(leader(row)?),
             }
         }
@@ -117,21 +108,6 @@ fn leader(row: &PgRow) -> Result<MaestroLeader, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_session_name_fits_and_keeps_the_end_of_the_replica() {
-        assert_eq!(session_name("cue-scheduler", "h-7"), "cue-scheduler/h-7");
-        let long = format!("{}-4711", "é".repeat(40));
-        let name = session_name("cue", &long);
-        assert!(
-            name.len() <= LONGEST_NAME && name.ends_with("é-4711"),
-            "{name}"
-        );
-        assert_eq!(
-            session_name(&"n".repeat(63), "h-7"),
-            format!("{}/", "n".repeat(63))
-        );
-    }
 
     #[test]
     fn the_key_of_maestro_is_the_one_of_the_contract() {

@@ -1,10 +1,18 @@
 //! Who is connected, as the server tells it.
 
+use std::time::Duration;
+
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::waiting::until;
-use cue_store::{MAESTRO_KEY, ReplicaRow, session_name};
+use cue_store::{MAESTRO_KEY, ReplicaRow, Timings, session_name};
 
 use crate::yard::{store, store_named};
+
+const TIMINGS: Timings = Timings {
+    launch_deadline: Duration::from_secs(10),
+    connect_timeout: Duration::from_secs(5),
+    request_timeout: Duration::from_secs(10),
+};
 
 fn row(name: &str, connections: i64, this: bool) -> ReplicaRow {
     let name = name.to_owned();
@@ -12,16 +20,17 @@ fn row(name: &str, connections: i64, this: bool) -> ReplicaRow {
         name,
         connections,
         this,
+        timings: Some(TIMINGS),
     }
 }
 
 #[tokio::test]
 async fn replicas_of_one_name_see_each_other_and_nobody_else() {
     let (db, elsewhere) = (TestDb::fresh().await, TestDb::fresh().await);
-    let named = |replica| session_name("farm", replica);
+    let named = |replica| session_name("farm", replica, Some(&TIMINGS));
     let one = store_named(&db, 1, &named("host-1")).await;
     let two = store_named(&db, 1, &named("host-2")).await;
-    let other_farm = store_named(&db, 1, &session_name("farm2", "host-3")).await;
+    let other_farm = store_named(&db, 1, &session_name("farm2", "host-3", Some(&TIMINGS))).await;
     let other_database = store_named(&elsewhere, 1, &named("host-4")).await;
     let without = store(&db, 1).await;
     for connected in [&two, &other_farm, &other_database, &without] {
