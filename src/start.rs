@@ -130,6 +130,7 @@ pub fn oracle(pipeline: &Pipeline, settings: &Settings) -> Oracle {
     let seen = Seen {
         layers: Arc::clone(&pipeline.resting_layers),
         hosts: pipeline.hosts.clone(),
+        refusals: pipeline.refusals.clone(),
     };
     Oracle::new(pipeline.store.clone(), settings, Some(seen))
 }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cue_dispatch::Refusals;
 use cue_domain::fit::FitRules;
 use cue_domain::resting::Resting;
 use cue_domain::why::{Answer, Here, Why, why};
@@ -24,6 +25,7 @@ use crate::lifecycle::Exit;
 use crate::service::chain;
 use crate::top::{self, ClientError};
 use crate::wiring;
+use crate::words;
 
 /// What a pipeline that runs has seen.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub struct Seen {
     pub layers: Arc<Resting<LayerId>>,
     /// The hosts, of which some rest after failed launches.
     pub hosts: HostIndex,
+    /// Launches that hosts refused.
+    pub refusals: Refusals,
 }
 
 /// Answers questions. Cloning shares it.
@@ -71,7 +75,10 @@ impl Oracle {
     pub async fn ask(&self, what: &str) -> Result<Option<Answer>, StoreError> {
         let known = &*self.0;
         let _one = known.one_at_a_time.lock().await;
-        let Some(mut facts) = known.store.why(what).await? else {
+        let seen = known.seen.as_ref();
+        let back_off = seen.map(|seen| seen.layers.keys(Instant::now()));
+        let back_off = back_off.unwrap_or_default();
+        let Some(mut facts) = known.store.why(what, &back_off).await? else {
             return Ok(None);
         };
         let hosts = known.store.host_snapshot(None, known.stale_after).await?;
@@ -89,7 +96,11 @@ impl Oracle {
             ignored_tags: &known.ignored_tags,
             resting_hosts: &resting_hosts,
         };
-        let answer = why(&facts, &hosts, &here);
+        let mut answer = why(&facts, &hosts, &here);
+        let layers = facts.layers.iter().map(|layer| &layer.layer.id);
+        if let Some((refused, age)) = seen.and_then(|seen| seen.refusals.launch_of(layers)) {
+            add_refusal(&mut answer, &refused, age);
+        }
         let Why::NoTag(tags) = &answer.why else {
             return Ok(Some(answer));
         };
@@ -103,6 +114,21 @@ impl Oracle {
 impl std::fmt::Debug for Oracle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Oracle").finish_non_exhaustive()
+    }
+}
+
+/// Adds the last refused launch to an answer that it helps to understand.
+fn add_refusal(answer: &mut Answer, refused: &str, age: Duration) {
+    let may_run = matches!(
+        answer.why,
+        Why::Rests(_) | Why::HostsRest { .. } | Why::Busy { .. } | Why::CanRun { .. }
+    );
+    if may_run {
+        let sentence = answer.sentence.trim_end_matches('.');
+        let age = words::age(age);
+        let blank = |sign: char| if sign.is_control() { ' ' } else { sign };
+        let refused: String = refused.chars().map(blank).collect();
+        answer.sentence = format!("{sentence}; its last refused launch was {age} ago: {refused}.");
     }
 }
 

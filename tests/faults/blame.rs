@@ -148,3 +148,28 @@ async fn a_refused_launch_waits_again_at_once_with_its_checkpoints() {
         close_after_reruns(world).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_launch_is_explained_with_host_and_reason() {
+    let (db, farm) = yard(2).await;
+    let job = farm.frames("poison", 4, |_| ()).await.unwrap();
+    let world = World::open(db, endless()).await;
+    let answer = Status::new(Code::ResourceExhausted, "no licence for this render");
+    world.rqd.refuse_layer(&job.layers[0].id, Some(answer));
+    let scheduler = Scheduler::start(&world, &[]).await;
+    let oracle = scheduler.running.oracle.clone().unwrap();
+    let mut said = String::new();
+    until("an explanation", async || {
+        said = oracle.ask("poison").await.unwrap().unwrap().sentence;
+        said.contains("its last refused launch")
+    })
+    .await;
+    for part in ["node", "no licence for this render"] {
+        assert!(said.contains(part), "{said}");
+    }
+    world.rqd.refuse_layer(&job.layers[0].id, None);
+    world.finish_all(4).await;
+    assert_calm(&scheduler);
+    scheduler.drain().await;
+    world.close().await;
+}

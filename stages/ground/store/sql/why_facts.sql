@@ -1,7 +1,8 @@
 -- why_facts: everything above the layers of one job, and one row for each of its layers, in dispatch
 -- order. `ahead` is how many frames wait in the jobs of show and facility that are served before.
 -- `earlier` is how many wait in the layers of the job that are served before, asked about or not.
--- $1 the job; $2 the layer, or NULL for all of them.
+-- Layers that back off are not ahead of anybody.
+-- $1 the job; $2 the layer, or NULL for all of them; $3 layers that back off because their launches are refused.
 SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
        j.pk_facility, fa.str_name AS facility_name,
        sh.str_name AS show_name, sh.b_active, sh.b_scheduler_managed,
@@ -17,7 +18,15 @@ SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
         JOIN job_resource orr ON orr.pk_job = o.pk_job
         WHERE o.pk_show = j.pk_show AND o.pk_facility = j.pk_facility
           AND o.str_state = 'PENDING' AND o.b_paused = false
-          AND (-orr.int_priority, o.ts_started, o.pk_job) < (-jr.int_priority, j.ts_started, j.pk_job)) AS ahead,
+          AND (-orr.int_priority, o.ts_started, o.pk_job) < (-jr.int_priority, j.ts_started, j.pk_job))
+       - (SELECT coalesce(sum(bs.int_waiting_count), 0)::bigint
+          FROM layer b
+          JOIN layer_stat bs ON bs.pk_layer = b.pk_layer
+          JOIN job o ON o.pk_job = b.pk_job
+          JOIN job_resource orr ON orr.pk_job = o.pk_job
+          WHERE b.pk_layer = ANY($3::text[]) AND o.pk_show = j.pk_show AND o.pk_facility = j.pk_facility
+            AND o.str_state = 'PENDING' AND o.b_paused = false
+            AND (-orr.int_priority, o.ts_started, o.pk_job) < (-jr.int_priority, j.ts_started, j.pk_job)) AS ahead,
        l.pk_layer, l.str_name AS layer_name, l.int_dispatch_order, l.int_cores_min, l.int_cores_max::bigint,
        l.int_mem_min, l.int_gpus_min, l.int_gpu_mem_min, l.b_threadable, l.str_services, l.str_tags,
        l.str_start_after_reason,
@@ -27,7 +36,7 @@ SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
        (SELECT coalesce(sum(es.int_waiting_count), 0)::bigint
         FROM layer e
         JOIN layer_stat es ON es.pk_layer = e.pk_layer AND es.int_waiting_count > 0
-        WHERE e.pk_job = l.pk_job
+        WHERE e.pk_job = l.pk_job AND e.pk_layer <> ALL($3::text[])
           AND (e.int_dispatch_order, e.pk_layer) < (l.int_dispatch_order, l.pk_layer)) AS earlier,
        ARRAY(SELECT DISTINCT ll.pk_limit_record FROM layer_limit ll WHERE ll.pk_layer = l.pk_layer ORDER BY 1) AS limits
 FROM job j

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cue_domain::why::{
     CapFacts, Counts, Facts, FrameFacts, LayerFacts, SubscriptionFacts, TaggedHosts,
 };
-use cue_domain::{FacilityId, LimitId, Tag};
+use cue_domain::{FacilityId, LayerId, LimitId, Tag};
 use sqlx::postgres::PgRow;
 
 use crate::error::StoreError;
@@ -19,11 +19,12 @@ use crate::statements::{WHY_FACTS, WHY_SUBJECT, WHY_TAGGED};
 
 impl Store {
     /// The facts about what `text` names: an id of a job, a layer or a frame, or `JOB`, `JOB/LAYER`,
-    /// `JOB/FRAME`. `None` when there is nothing of that name.
+    /// `JOB/FRAME`. `None` when there is nothing of that name. Layers that `back_off` are not ahead of
+    /// others.
     ///
     /// # Errors
     /// A statement failed.
-    pub async fn why(&self, text: &str) -> Result<Option<Facts>, StoreError> {
+    pub async fn why(&self, text: &str, back_off: &[LayerId]) -> Result<Option<Facts>, StoreError> {
         let (job, rest) = match text.rsplit_once('/') {
             Some((job, rest)) => (Some(job.to_owned()), Some(rest.to_owned())),
             None => (None, None),
@@ -43,7 +44,11 @@ impl Store {
         );
         let frame = frame(found)?;
         let of_layer = layer.is_some();
-        let query = sqlx::query(WHY_FACTS.sql).bind(job).bind(layer);
+        let back_off = back_off.iter().map(|layer| layer.as_str().to_owned());
+        let query = sqlx::query(WHY_FACTS.sql)
+            .bind(job)
+            .bind(layer)
+            .bind(back_off.collect::<Vec<_>>());
         let rows = self.meters.rows(&WHY_FACTS, query, &mut conn).await?;
         let mut bound: Vec<String> = Vec::new();
         for row in &rows {

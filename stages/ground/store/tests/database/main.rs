@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod acknowledged;
+mod ahead;
 mod booking;
 mod ids;
 mod ledger;
