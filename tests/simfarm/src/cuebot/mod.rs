@@ -13,6 +13,7 @@ mod orphans;
 mod post;
 mod redirect;
 mod reports;
+mod server;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::rqd::{Hosts, SimRqd};
 use post::{Post, Progress};
 
 pub use orphans::Orphans;
+pub use server::ReportServer;
 
 /// Which Cuebot it is, and how busy its hosts are.
 #[derive(Clone, Copy, Debug)]
