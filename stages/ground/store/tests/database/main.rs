@@ -10,6 +10,7 @@ mod ahead;
 mod booking;
 mod ids;
 mod ledger;
+mod limits;
 mod locks;
 mod pending;
 mod prepare;
