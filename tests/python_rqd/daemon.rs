@@ -102,6 +102,11 @@ impl Daemon {
         fs::read_to_string(self.directory().join("rqd.log")).unwrap_or_default()
     }
 
+    /// Number of frames that have a process.
+    pub fn frames(&self) -> usize {
+        children(self.process.id()).len()
+    }
+
     /// Kills the daemon and its frames, as a machine that loses power.
     pub fn lose_power(&mut self) {
         let daemon = self.process.id();

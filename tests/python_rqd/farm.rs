@@ -58,6 +58,30 @@ async fn what_a_locked_daemon_refuses_is_back_at_once_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_with_half_the_cores_of_its_row_is_kept_as_busy_as_an_honest_one() {
+    let Some(python) = python() else { return };
+    let (cores, frames) = of_environment(16, 120);
+    let took = async |row: u32| {
+        let yard = Yard::open(python, &[(cores, row)]).await;
+        yard.job("a", frames, "sleep 1").await;
+        let begun = Instant::now();
+        let scheduler = yard.scheduler(&[]).await;
+        yard.succeeded(frames).await;
+        let took = begun.elapsed();
+        scheduler.drain().await;
+        yard.close().await;
+        took
+    };
+    let honest = took(cores).await;
+    let promising = took(2 * cores).await;
+    println!("{frames} frames on {cores} cores: {honest:?}, and {promising:?} with twice the row");
+    assert!(
+        promising < honest.mul_f64(1.5),
+        "{promising:?} against {honest:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_that_no_report_named_are_not_forgotten() {
     let Some(python) = python() else { return };
     let yard = Yard::open(python, &[(8, 8)]).await;
@@ -89,9 +113,13 @@ async fn a_daemon_that_dies_in_mid_run_keeps_its_frames_and_holds_nobody_up() {
     let mut yard = Yard::open(python, &[(8, 16), (8, 8)]).await;
     yard.job_on("a", 8, "sleep 60", "127.0.0.2").await;
     let scheduler = yard.scheduler(&[]).await;
-    until("all frames to run", async || {
-        yard.runs_on("127.0.0.2").await == 8
-    })
+    until(
+        "the daemon to run all frames, and to have said so",
+        async || {
+            let launched = scheduler.sum_of("scheduler_launches_total", "launched");
+            launched >= 8.0 && yard.daemons[0].frames() == 8
+        },
+    )
     .await;
     yard.daemons[0].lose_power();
     yard.job("b", 80, "sleep 0.2").await;
@@ -103,4 +131,17 @@ async fn a_daemon_that_dies_in_mid_run_keeps_its_frames_and_holds_nobody_up() {
     assert_eq!(yard.runs_on("127.0.0.2").await, 8);
     scheduler.drain().await;
     yard.close().await;
+}
+
+/// Cores and frames of the comparison, which can be made larger by hand: `CUE_TEST_A2=32,600`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test run by hand has no other settings"
+)]
+fn of_environment(cores: u32, frames: i64) -> (u32, i64) {
+    let Ok(text) = std::env::var("CUE_TEST_A2") else {
+        return (cores, frames);
+    };
+    let (cores, frames) = text.split_once(',').unwrap();
+    (cores.parse().unwrap(), frames.parse().unwrap())
 }
