@@ -108,6 +108,7 @@ mod tests {
             name: "host-7".to_owned(),
             connections: 24,
             this: false,
+            timings: None,
         };
         let look = heard.then(|| Look {
             replica: "host-7".to_owned(),
