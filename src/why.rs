@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use cue_dispatch::Refusals;
 use cue_domain::fit::FitRules;
 use cue_domain::resting::Resting;
-use cue_domain::why::{Answer, Here, Why, why};
+use cue_domain::why::{Answer, Facts, Here, Why, why};
 use cue_domain::{LayerId, Tag};
 use cue_hosts::HostIndex;
 use cue_store::{Store, StoreError};
@@ -26,6 +26,9 @@ use crate::service::chain;
 use crate::top::{self, ClientError};
 use crate::wiring;
 use crate::words;
+
+/// Ledgers that may be to blame are looked for among so many that are wrong.
+const LEDGER_FAULTS: usize = 1_000;
 
 /// What a pipeline that runs has seen.
 #[derive(Clone)]
@@ -81,7 +84,8 @@ impl Oracle {
         let Some(mut facts) = known.store.why(what, &back_off).await? else {
             return Ok(None);
         };
-        let hosts = known.store.host_snapshot(None, known.stale_after).await?;
+        let snapshot = known.store.host_snapshot(None, known.stale_after);
+        let hosts = snapshot.await?.hosts;
         let mut resting_hosts = HashMap::new();
         if let Some(seen) = &known.seen {
             let now = Instant::now();
@@ -97,17 +101,38 @@ impl Oracle {
             resting_hosts: &resting_hosts,
         };
         let mut answer = why(&facts, &hosts, &here);
+        if known.look_closer(&answer.why, &mut facts).await? {
+            answer = why(&facts, &hosts, &here);
+        }
         let layers = facts.layers.iter().map(|layer| &layer.layer.id);
         if let Some((refused, age)) = seen.and_then(|seen| seen.refusals.launch_of(layers)) {
             add_refusal(&mut answer, &refused, age);
         }
-        let Why::NoTag(tags) = &answer.why else {
-            return Ok(Some(answer));
-        };
-        let (store, stale_after) = (&known.store, known.stale_after);
-        let tagged = store.tagged_hosts(tags, &facts.facility, stale_after);
-        facts.tagged = Some(tagged.await?);
-        Ok(Some(why(&facts, &hosts, &here)))
+        Ok(Some(answer))
+    }
+}
+
+impl Known {
+    /// Reads what an answer leaves open, where there is such a thing, and returns true if it did.
+    async fn look_closer(&self, first: &Why, facts: &mut Facts) -> Result<bool, StoreError> {
+        let store = &self.store;
+        match first {
+            Why::NoTag(tags) => {
+                let tagged = store.tagged_hosts(tags, &facts.facility, self.stale_after);
+                facts.tagged = Some(tagged.await?);
+            }
+            Why::Busy { .. } => {
+                facts.ledger_faults = store.ledger_faults(LEDGER_FAULTS).await?.first;
+            }
+            Why::NothingWaits(_) | Why::CanRun { .. } => {
+                let Some(layer) = facts.layers.first() else {
+                    return Ok(false);
+                };
+                facts.waiting_counts = store.waiting_counts(&layer.layer.id).await?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 }
 

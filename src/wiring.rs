@@ -40,7 +40,6 @@ pub fn store(settings: &Settings) -> StoreSettings {
         application_name: database.application_name.clone(),
         booking: BookingRules {
             memory_used_min: settings.booking.memory_reserved_min,
-            update_stat_on_book: settings.booking.update_stat_on_book,
             uncharged_exit_statuses: settings.booking.uncharged_exit_statuses.clone(),
         },
         breaker: BreakerSettings {

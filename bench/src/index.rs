@@ -243,7 +243,7 @@ impl<'a> Borrower<'a> {
     /// Borrows a host and checks it in with a core less or more.
     fn once(&self) -> anyhow::Result<()> {
         let (lease, idle) = self.borrow()?;
-        self.farm.index.check_in(lease, Some(idle));
+        self.farm.index.check_in(lease, Some(idle.into()));
         Ok(())
     }
 
@@ -253,7 +253,7 @@ impl<'a> Borrower<'a> {
         let (lease, idle) = self.borrow()?;
         let matched = began.elapsed();
         let began = Instant::now();
-        self.farm.index.check_in(lease, Some(idle));
+        self.farm.index.check_in(lease, Some(idle.into()));
         Ok((matched, began.elapsed()))
     }
 
@@ -291,6 +291,11 @@ fn host(n: usize, more: i64) -> Host {
     let used = i64::try_from(n % 50).unwrap_or_default() + more;
     let mut tags = [alloc.as_str(), &name, "linux"].map(Tag::from);
     tags.sort_unstable();
+    let idle = Resources {
+        cores: Centicores(total.cores.0 - used * 100),
+        memory: Kib(total.memory.0 - Kib::gib(used).0),
+        ..total
+    };
     Host {
         id: HostId::from(name.clone()),
         facility: FacilityId::from("f"),
@@ -300,11 +305,9 @@ fn host(n: usize, more: i64) -> Host {
         os: ["linux".into()].into(),
         thread_mode: ThreadMode::Auto,
         total,
-        idle: Resources {
-            cores: Centicores(total.cores.0 - used * 100),
-            memory: Kib(total.memory.0 - Kib::gib(used).0),
-            ..total
-        },
+        ledger: idle,
+        idle,
+        reported_us: 0,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cue_store::{NeededRight, ShowFacts, Store};
+use cue_store::{NeededRight, OpenHosts, ShowFacts, Store};
 
 use super::Finding;
+use super::contradictions::{contradictions, left_out};
 use super::names::some;
 use crate::config::Settings;
 
@@ -86,18 +87,24 @@ pub(super) async fn contents(store: &Store, settings: &Settings) -> Vec<Finding>
         Err(error) => found.push(Finding::unanswered("shows", &error)),
     }
     let stale_after = settings.matching.host_stale_after;
-    found.push(match store.host_snapshot(facility, stale_after).await {
-        Ok(hosts) if hosts.is_empty() => Finding::warn(
+    found.extend(match store.host_snapshot(facility, stale_after).await {
+        Ok(open) => hosts(&open),
+        Err(error) => vec![Finding::unanswered("hosts", &error)],
+    });
+    found.extend(contradictions(store).await);
+    found
+}
+
+fn hosts(open: &OpenHosts) -> Vec<Finding> {
+    let mut found = vec![match open.hosts.len() {
+        0 => Finding::warn(
             "hosts",
             "no host is up, open and heard of lately",
             "see that Cuebot receives host reports, and that CUE_HOST_STALE_AFTER is longer than the time between two",
         ),
-        Ok(hosts) => Finding::ok(
-            "hosts",
-            format!("{} are up, open and heard of lately", hosts.len()),
-        ),
-        Err(error) => Finding::unanswered("hosts", &error),
-    });
+        count => Finding::ok("hosts", format!("{count} are up, open and heard of lately")),
+    }];
+    found.extend(left_out(&open.left_out));
     found
 }
 
@@ -153,6 +160,21 @@ fn handed_over(shows: &[ShowFacts]) -> Vec<Finding> {
             "give it a subscription in an allocation",
         ));
     }
+    let off: Vec<&str> = managed
+        .iter()
+        .filter(|show| !show.booking)
+        .map(|show| show.name.as_str())
+        .collect();
+    if !off.is_empty() {
+        found.push(Finding::warn(
+            "shows",
+            format!(
+                "booking is switched off, which neither Cuebot nor the scheduler heeds, for {}",
+                some(off.iter().copied())
+            ),
+            "take the show back with cueadmin -scheduler-managed SHOW OFF, or set its subscriptions' burst to 0, if nothing is to be booked",
+        ));
+    }
     found
 }
 
@@ -165,6 +187,7 @@ mod tests {
         ShowFacts {
             name: name.to_owned(),
             managed,
+            booking: true,
             subscriptions,
         }
     }
@@ -185,6 +208,11 @@ mod tests {
             [Verdict::Ok]
         );
         assert_eq!(told(&[show("a", true, 0)]), [Verdict::Ok, Verdict::Warn]);
+        let off = ShowFacts {
+            booking: false,
+            ..show("a", true, 1)
+        };
+        assert_eq!(told(&[off]), [Verdict::Ok, Verdict::Warn]);
         let many: Vec<ShowFacts> = (0..7).map(|n| show(&format!("s{n}"), true, 1)).collect();
         assert!(
             handed_over(&many)[0]

@@ -5,6 +5,7 @@
 //! there is no server to ask.
 
 mod accounts;
+mod contradictions;
 mod farm;
 mod indexes;
 mod limits;

@@ -20,8 +20,6 @@ topic! {
         /// How long after the start of a booking its launches may begin; later ones are taken back.
         launch_deadline: Duration = Some("10s"), "CUE_LAUNCH_DEADLINE",
             duration(Duration::from_millis(100)..=Duration::from_secs(300));
-        /// Whether a booking also lowers the free memory that the host reported, before its next report.
-        update_stat_on_book: bool = Some("false"), "CUE_UPDATE_STAT_ON_BOOK", flag();
         /// Exit statuses after which a frame starts again without a retry being charged: those that
         /// Cuebot's `dispatcher.layer_delay.rules` name. Cuebot's own and those of limits need not be listed.
         uncharged_exit_statuses: Vec<i32> = Some(""), "CUE_UNCHARGED_EXIT_STATUSES", numbers(1..=65_535);

@@ -8,6 +8,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod contradicted;
 mod neighbours;
 mod rights;
 

@@ -155,12 +155,6 @@ async fn what_a_fresh_proc_uses_can_be_set() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_hosts_report_follows_a_booking_where_that_is_asked_for() {
-    let more = [("CUE_UPDATE_STAT_ON_BOOK", "true")];
-    assert_eq!(memory(&more).await, (262_144, 3 * GIB));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_booking_that_is_taken_back_leaves_no_trace_but_the_status_and_the_version() {
     let bench = Bench::new(|_| ()).await;
     let job = bench.job(|_, layer| layer.mem_min = 3 * GIB).await;
@@ -173,8 +167,7 @@ async fn a_booking_that_is_taken_back_leaves_no_trace_but_the_status_and_the_ver
     .await;
     let world = World::open(bench.db, endless()).await;
     world.rqd.set_fault_all(Fault::RefuseForGood);
-    let more = [("CUE_UPDATE_STAT_ON_BOOK", "true")];
-    let scheduler = Scheduler::start(&world, &more).await;
+    let scheduler = Scheduler::start(&world, &[]).await;
     until("the booking to be taken back", async || {
         scheduler.sum("scheduler_launches_undone_total") >= 1.0
     })

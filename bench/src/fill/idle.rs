@@ -113,7 +113,9 @@ async fn hosts(pool: &PgPool) -> anyhow::Result<Vec<Host>> {
             os: Arc::new([]),
             thread_mode: ThreadMode::Auto,
             total: amount("int_cores", "int_mem")?,
+            ledger: amount("int_cores_idle", "int_mem_idle")?,
             idle: amount("int_cores_idle", "int_mem_idle")?,
+            reported_us: 0,
         });
     }
     Ok(hosts)
@@ -204,7 +206,9 @@ mod tests {
                 memory: Kib::gib(64),
                 ..Resources::NONE
             },
+            ledger: idle,
             idle,
+            reported_us: 0,
         }
     }
 

@@ -53,7 +53,7 @@ impl Field {
         let store = Store::connect(&wiring::store(&settings), &Registry::new()).await?;
         let index = HostIndex::new(IndexSettings::default());
         let mark = index.mark();
-        index.apply(mark, store.host_snapshot(None, None).await?);
+        index.apply(mark, store.host_snapshot(None, None).await?.hosts);
         ensure!(index.len() == hosts, "the index has not all hosts");
         let rows = store.list_clusters(None).await?;
         let row = rows

@@ -74,7 +74,9 @@ impl Farm {
             os: Arc::new(["rocky9".into()]),
             thread_mode: ThreadMode::Auto,
             total: whole,
+            ledger: whole,
             idle: whole,
+            reported_us: 0,
         };
         index.apply(index.mark(), (0..hosts).map(host).collect());
         index

@@ -13,7 +13,7 @@ use cue_domain::blame::HostBackoff;
 use cue_domain::messages::{Outcome, Returned};
 use cue_domain::missing_room::MissingRoom;
 use cue_domain::resting::Resting;
-use cue_domain::{HostId, Resources};
+use cue_domain::{HostId, HostIdle, Resources};
 use cue_flow::{Never, Outlet, Stage, Verdict};
 use cue_hosts::HostIndex;
 
@@ -86,8 +86,11 @@ impl Stage for CheckIn {
             self.back_off(&returned, now);
             self.metrics.returned(&returned);
             let Returned { lease, idle, .. } = returned;
-            let usable = |idle: Resources| Resources {
-                cores: self.missing.usable(&lease.id, idle.cores, now),
+            let usable = |idle: HostIdle| HostIdle {
+                ledger: Resources {
+                    cores: self.missing.usable(&lease.id, idle.ledger.cores, now),
+                    ..idle.ledger
+                },
                 ..idle
             };
             let idle = idle.map(usable);

@@ -7,6 +7,7 @@
 //! never more than half. Hosts that nobody brings back are taken back also while nothing can be
 //! read.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,15 +15,18 @@ use cue_domain::missing_room::MissingRoom;
 use cue_domain::{Host, HostId};
 use cue_flow::{BoxError, Tick};
 use cue_hosts::HostIndex;
-use cue_store::{HostTags, Store, StoreError};
+use cue_store::{HostTags, LeftOut, OpenHosts, Store, StoreError};
 
 use crate::metrics::CheckInMetrics;
 
 /// How old tags may be. Those of a host that is not known are read at once.
-const TAGS_AGE: Duration = Duration::from_secs(5);
+const TAGS_AGE: Duration = Duration::from_secs(1);
 
 /// Freed cores are to be known within this time.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// Lines about hosts that one reading leaves out, at most.
+const LEFT_OUT_LINES: usize = 20;
 
 /// How hosts are read.
 #[derive(Clone, Debug)]
@@ -43,12 +47,14 @@ pub struct Refresh {
     metrics: CheckInMetrics,
     missing: Arc<MissingRoom<HostId>>,
     tags: Mutex<Option<(Instant, HostTags)>>,
+    /// The hosts that the last reading left out: as many as there are rows.
+    left_out: Mutex<HashSet<LeftOut>>,
 }
 
 impl Refresh {
     /// A loop from `store` into `hosts`, without the room that is known to be `missing`.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         store: Store,
         hosts: HostIndex,
         settings: RefreshSettings,
@@ -62,6 +68,7 @@ impl Refresh {
             metrics,
             missing,
             tags: Mutex::new(None),
+            left_out: Mutex::default(),
         }
     }
 
@@ -101,10 +108,12 @@ impl Refresh {
     async fn read(&self) -> Result<Vec<Host>, StoreError> {
         let settings = &self.settings;
         let facility = settings.facility.as_deref();
-        let mut hosts = self
-            .store
-            .open_hosts(facility, settings.stale_after)
-            .await?;
+        let open = self.store.open_hosts(facility, settings.stale_after);
+        let OpenHosts {
+            mut hosts,
+            left_out,
+        } = open.await?;
+        self.report_left_out(left_out);
         if self.tag(&mut hosts) {
             return Ok(hosts);
         }
@@ -132,6 +141,22 @@ impl Refresh {
             }
         }
         all && read_at.elapsed() < TAGS_AGE
+    }
+
+    /// Logs the hosts that are left out for what their rows hold: each once, and again when its row
+    /// has changed or was right in between.
+    fn report_left_out(&self, now: Vec<LeftOut>) {
+        let mut known = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let now: HashSet<LeftOut> = now.into_iter().collect();
+        let mut new: Vec<&LeftOut> = now.difference(&known).collect();
+        new.sort_unstable_by(|a, b| a.host.cmp(&b.host));
+        for host in new.iter().take(LEFT_OUT_LINES) {
+            tracing::warn!(host = host.host, reason = host.reason, "host is left out");
+        }
+        if let Some(more @ 1..) = new.len().checked_sub(LEFT_OUT_LINES) {
+            tracing::warn!(more, "more hosts are left out; see cue-scheduler check");
+        }
+        *known = now;
     }
 
     /// Takes back what was never brought back, and counts what was given back for nothing.

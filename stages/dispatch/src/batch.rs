@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cue_domain::{HostId, LayerId, Resources};
+use cue_domain::{HostId, HostIdle, LayerId};
 use cue_rqd::{LaunchLayer, TracePoint};
 use cue_store::{BookRow, LaunchFacts, Moment, Unlaunched};
 
@@ -16,7 +16,7 @@ pub(crate) struct Batch {
     /// The frames that were booked.
     pub(crate) frames: Vec<BatchFrame>,
     /// Idle resources of the hosts of the plan, where they were seen under a lock.
-    pub(crate) hosts: HashMap<HostId, Resources>,
+    pub(crate) hosts: HashMap<HostId, HostIdle>,
     /// Facts of their layers that RQD is sent.
     pub(crate) layers: HashMap<LayerId, Arc<LaunchLayer>>,
     /// When the booking began, by our clock and by the database's.

@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cue_domain::admission::{Ledger, Refusal, admit};
-use cue_domain::{FrameId, HostId, LayerId, Resources};
+use cue_domain::{FrameId, HostId, HostIdle, LayerId, Resources};
 use cue_store::{BookRow, Booked, LaunchFacts, OpenBooking, StoreError};
 
 use crate::book::{Plan, PlannedRow};
@@ -28,7 +28,7 @@ pub(crate) struct Written {
     pub(crate) refusals: Vec<(usize, Refusal)>,
     pub(crate) booked: Booked,
     /// What was idle, before, on the hosts that are not somebody else's.
-    pub(crate) hosts: HashMap<HostId, Resources>,
+    pub(crate) hosts: HashMap<HostId, HostIdle>,
     pub(crate) facts: HashMap<LayerId, LaunchFacts>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn write(
     let all: Vec<BookRow> = rows.iter().map(|planned| planned.row.clone()).collect();
     let seen = held.look(&all).await?;
     let hosts = seen.hosts.clone();
-    let before = hosts.clone();
+    let before = held.idle().clone();
     let mut judged = judge(rows, seen);
     let lock_first = order == Order::LockFirst;
     let facts = if plan.launching && (lock_first || !judged.admitted.is_empty()) {

@@ -34,7 +34,9 @@ fn host(id: &str, cores: i64, gpus: i64) -> Host {
         os: Arc::new(["rocky9".into()]),
         thread_mode: ThreadMode::Auto,
         total: whole,
+        ledger: whole,
         idle: whole,
+        reported_us: 0,
     }
 }
 

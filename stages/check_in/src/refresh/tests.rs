@@ -229,3 +229,40 @@ async fn a_lease_that_leaked_is_taken_back_after_five_minutes_and_the_log_says_s
     assert!(yard.take("general").is_some());
     yard.end().await;
 }
+
+#[tokio::test]
+async fn a_host_that_is_left_out_is_logged_once_for_each_change_of_its_row() {
+    let yard = Yard::new(IndexSettings::default()).await;
+    let refresh = yard.refresh(Duration::from_millis(500));
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _scope = tracing::subscriber::set_default(subscriber.finish());
+    let lines = || {
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        log.matches("host is left out").count()
+    };
+    let wrong = "UPDATE host SET int_thread_mode = 9";
+    let right = "UPDATE host SET int_thread_mode = 0";
+    for (change, logged) in [
+        (wrong, 1),
+        ("SELECT 1", 1),
+        ("UPDATE host SET int_thread_mode = -3", 2),
+        (right, 2),
+        (wrong, 3),
+    ] {
+        yard.run(change).await;
+        for _ in 0..3 {
+            refresh.once().await.unwrap();
+        }
+        assert_eq!(lines(), logged, "{change}");
+    }
+    assert!(yard.hosts.is_empty());
+    let many = (0..100).map(|n| LeftOut {
+        host: format!("h{n:03}"),
+        reason: "bad".to_owned(),
+    });
+    refresh.report_left_out(many.collect());
+    assert_eq!(lines(), 3 + LEFT_OUT_LINES);
+    yard.end().await;
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::{AllocId, FacilityId, HostId};
 use crate::tags::Tag;
-use crate::units::Resources;
+use crate::units::{Centicores, Kib, Resources};
 
 /// How a host hands out cores (`host.int_thread_mode`; contract, section 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,6 +31,82 @@ impl ThreadMode {
     }
 }
 
+/// Free memory of a host by its last report, in KiB.
+///
+/// RQD measures what the ledger cannot know: memory that is used without having been booked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// Free memory.
+    pub free: Kib,
+    /// Free GPU memory.
+    pub gpu_free: Kib,
+}
+
+impl MemoryReport {
+    /// Free memory below which nothing is booked on a host (contract, 9.6).
+    pub const LEAST: Kib = Kib(524_288);
+}
+
+/// What the procs of a host hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// All of it.
+    pub all: Resources,
+    /// Memory that was booked after the last report, in KiB: the report knows nothing of it.
+    pub unreported: Kib,
+    /// GPU memory that was booked after the last report, in KiB.
+    pub gpu_unreported: Kib,
+}
+
+/// Returns the resources that may be booked on a host with this idle `ledger` and `total`.
+///
+/// A ledger that leaves more idle than the procs do is wrong; the procs are what runs.
+#[must_use]
+pub fn bookable(
+    ledger: &Resources,
+    total: &Resources,
+    report: MemoryReport,
+    held: &Held,
+) -> Resources {
+    let mut idle = ledger.at_most(&total.minus(&held.all));
+    if report.free < MemoryReport::LEAST {
+        idle.cores = idle.cores.min(Centicores(0));
+    }
+    let less = |free: Kib, booked: Kib| Kib(free.0.saturating_sub(booked.0));
+    idle.memory = idle.memory.min(less(report.free, held.unreported));
+    idle.gpu_memory = idle
+        .gpu_memory
+        .min(less(report.gpu_free, held.gpu_unreported));
+    idle
+}
+
+/// Idle resources of a host as a booking found them under its lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostIdle {
+    /// Idle resources by the ledger.
+    pub ledger: Resources,
+    /// What of them must not be booked before the next report, see [`bookable`].
+    pub withheld: Resources,
+}
+
+impl HostIdle {
+    /// Idle resources that may be booked.
+    #[must_use]
+    pub fn bookable(&self) -> Resources {
+        self.ledger.minus(&self.withheld)
+    }
+}
+
+impl From<Resources> for HostIdle {
+    /// Nothing is withheld.
+    fn from(ledger: Resources) -> Self {
+        Self {
+            ledger,
+            withheld: Resources::NONE,
+        }
+    }
+}
+
 /// An open host that is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
@@ -50,8 +126,12 @@ pub struct Host {
     pub thread_mode: ThreadMode,
     /// What it has in all.
     pub total: Resources,
-    /// What is idle: the ledger of the `host` row, lowered to what RQD last reported as free.
+    /// Idle resources by the ledger of the `host` row.
+    pub ledger: Resources,
+    /// Idle resources that may be booked, as far as is known: see [`bookable`].
     pub idle: Resources,
+    /// Time of the last report, in microseconds since 1970.
+    pub reported_us: i64,
 }
 
 impl Host {
@@ -59,5 +139,63 @@ impl Host {
     #[must_use]
     pub fn offers_os(&self, wanted: Option<&str>) -> bool {
         wanted.is_none_or(|wanted| self.os.iter().any(|os| &**os == wanted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn amounts() -> impl Strategy<Value = Resources> {
+        let amount = || prop_oneof![-3i64..1_000_000, Just(i64::MIN), Just(i64::MAX)];
+        (amount(), amount(), amount(), amount()).prop_map(|(cores, memory, gpus, gpu_memory)| {
+            Resources {
+                cores: Centicores(cores),
+                memory: Kib(memory),
+                gpus,
+                gpu_memory: Kib(gpu_memory),
+            }
+        })
+    }
+
+    fn held() -> impl Strategy<Value = (MemoryReport, Held)> {
+        let free = || prop_oneof![-3i64..1_000_000, Just(i64::MIN), Just(i64::MAX)];
+        let booked = || prop_oneof![0i64..1_000_000, Just(i64::MAX)];
+        (free(), free(), booked(), booked(), amounts()).prop_map(|(free, gpu, one, two, all)| {
+            let report = MemoryReport {
+                free: Kib(free),
+                gpu_free: Kib(gpu),
+            };
+            let held = Held {
+                all,
+                unreported: Kib(one),
+                gpu_unreported: Kib(two),
+            };
+            (report, held)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_ledger_procs_and_report_leave(
+            ledger in amounts(), total in amounts(), (report, held) in held(),
+        ) {
+            let idle = bookable(&ledger, &total, report, &held);
+            let left = total.minus(&held.all);
+            prop_assert!(idle.fits_in(&ledger) && idle.fits_in(&left));
+            let free = i128::from(report.free.0) - i128::from(held.unreported.0);
+            let gpu_free = i128::from(report.gpu_free.0) - i128::from(held.gpu_unreported.0);
+            let within = |idle: Kib, free: i128| i128::from(idle.0) <= free.max(i64::MIN.into());
+            prop_assert!(within(idle.memory, free) && within(idle.gpu_memory, gpu_free));
+            let low = report.free.0 < 524_288;
+            prop_assert!(!low || idle.cores.0 <= 0);
+            // And nothing is lost: each amount is one of those that bound it.
+            let least = ledger.at_most(&left);
+            prop_assert!(idle.memory == least.memory || i128::from(idle.memory.0) >= free);
+            prop_assert!(low || idle.cores == least.cores);
+            prop_assert_eq!(idle.gpus, least.gpus);
+        }
     }
 }

@@ -33,7 +33,7 @@ pub use cluster::{Cluster, ClusterKey};
 pub use fit::{FitRules, Misfit};
 pub use frame::WaitingFrame;
 pub use frame_range::{FrameRange, frame_number};
-pub use host::Host;
+pub use host::{Host, HostIdle, MemoryReport};
 pub use ids::{
     AllocId, DeptId, FacilityId, FolderId, FrameId, HostId, JobId, LayerId, LimitId, ProcId, ShowId,
 };

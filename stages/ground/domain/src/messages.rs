@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::blame::HostBackoff;
 use crate::cluster::Cluster;
 use crate::frame::WaitingFrame;
-use crate::host::Host;
+use crate::host::{Host, HostIdle};
 use crate::ids::LimitId;
 use crate::job::Job;
 use crate::layer::Layer;
@@ -118,7 +118,7 @@ pub struct Returned {
     /// The host, as it was lent.
     pub lease: HostLease,
     /// What is idle on it now according to the database; `None` when the batch did not learn it.
-    pub idle: Option<Resources>,
+    pub idle: Option<HostIdle>,
     /// Frames the plan had put on it.
     pub placed: u32,
     /// Frames that were booked on it.

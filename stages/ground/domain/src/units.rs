@@ -120,6 +120,17 @@ impl Resources {
             && self.gpu_memory <= room.gpu_memory
     }
 
+    /// The smaller of both, amount by amount.
+    #[must_use]
+    pub fn at_most(&self, bound: &Self) -> Self {
+        Self {
+            cores: self.cores.min(bound.cores),
+            memory: self.memory.min(bound.memory),
+            gpus: self.gpus.min(bound.gpus),
+            gpu_memory: self.gpu_memory.min(bound.gpu_memory),
+        }
+    }
+
     /// The sum, amount by amount.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {

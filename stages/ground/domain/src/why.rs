@@ -6,6 +6,7 @@
 //! and the answer "it can run" is given only when a host is found that the arithmetic accepts.
 
 mod caps;
+mod contradictions;
 mod facts;
 mod hosts;
 mod systems;
@@ -32,6 +33,7 @@ use crate::ids::HostId;
 use crate::tags::Tag;
 use crate::units::Centicores;
 
+pub use contradictions::{Contradiction, LedgerFault, WaitingCount};
 pub use facts::{CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, SubscriptionFacts};
 pub use tagged::TaggedHosts;
 
@@ -135,6 +137,8 @@ pub enum Why {
         /// How many would fit when idle.
         fitting: usize,
     },
+    /// Rows contradict each other, and it would run if they did not.
+    Contradiction(Contradiction),
     /// Hosts have room, and all of them rest after failed launches.
     HostsRest {
         /// How many.
@@ -208,6 +212,7 @@ pub struct Answer {
 #[must_use]
 pub fn why(facts: &Facts, hosts: &[Host], here: &Here<'_>) -> Answer {
     let (layer, why) = decide(facts, hosts, here);
+    let why = contradictions::counters(facts, layer, &why).map_or(why, Why::Contradiction);
     let named = layer.filter(|_| facts.layers.len() > 1);
     Answer {
         subject: facts.subject.clone(),

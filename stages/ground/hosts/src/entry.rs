@@ -6,19 +6,23 @@
 //!
 //! Invariant: while the lock is free, a host is in the bucket of each of its tags if it is neither
 //! on loan nor resting nor gone and has a whole core idle, and in none else. A host that is gone is
-//! not in the map of hosts, and nothing becomes of it any more.
+//! not in the map of hosts, and nothing becomes of it any more. What a booking found withheld stays so
+//! until the host reports again, but no longer than [`LONGEST_WITHHELD`], whatever snapshots say meanwhile.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use cue_domain::messages::HostLease;
-use cue_domain::{Host, HostId, Lender, Resources};
+use cue_domain::{Host, HostId, HostIdle, Lender, Resources};
 
 use crate::bucket::{Bucket, Candidate, Slot};
 use crate::farm::{Farm, IndexStats};
 use crate::locks::lock;
 use crate::shelves::Shelf;
 use crate::sync::Mutex;
+
+/// How long what a booking found is believed without a new report: a ledger may have been set right.
+const LONGEST_WITHHELD: Duration = Duration::from_secs(10);
 
 /// A host, from when it is first seen until it leaves. One that comes again has a new entry.
 pub(crate) struct Entry(Mutex<Known>);
@@ -37,11 +41,21 @@ struct Known {
     loans: u64,
     loan: Option<Loan>,
     rests_until: Option<Instant>,
+    /// What a booking found that must not be booked, though snapshots say that it is idle.
+    withheld: Option<Withheld>,
     /// The shelves of its tags, so that they need not be looked up.
     shelves: Vec<Arc<Shelf>>,
     /// Where it stands.
     buckets: Vec<Arc<Bucket>>,
     gone: bool,
+}
+
+/// Idle resources of the ledger that must not be booked before the report after this one.
+struct Withheld {
+    reported_us: i64,
+    resources: Resources,
+    /// When a sweep first saw it.
+    seen: Option<Instant>,
 }
 
 struct Loan {
@@ -54,7 +68,7 @@ struct Loan {
 }
 
 enum News {
-    Changed(Host),
+    Changed(Box<Host>),
     Left,
 }
 
@@ -70,6 +84,7 @@ impl Entry {
                 loans: 0,
                 loan: None,
                 rests_until: None,
+                withheld: None,
                 shelves: Vec::new(),
                 buckets: Vec::new(),
                 gone: false,
@@ -126,7 +141,7 @@ impl Entry {
         &self,
         farm: &Farm,
         lease: &HostLease,
-        idle: Option<Resources>,
+        idle: Option<HostIdle>,
     ) -> Result<bool, Gone> {
         let mut known = lock(&self.0);
         if known.gone {
@@ -158,15 +173,22 @@ impl Entry {
         if !keeps_idle {
             known.learned = mark;
         }
+        known
+            .withheld
+            .take_if(|withheld| withheld.reported_us != host.reported_us);
         let old = &known.candidate.host;
-        let idle = if keeps_idle { old.idle } else { host.idle };
+        let idle = match &known.withheld {
+            _ if keeps_idle => old.idle,
+            Some(withheld) => host.idle.at_most(&host.ledger.minus(&withheld.resources)),
+            None => host.idle,
+        };
         let fresh = Host {
             idle,
             ..host.clone()
         };
         let changed = fresh != *old;
         if let Some(loan) = &mut known.loan {
-            loan.news = changed.then_some(News::Changed(fresh));
+            loan.news = changed.then_some(News::Changed(Box::new(fresh)));
         } else if changed {
             known.lift();
             known.turn_into(farm, fresh);
@@ -217,6 +239,10 @@ impl Entry {
             known.rests_until = None;
             known.settle(farm);
         }
+        known.withheld.take_if(|withheld| {
+            let seen = *withheld.seen.get_or_insert(now);
+            now.saturating_duration_since(seen) >= LONGEST_WITHHELD
+        });
         let loan = known.loan.as_mut()?;
         if now.saturating_duration_since(*loan.seen.get_or_insert(now)) < timeout {
             return None;
@@ -303,21 +329,27 @@ impl Known {
 
     /// Takes note of what is idle on a host that is in no bucket, by its counters. These know nothing of
     /// memory that is in use without having been booked: of that the last snapshot told.
-    fn learn(&mut self, farm: &Farm, idle: Resources) {
+    fn learn(&mut self, farm: &Farm, idle: HostIdle) {
         self.learned = farm.tick();
         let host = self.candidate.host.clone();
+        let bookable = idle.bookable();
+        self.withheld = (idle.withheld != Resources::NONE).then_some(Withheld {
+            reported_us: host.reported_us,
+            resources: idle.withheld,
+            seen: None,
+        });
         let idle = Resources {
-            memory: idle.memory.min(host.idle.memory),
-            gpu_memory: idle.gpu_memory.min(host.idle.gpu_memory),
-            ..idle
+            memory: bookable.memory.min(host.idle.memory),
+            gpu_memory: bookable.gpu_memory.min(host.idle.gpu_memory),
+            ..bookable
         };
         self.turn_into(farm, Host { idle, ..host });
     }
 
-    fn end_loan(&mut self, farm: &Farm, idle: Option<Resources>) {
+    fn end_loan(&mut self, farm: &Farm, idle: Option<HostIdle>) {
         match self.loan.take().and_then(|loan| loan.news) {
             Some(News::Left) => return self.leave(farm),
-            Some(News::Changed(host)) => self.turn_into(farm, host),
+            Some(News::Changed(host)) => self.turn_into(farm, *host),
             None => {}
         }
         if let Some(idle) = idle {

@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cue_domain::messages::HostLease;
-use cue_domain::{Centicores, Host, HostId, Resources};
+use cue_domain::{Centicores, Host, HostId, HostIdle, Resources};
 use dashmap::DashMap;
 
 use crate::entry::{Entry, Gone};
@@ -130,7 +130,7 @@ impl Farm {
     }
 
     /// Takes the host of a lease back, and says whether that ended a loan.
-    pub(crate) fn check_in(&self, lease: &HostLease, idle: Option<Resources>) -> bool {
+    pub(crate) fn check_in(&self, lease: &HostLease, idle: Option<HostIdle>) -> bool {
         let ended = self.with(&lease.id, |entry| entry.check_in(self, lease, idle));
         ended.unwrap_or(false)
     }

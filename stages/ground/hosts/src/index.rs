@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::fit::FitRules;
 use cue_domain::messages::HostLease;
-use cue_domain::{Centicores, FacilityId, Host, HostId, Lease, Lender, Resources, Tag};
+use cue_domain::{Centicores, FacilityId, Host, HostId, HostIdle, Lease, Lender, Tag};
 
 use crate::bucket::Candidate;
 use crate::entry::Entry;
@@ -167,9 +167,10 @@ impl HostIndex {
         self.0.farm.shelves.gains()
     }
 
-    /// Takes a host back. `idle` is what the database left idle on it; with `None` it is as it was
-    /// lent, whatever the borrower has done to its copy.
-    pub fn check_in(&self, lease: HostLease, idle: Option<Resources>) {
+    /// Takes a host back. `idle` is what the database left idle on it, and what must not be booked of
+    /// that before its next report; with `None` it is as it was lent, whatever the borrower has done to
+    /// its copy.
+    pub fn check_in(&self, lease: HostLease, idle: Option<HostIdle>) {
         let ended = self.0.farm.check_in(&lease, idle);
         if ended {
             // It is home: the rest of the lease need not find its way.

@@ -4,7 +4,7 @@ use cue_domain::fit::FitRules;
 use cue_domain::host::ThreadMode;
 use cue_domain::messages::HostLease;
 use cue_domain::{
-    AllocId, Centicores, FacilityId, Host, HostId, Kib, Layer, LayerId, Resources, Tag,
+    AllocId, Centicores, FacilityId, Host, HostId, HostIdle, Kib, Layer, LayerId, Resources, Tag,
 };
 
 use crate::{HostIndex, IndexSettings, Ranking, Saturation, Want};
@@ -31,7 +31,9 @@ pub(super) fn host(id: &str) -> Host {
         os: ["linux".into()].into(),
         thread_mode: ThreadMode::Auto,
         total,
+        ledger: total,
         idle: total,
+        reported_us: 0,
     }
 }
 
@@ -108,12 +110,12 @@ pub(super) fn index_of(hosts: Vec<Host>) -> HostIndex {
     index
 }
 
-pub(super) fn cores_left(cores: i64) -> Option<Resources> {
-    Some(Resources {
+pub(super) fn cores_left(cores: i64) -> Option<HostIdle> {
+    Some(HostIdle::from(Resources {
         cores: Centicores::cores(cores),
         memory: Kib::gib(8),
         ..Resources::NONE
-    })
+    }))
 }
 
 #[test]

@@ -4,16 +4,15 @@
 -- $1 frames, $2 their versions, $3 layers, $4 jobs, $5 shows, $6 hosts, $7 host names, $8 procs,
 -- $9 centicores, $10 KiB, $11 GPUs, $12 KiB of GPU memory, all of one length;
 -- $13 KiB of memory a fresh proc is said to use;
--- $14 whether host_stat is to follow, for farms without RQD reports;
--- $15 folders, $16 departments, of the length of the others: a job that was moved since it was read is
+-- $14 folders, $15 departments, of the length of the others: a job that was moved since it was read is
 -- charged elsewhere when its frames end, so it is left for a later turn;
--- $17 exit statuses after which a start charges no retry.
+-- $16 exit statuses after which a start charges no retry.
 -- A new proc is pinged before it is booked, which no other program writes: a booking of ours whose launch no
 -- host has acknowledged, until acknowledge_launches or a host report moves the ping on.
 WITH plan AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $15::text[], $16::text[])
+                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $14::text[], $15::text[])
          AS p(pk_frame, int_version, pk_layer, pk_job, pk_show, pk_host, host_name, pk_proc, cores, mem, gpus, gpu_mem,
               pk_folder, pk_dept)
 ),
@@ -27,7 +26,7 @@ started AS (
         -- frame ends with, one that the farm names, or one by which frames say that a licence was missing.
         int_retries = f.int_retries + CASE
             WHEN f.int_exit_status IN (-1, 286, 256, 299, 301, 302, 399) THEN 0
-            WHEN f.int_exit_status = ANY($17::int[]) THEN 0
+            WHEN f.int_exit_status = ANY($16::int[]) THEN 0
             WHEN f.int_exit_status = ANY(ARRAY(SELECT (to_jsonb(lr) ->> 'int_exit_status')::int FROM limit_record lr)) THEN 0
             ELSE 1
         END
@@ -61,12 +60,6 @@ hosts AS (
                  sum(gpu_mem)::bigint AS gpu_mem FROM booked GROUP BY pk_host) b
     WHERE h.pk_host = b.pk_host
     RETURNING h.pk_host, h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle
-),
-host_stats AS (
-    UPDATE host_stat hs
-    SET int_mem_free = hs.int_mem_free - b.mem, int_gpu_mem_free = hs.int_gpu_mem_free - b.gpu_mem
-    FROM (SELECT pk_host, sum(mem)::bigint AS mem, sum(gpu_mem)::bigint AS gpu_mem FROM booked GROUP BY pk_host) b
-    WHERE $14::boolean AND hs.pk_host = b.pk_host
 )
 SELECT b.pk_frame, b.new_version, b.pk_host, h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle,
        (extract(epoch FROM current_timestamp) * 1000)::bigint AS booked_at_ms

@@ -3,8 +3,7 @@
 -- "cleared", which is never charged as a retry. Checkpoints are switched off, else a trigger would park the
 -- frame as CHECKPOINT, where nobody frees it; restore_checkpoints switches them on again. Returns the hosts as they
 -- are then.
--- $1 procs, $2 their frames, $3 allocations, $4 folders, $5 departments, all of one length, every row locked;
--- $6 whether host_stat is to follow.
+-- $1 procs, $2 their frames, $3 allocations, $4 folders, $5 departments, all of one length, every row locked.
 WITH want AS MATERIALIZED (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS w(pk_proc, pk_frame, pk_alloc, pk_folder, pk_dept)
 ),
@@ -30,12 +29,6 @@ hosts AS (
                  sum(gpu_mem)::bigint AS gpu_mem FROM freed GROUP BY pk_host) g
     WHERE h.pk_host = g.pk_host
     RETURNING h.pk_host, h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle
-),
-host_stats AS (
-    UPDATE host_stat hs
-    SET int_mem_free = hs.int_mem_free + g.mem, int_gpu_mem_free = hs.int_gpu_mem_free + g.gpu_mem
-    FROM (SELECT pk_host, sum(mem)::bigint AS mem, sum(gpu_mem)::bigint AS gpu_mem FROM freed GROUP BY pk_host) g
-    WHERE $6::boolean AND hs.pk_host = g.pk_host
 ),
 subscriptions AS (
     UPDATE subscription s SET int_cores = s.int_cores - g.cores::int, int_gpus = s.int_gpus - g.gpus::int

@@ -5,7 +5,7 @@
 -- $1 the job; $2 the layer, or NULL for all of them; $3 layers that back off because their launches are refused.
 SELECT j.str_name AS job_name, j.str_state, j.b_paused, j.str_os,
        j.pk_facility, fa.str_name AS facility_name,
-       sh.str_name AS show_name, sh.b_active, sh.b_scheduler_managed,
+       sh.str_name AS show_name, sh.b_active, sh.b_scheduler_managed, sh.b_booking_enabled,
        jr.int_cores::bigint AS job_cores, jr.int_max_cores::bigint AS job_max_cores,
        jr.int_gpus::bigint AS job_gpus, jr.int_max_gpus::bigint AS job_max_gpus,
        fo.str_name AS folder_name,

@@ -5,6 +5,7 @@ SELECT count(*) AS hosts,
        count(*) FILTER (WHERE found.what = 'elsewhere') AS elsewhere,
        count(*) FILTER (WHERE found.what = 'nimby') AS nimby,
        count(*) FILTER (WHERE found.what = 'locked') AS locked,
+       count(*) FILTER (WHERE found.what = 'lent') AS lent,
        count(*) FILTER (WHERE found.what = 'down') AS down,
        count(*) FILTER (WHERE found.what = 'silent') AS silent
 FROM (
@@ -12,6 +13,7 @@ FROM (
                WHEN a.pk_facility <> $2 THEN 'elsewhere'
                WHEN h.str_lock_state = 'NIMBY_LOCKED' THEN 'nimby'
                WHEN h.str_lock_state <> 'OPEN' THEN 'locked'
+               WHEN EXISTS (SELECT 1 FROM host_local hl WHERE hl.pk_host = h.pk_host) THEN 'lent'
                WHEN hs.str_state <> 'UP' THEN 'down'
                WHEN hs.ts_ping <= current_timestamp - make_interval(secs => $3::bigint::double precision) THEN 'silent'
            END AS what

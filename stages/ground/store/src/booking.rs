@@ -14,8 +14,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cue_domain::admission::Request;
 use cue_domain::{
-    AllocId, DeptId, FolderId, FrameId, HostId, JobId, Kib, LayerId, LimitId, ProcId, Resources,
-    ShowId,
+    AllocId, DeptId, FolderId, FrameId, HostId, HostIdle, JobId, Kib, LayerId, LimitId, ProcId,
+    Resources, ShowId,
 };
 
 use crate::error::StoreError;
@@ -30,8 +30,6 @@ use crate::tx::Tx;
 pub struct BookingRules {
     /// `proc.int_mem_used` of a fresh proc (contract, 5.1 step 4).
     pub memory_used_min: Kib,
-    /// Whether `host_stat` free memory follows bookings: for farms without RQD reports.
-    pub update_stat_on_book: bool,
     /// Exit statuses after which a start charges no retry, beside Cuebot's own and those of limits
     /// (contract, 14.2).
     pub uncharged_exit_statuses: Vec<i32>,
@@ -41,7 +39,6 @@ impl Default for BookingRules {
     fn default() -> Self {
         Self {
             memory_used_min: Kib(262_144),
-            update_stat_on_book: false,
             uncharged_exit_statuses: Vec::new(),
         }
     }
@@ -108,7 +105,7 @@ pub struct Booked {
     /// The frames that were booked.
     pub frames: Vec<BookedFrame>,
     /// What is idle on their hosts now.
-    pub hosts: HashMap<HostId, Resources>,
+    pub hosts: HashMap<HostId, HostIdle>,
     /// When the transaction began, by the database's clock: milliseconds since 1970. `None` when
     /// nothing was booked.
     pub at_ms: Option<i64>,
@@ -120,6 +117,8 @@ pub struct OpenBooking {
     pub(crate) tx: Tx,
     pub(crate) store: Store,
     pub(crate) limits: HashMap<LayerId, Vec<LimitId>>,
+    /// Idle resources of the hosts that it has locked, as they were before it wrote.
+    pub(crate) idle: HashMap<HostId, HostIdle>,
     began: Moment,
 }
 
@@ -134,6 +133,7 @@ impl OpenBooking {
             tx,
             store: store.clone(),
             limits,
+            idle: HashMap::new(),
             began,
         }
     }
@@ -175,6 +175,12 @@ impl OpenBooking {
             .map(|row| id(row, RELOCK_FRAMES.name, "pk_frame"));
         let held = held.collect::<Result<HashSet<FrameId>, _>>()?;
         Ok((Self::new(tx, &store, limits, began), held))
+    }
+
+    /// What was idle, before it wrote, on the hosts that it has locked.
+    #[must_use]
+    pub const fn idle(&self) -> &HashMap<HostId, HostIdle> {
+        &self.idle
     }
 
     pub(crate) const fn parts(&mut self) -> (&mut Tx, &Store) {

@@ -37,7 +37,36 @@ pub struct ActiveTags {
     pub newest_us: i64,
 }
 
+/// What tells one state of the farm's clusters from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterMark {
+    /// Differs between two states; equal marks mean equal clusters.
+    pub mark: String,
+    /// Whether the facility that was asked about is there.
+    pub facility_known: bool,
+}
+
 impl Store {
+    /// A mark of the clusters as [`Store::list_clusters`] would list them now; it may change where
+    /// they do not.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn cluster_mark(&self, facility: Option<&str>) -> Result<ClusterMark, StoreError> {
+        let statement = &statements::CLUSTER_MARK;
+        let query = sqlx::query(statement.sql).bind(facility.map(str::to_owned));
+        let mut conn = self.connection().await?;
+        let rows = self.meters.rows(statement, query, &mut conn).await?;
+        let row = rows.first().ok_or(StoreError::Failed {
+            statement: statement.name,
+            source: sqlx::Error::RowNotFound,
+        })?;
+        Ok(ClusterMark {
+            mark: get(row, statement.name, "mark")?,
+            facility_known: get(row, statement.name, "facility_known")?,
+        })
+    }
+
     /// Where there is work that [`Store::pending_layers`] could find now; of one facility if
     /// `facility` names one. It may name more than that finds, and never less.
     ///

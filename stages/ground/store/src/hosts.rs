@@ -4,17 +4,35 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cue_domain::host::ThreadMode;
-use cue_domain::{Centicores, Host, HostId, Kib, Resources, Tag};
+use cue_domain::host::{Held, ThreadMode, bookable};
+use cue_domain::{Host, HostId, Tag};
 use sqlx::postgres::PgRow;
 
 use crate::error::StoreError;
 use crate::pool::Store;
-use crate::rows::{get, id, idle};
+use crate::rows::{get, id, idle, memory_report, total};
 use crate::statements::{HOST_SNAPSHOT, HOST_TAGS};
 
 /// The tags of every host, sorted and without duplicates.
 pub type HostTags = HashMap<HostId, Arc<[Tag]>>;
+
+/// A host whose row cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LeftOut {
+    /// Its name, or its id, or nothing that can be read.
+    pub host: String,
+    /// What is wrong with its row.
+    pub reason: String,
+}
+
+/// The hosts that may be booked, and those that cannot be for what their rows hold.
+#[derive(Clone, Debug, Default)]
+pub struct OpenHosts {
+    /// The hosts.
+    pub hosts: Vec<Host>,
+    /// The others.
+    pub left_out: Vec<LeftOut>,
+}
 
 impl Store {
     /// The tags of every host that has any.
@@ -50,21 +68,20 @@ impl Store {
         &self,
         facility: Option<&str>,
         stale_after: Option<Duration>,
-    ) -> Result<Vec<Host>, StoreError> {
-        let mut hosts = self.open_hosts(facility, stale_after).await?;
+    ) -> Result<OpenHosts, StoreError> {
+        let mut open = self.open_hosts(facility, stale_after).await?;
         let tags = self.host_tags().await?;
-        for host in &mut hosts {
+        for host in &mut open.hosts {
             if let Some(tags) = tags.get(&host.id) {
                 host.tags = Arc::clone(tags);
             }
         }
-        Ok(hosts)
+        Ok(open)
     }
 
     /// Every host that may be booked, without tags, of one facility if `facility` names one.
     ///
     /// A host that RQD has not reported on for `stale_after` is left out; `None` keeps them all.
-    /// A host whose row cannot be used is left out too, and named in the log.
     ///
     /// # Errors
     /// The statement failed.
@@ -72,7 +89,7 @@ impl Store {
         &self,
         facility: Option<&str>,
         stale_after: Option<Duration>,
-    ) -> Result<Vec<Host>, StoreError> {
+    ) -> Result<OpenHosts, StoreError> {
         let seconds = stale_after.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         let query = sqlx::query(HOST_SNAPSHOT.sql)
             .bind(facility.map(str::to_owned))
@@ -80,17 +97,32 @@ impl Store {
         let mut conn = self.connection().await?;
         let rows = self.meters.rows(&HOST_SNAPSHOT, query, &mut conn).await?;
         drop(conn);
-        let mut hosts = Vec::with_capacity(rows.len());
+        let mut open = OpenHosts {
+            hosts: Vec::with_capacity(rows.len()),
+            left_out: Vec::new(),
+        };
         for row in &rows {
             match host(row) {
-                Ok(host) => hosts.push(host),
-                Err(bad @ StoreError::BadRow { .. }) => {
-                    tracing::warn!(error = %bad, "host is left out")
-                }
-                Err(error) => return Err(error),
+                Ok(host) => open.hosts.push(host),
+                Err(error) => open.left_out.push(left_out(row, &error)),
             }
         }
-        Ok(hosts)
+        Ok(open)
+    }
+}
+
+/// The rows are there by now, so an error is about what this one holds.
+fn left_out(row: &PgRow, error: &StoreError) -> LeftOut {
+    let text = |column| get::<String>(row, HOST_SNAPSHOT.name, column);
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    LeftOut {
+        host: text("str_name")
+            .or_else(|_| text("pk_host"))
+            .unwrap_or_else(|_| "?".to_owned()),
+        reason: match cause {
+            Some(cause) => format!("its row cannot be read: {cause}"),
+            None => error.to_string(),
+        },
     }
 }
 
@@ -105,6 +137,9 @@ fn host(row: &PgRow) -> Result<Host, StoreError> {
         value: mode.to_string(),
     })?;
     let os: String = get(row, name, "str_os")?;
+    let total = total(row, name)?;
+    let ledger = idle(row, name)?;
+    let report = memory_report(row, name)?;
     Ok(Host {
         id: id(row, name, "pk_host")?,
         name: host_name.into(),
@@ -118,12 +153,9 @@ fn host(row: &PgRow) -> Result<Host, StoreError> {
             .map(Arc::from)
             .collect(),
         thread_mode,
-        total: Resources {
-            cores: Centicores(get(row, name, "int_cores")?),
-            memory: Kib(get(row, name, "int_mem")?),
-            gpus: get(row, name, "int_gpus")?,
-            gpu_memory: Kib(get(row, name, "int_gpu_mem")?),
-        },
-        idle: idle(row, name)?,
+        total,
+        ledger,
+        idle: bookable(&ledger, &total, report, &Held::default()),
+        reported_us: get(row, name, "reported_us")?,
     })
 }

@@ -8,15 +8,16 @@
 use std::collections::{BTreeSet, HashMap};
 
 use cue_domain::admission::{FolderCap, JobCap, Ledger, SubscriptionCap};
+use cue_domain::host::{Held, bookable};
 use cue_domain::{
-    AllocId, Centicores, FolderId, HostId, JobId, Kib, Limit, LimitId, Resources, ShowId,
+    AllocId, Centicores, FolderId, HostId, HostIdle, JobId, Kib, Limit, LimitId, Resources, ShowId,
 };
 use sqlx::postgres::PgRow;
 
 use crate::booking::{BookRow, OpenBooking, distinct};
 use crate::error::StoreError;
 use crate::limits::Count;
-use crate::rows::{get, id};
+use crate::rows::{get, held, id, memory_report};
 use crate::statements::{LOCK_COUNTERS, LOCK_LIMITS, LOCK_STATS, LOCK_TARGETS, Statement};
 
 impl OpenBooking {
@@ -47,8 +48,17 @@ impl OpenBooking {
         let planned: HashMap<&HostId, &AllocId> =
             rows.iter().map(|row| (&row.host, &row.alloc)).collect();
         let mut ledger = Ledger::default();
+        self.idle.clear();
         for row in &found {
-            note(&mut ledger, row, &LOCK_TARGETS, &planned)?;
+            if get::<String>(row, LOCK_TARGETS.name, "kind")? != "host" {
+                note(&mut ledger, row, &LOCK_TARGETS)?;
+                continue;
+            }
+            let (host, alloc, idle) = host_room(row)?;
+            if planned.get(&host).is_some_and(|planned| **planned == alloc) {
+                ledger.hosts.insert(host.clone(), idle.bookable());
+                self.idle.insert(host, idle);
+            }
         }
         Ok(ledger)
     }
@@ -83,7 +93,7 @@ impl OpenBooking {
             .bind(dept_shows);
         let (tx, store) = self.parts();
         for row in &store.meters.rows(&LOCK_COUNTERS, query, tx).await? {
-            note(&mut ledger, row, &LOCK_COUNTERS, &HashMap::new())?;
+            note(&mut ledger, row, &LOCK_COUNTERS)?;
         }
         Ok(ledger)
     }
@@ -122,30 +132,42 @@ impl OpenBooking {
     }
 }
 
+/// Reads a locked host: its allocation, and what is idle on it.
+fn host_room(row: &PgRow) -> Result<(HostId, AllocId, HostIdle), StoreError> {
+    let name = LOCK_TARGETS.name;
+    let amount = |column| get::<i64>(row, name, column);
+    let ledger = Resources {
+        cores: Centicores(amount("cores")?),
+        memory: Kib(amount("mem")?),
+        gpus: amount("gpus")?,
+        gpu_memory: Kib(amount("gpu_mem")?),
+    };
+    let total = Resources {
+        cores: Centicores(amount("max_cores")?),
+        memory: Kib(amount("max_mem")?),
+        gpus: amount("max_gpus")?,
+        gpu_memory: Kib(amount("max_gpu_mem")?),
+    };
+    let held = Held {
+        all: held(row, name)?,
+        unreported: Kib(amount("mem_booked")?),
+        gpu_unreported: Kib(amount("gpu_mem_booked")?),
+    };
+    let bookable = bookable(&ledger, &total, memory_report(row, name)?, &held);
+    let idle = HostIdle {
+        ledger,
+        withheld: ledger.minus(&bookable),
+    };
+    Ok((id(row, name, "id")?, id(row, name, "other_id")?, idle))
+}
+
 /// Notes one row: which columns it fills depends on its kind.
-fn note(
-    ledger: &mut Ledger,
-    row: &PgRow,
-    statement: &Statement,
-    planned: &HashMap<&HostId, &AllocId>,
-) -> Result<(), StoreError> {
+fn note(ledger: &mut Ledger, row: &PgRow, statement: &Statement) -> Result<(), StoreError> {
     let name = statement.name;
     let kind: String = get(row, name, "kind")?;
     let key: String = get(row, name, "id")?;
     let amount = |column| get::<Option<i64>>(row, name, column).map(Option::unwrap_or_default);
     match kind.as_str() {
-        "host" => {
-            let (host, alloc) = (HostId::from(key), id::<AllocId>(row, name, "other_id")?);
-            if planned.get(&host).is_some_and(|planned| **planned == alloc) {
-                let idle = Resources {
-                    cores: Centicores(amount("cores")?),
-                    memory: Kib(amount("mem")?),
-                    gpus: amount("gpus")?,
-                    gpu_memory: Kib(amount("gpu_mem")?),
-                };
-                ledger.hosts.insert(host, idle);
-            }
-        }
         "subscription" => {
             let alloc: AllocId = id(row, name, "other_id")?;
             let cap = SubscriptionCap {
@@ -172,7 +194,7 @@ fn note(
             };
             ledger.folders.insert(FolderId::from(key), cap);
         }
-        // Layers and points have no cap; their rows are only locked.
+        // Layers and points have no cap, their rows are only locked; hosts have a function of their own.
         _ => {}
     }
     Ok(())

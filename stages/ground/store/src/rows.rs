@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cue_domain::{Centicores, Kib, Layer, Resources, tags};
+use cue_domain::{Centicores, Kib, Layer, MemoryReport, Resources, tags};
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row, Type};
 
@@ -37,6 +37,37 @@ pub(crate) fn idle(row: &PgRow, statement: &'static str) -> Result<Resources, St
         memory: Kib(get(row, statement, "int_mem_idle")?),
         gpus: get(row, statement, "int_gpus_idle")?,
         gpu_memory: Kib(get(row, statement, "int_gpu_mem_idle")?),
+    })
+}
+
+/// Reads the four columns of what a host has in all.
+pub(crate) fn total(row: &PgRow, statement: &'static str) -> Result<Resources, StoreError> {
+    Ok(Resources {
+        cores: Centicores(get(row, statement, "int_cores")?),
+        memory: Kib(get(row, statement, "int_mem")?),
+        gpus: get(row, statement, "int_gpus")?,
+        gpu_memory: Kib(get(row, statement, "int_gpu_mem")?),
+    })
+}
+
+/// Reads the free memory that a host reported last.
+pub(crate) fn memory_report(
+    row: &PgRow,
+    statement: &'static str,
+) -> Result<MemoryReport, StoreError> {
+    Ok(MemoryReport {
+        free: Kib(get(row, statement, "mem_free")?),
+        gpu_free: Kib(get(row, statement, "gpu_mem_free")?),
+    })
+}
+
+/// Reads the four columns of what the procs of a host hold.
+pub(crate) fn held(row: &PgRow, statement: &'static str) -> Result<Resources, StoreError> {
+    Ok(Resources {
+        cores: Centicores(get(row, statement, "cores_held")?),
+        memory: Kib(get(row, statement, "mem_held")?),
+        gpus: get(row, statement, "gpus_held")?,
+        gpu_memory: Kib(get(row, statement, "gpu_mem_held")?),
     })
 }
 

@@ -81,6 +81,8 @@ pub struct ShowFacts {
     pub name: String,
     /// Whether it is booked by this scheduler.
     pub managed: bool,
+    /// Whether its booking is switched on. Neither Cuebot nor a scheduler heeds that.
+    pub booking: bool,
     /// How many allocations it has a subscription for that admits a core.
     pub subscriptions: i64,
 }
@@ -218,6 +220,7 @@ impl Store {
                 Ok(ShowFacts {
                     name: get(row, name, "str_name")?,
                     managed: get(row, name, "b_scheduler_managed")?,
+                    booking: get(row, name, "b_booking_enabled")?,
                     subscriptions: get(row, name, "subscriptions")?,
                 })
             })

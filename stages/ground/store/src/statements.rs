@@ -34,6 +34,8 @@ statements! {
     READ_FEATURES = "read_features";
     /// The tags that make clusters.
     LIST_CLUSTERS = "list_clusters";
+    /// Changes when the clusters do.
+    CLUSTER_MARK = "cluster_mark";
     /// The names of all facilities.
     KNOWN_FACILITIES = "known_facilities";
     /// Where there is work that a turn could find.
@@ -90,6 +92,8 @@ statements! {
     WHY_FACTS = "why_facts";
     /// The hosts that have tags which no open host has.
     WHY_TAGGED = "why_tagged";
+    /// Waiting frames of a job, and the counters of them.
+    WHY_COUNTERS = "why_counters";
     /// Undoes bookings.
     UNDO_BOOKINGS = "undo_bookings";
     /// Gives undone frames their checkpoints back.
@@ -118,6 +122,10 @@ statements! {
     CHECK_MEANING = "check_meaning";
     /// Limits that need a look.
     CHECK_LIMITS = "check_limits";
+    /// Hosts whose ledger is not what their procs leave.
+    LEDGER_FAULTS = "ledger_faults";
+    /// Counters of waiting frames that are not their number.
+    CHECK_COUNTERS = "check_counters";
     /// The indexes of some tables.
     CHECK_INDEXES = "check_indexes";
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
-use cue_domain::{FrameId, HostId, ProcId, Resources};
+use cue_domain::{FrameId, HostId, HostIdle, ProcId};
 use sqlx::postgres::PgRow;
 
 use crate::booking::distinct;
@@ -40,7 +40,7 @@ pub struct Undone {
     /// The procs that are gone and whose frames wait again.
     pub procs: HashSet<ProcId>,
     /// What is idle on their hosts now.
-    pub hosts: HashMap<HostId, Resources>,
+    pub hosts: HashMap<HostId, HostIdle>,
 }
 
 /// A locked proc and the rows that hang on it.
@@ -150,14 +150,13 @@ impl Store {
             .bind(list(held, |row| &row.frame))
             .bind(list(held, |row| &row.alloc))
             .bind(list(held, |row| &row.folder))
-            .bind(list(held, |row| &row.dept))
-            .bind(self.rules.update_stat_on_book);
+            .bind(list(held, |row| &row.dept));
         let mut undone = Undone::default();
         for row in &self.meters.rows(&UNDO_BOOKINGS, undo, tx).await? {
             undone.procs.insert(id(row, UNDO_BOOKINGS.name, "pk_proc")?);
             undone.hosts.insert(
                 id(row, UNDO_BOOKINGS.name, "pk_host")?,
-                idle(row, UNDO_BOOKINGS.name)?,
+                idle(row, UNDO_BOOKINGS.name)?.into(),
             );
         }
         Ok(undone)

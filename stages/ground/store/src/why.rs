@@ -93,6 +93,7 @@ impl Store {
             elsewhere: count("elsewhere")?,
             nimby: count("nimby")?,
             locked: count("locked")?,
+            lent: count("lent")?,
             down: count("down")?,
             silent: count("silent")?,
             silent_after: stale_after,
@@ -142,6 +143,7 @@ fn facts(
         show: get(row, name, "show_name")?,
         show_active: get(row, name, "b_active")?,
         show_managed: get(row, name, "b_scheduler_managed")?,
+        show_booking: get(row, name, "b_booking_enabled")?,
         facility: id(row, name, "pk_facility")?,
         facility_name: get(row, name, "facility_name")?,
         job_state: get(row, name, "str_state")?,
@@ -165,6 +167,8 @@ fn facts(
         layers,
         frame: frame.map(|(_, facts)| facts),
         tagged: None,
+        ledger_faults: Vec::new(),
+        waiting_counts: Vec::new(),
         ahead: get(row, name, "ahead")?,
     }))
 }

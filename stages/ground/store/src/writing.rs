@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use cue_domain::FrameId;
+use cue_domain::{FrameId, HostIdle};
 
 use crate::booking::{BookRow, Booked, BookedFrame, OpenBooking};
 use crate::error::StoreError;
@@ -55,7 +55,6 @@ impl OpenBooking {
             .bind(amount(|row| row.reserved.gpus))
             .bind(amount(|row| row.reserved.gpu_memory.0))
             .bind(store.rules.memory_used_min.0)
-            .bind(store.rules.update_stat_on_book)
             .bind(text(|row| row.folder.as_str()))
             .bind(text(|row| row.dept.as_str()))
             .bind(store.rules.uncharged_exit_statuses.clone());
@@ -66,9 +65,15 @@ impl OpenBooking {
                 frame: id(row, name, "pk_frame")?,
                 version: get(row, name, "new_version")?,
             });
-            booked
-                .hosts
-                .insert(id(row, name, "pk_host")?, idle(row, name)?);
+            let (host, ledger) = (id(row, name, "pk_host")?, idle(row, name)?);
+            booked.hosts.insert(host, HostIdle::from(ledger));
+        }
+        for (host, idle) in &mut booked.hosts {
+            idle.withheld = self
+                .idle
+                .get(host)
+                .map(|was| was.withheld)
+                .unwrap_or_default();
         }
         Ok(booked)
     }

@@ -22,7 +22,9 @@ fn host(mode: ThreadMode, idle: Resources) -> Host {
         os: Arc::new(["linux".into()]),
         thread_mode: mode,
         total: HOST,
+        ledger: idle,
         idle,
+        reported_us: 0,
     }
 }
 

@@ -24,7 +24,9 @@ fn idle(cores: i64, gib: i64, gpus: i64, gpu_gb: i64) -> Host {
         os: [].into(),
         thread_mode: ThreadMode::Auto,
         total: resources,
+        ledger: resources,
         idle: resources,
+        reported_us: 0,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::contradictions::{LedgerFault, WaitingCount};
 use super::tagged::TaggedHosts;
 use crate::ids::{AllocId, FacilityId};
 use crate::layer::Layer;
@@ -21,6 +22,8 @@ pub struct Facts {
     pub show_active: bool,
     /// `show.b_scheduler_managed`.
     pub show_managed: bool,
+    /// `show.b_booking_enabled`, which nobody heeds.
+    pub show_booking: bool,
     /// The facility of the job.
     pub facility: FacilityId,
     /// Its name.
@@ -43,6 +46,10 @@ pub struct Facts {
     pub frame: Option<FrameFacts>,
     /// The hosts that have the tags which no open host has, where somebody asked for them.
     pub tagged: Option<TaggedHosts>,
+    /// Hosts whose ledger is not what their procs leave, where somebody asked for them.
+    pub ledger_faults: Vec<LedgerFault>,
+    /// Waiting frames of the job's layers, where somebody asked for them.
+    pub waiting_counts: Vec<WaitingCount>,
     /// Waiting frames of the show's jobs that are served before this one.
     pub ahead: i64,
 }

@@ -5,7 +5,7 @@
 
 use super::facts::{Facts, LayerFacts};
 use super::systems::offered;
-use super::{Here, TooSmall, Why};
+use super::{Contradiction, Here, TooSmall, Why, contradictions};
 use crate::fit::{FitRules, check_os, least_cores, reserve};
 use crate::host::{Host, ThreadMode};
 use crate::tags::Tag;
@@ -59,9 +59,7 @@ pub(super) fn look(
     let with_room = only(&big_enough, |host| {
         reserve(&layer.layer, host, rules, None).is_ok()
     })
-    .ok_or(Why::Busy {
-        fitting: big_enough.len(),
-    })?;
+    .ok_or_else(|| none_has_room(facts, layer, &big_enough, here))?;
     let awake = only(&with_room, |host| {
         !here.resting_hosts.contains_key(&host.id)
     })
@@ -77,6 +75,29 @@ pub(super) fn look(
         Some(full) if admitted.is_empty() => Err(Why::Limit(Box::new(full.clone()))),
         _ => within_caps(facts, layer, &admitted, rules),
     }
+}
+
+/// Why none of these, which are big enough, has room.
+fn none_has_room(facts: &Facts, layer: &LayerFacts, hosts: &[&Host], here: &Here<'_>) -> Why {
+    let by_ledger = only(hosts, |host| {
+        let free = Host {
+            idle: host.ledger,
+            ..host.clone()
+        };
+        reserve(&layer.layer, &free, here.rules, None).is_ok()
+    });
+    if let Some(unreported) = by_ledger {
+        let free = unreported.iter().map(|host| host.idle.memory.0).max();
+        return Why::Contradiction(Contradiction::Memory {
+            hosts: unreported.len(),
+            free: free.unwrap_or_default(),
+            low: unreported.iter().all(|host| host.idle.cores.0 <= 0),
+        });
+    }
+    let busy = Why::Busy {
+        fitting: hosts.len(),
+    };
+    contradictions::ledger(facts, layer, hosts, here).map_or(busy, Why::Contradiction)
 }
 
 /// All of these rest: when the first of them comes back.

@@ -67,6 +67,7 @@ fn any_host() -> impl Strategy<Value = Host> {
             facility: FacilityId::from("yard".to_owned()),
             thread_mode: ThreadMode::from_db(mode).unwrap(),
             total: resources(total),
+            ledger: resources(idle),
             idle: resources(idle),
             ..host()
         }

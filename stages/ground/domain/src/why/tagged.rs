@@ -17,6 +17,8 @@ pub struct TaggedHosts {
     pub nimby: i64,
     /// Locked otherwise.
     pub locked: i64,
+    /// Lent to a job by their users.
+    pub lent: i64,
     /// Not up.
     pub down: i64,
     /// Not heard of for too long.
@@ -51,6 +53,7 @@ fn reasons(tagged: &TaggedHosts) -> Vec<String> {
         tagged.elsewhere,
         tagged.nimby,
         tagged.locked,
+        tagged.lent,
         tagged.down,
         tagged.silent,
     ];
@@ -64,6 +67,11 @@ fn reasons(tagged: &TaggedHosts) -> Vec<String> {
     let all = [
         (tagged.locked, be(tagged.locked), "locked"),
         (tagged.nimby, be(tagged.nimby), "in use by somebody (NIMBY)"),
+        (
+            tagged.lent,
+            be(tagged.lent),
+            "lent to a job by its user (local render)",
+        ),
         (tagged.down, be(tagged.down), "down"),
         (tagged.silent, have(tagged.silent), silent.as_str()),
         (

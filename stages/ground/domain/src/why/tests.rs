@@ -83,6 +83,7 @@ pub(super) fn facts() -> Facts {
         show: "alpha".to_owned(),
         show_active: true,
         show_managed: true,
+        show_booking: true,
         facility: "yard".into(),
         facility_name: "North Yard".to_owned(),
         job_state: "PENDING".to_owned(),
@@ -99,6 +100,8 @@ pub(super) fn facts() -> Facts {
         layers: vec![layer("render")],
         frame: None,
         tagged: None,
+        ledger_faults: Vec::new(),
+        waiting_counts: Vec::new(),
         ahead: 0,
     }
 }
@@ -113,7 +116,9 @@ pub(super) fn host() -> Host {
         os: ["rocky9".into()].into(),
         thread_mode: ThreadMode::Auto,
         total: ROOM,
+        ledger: ROOM,
         idle: ROOM,
+        reported_us: 0,
     }
 }
 
@@ -340,7 +345,7 @@ fn hosts_are_told_by_the_first_thing_they_lack() {
             "job shot cannot run because a frame needs 2 GiB of GPU memory, and the biggest of its hosts has 1 GiB.",
         ),
         (
-            |_, h| h.idle.memory = Kib(0),
+            |_, h| (h.idle.memory, h.ledger.memory) = (Kib(0), Kib(0)),
             "job shot waits because the only host it fits on is busy.",
         ),
         (

@@ -25,7 +25,16 @@ pub(super) fn sentence(
         Some(layer) => format!("{}: layer {}", facts.subject, layer.layer.name),
         None => facts.subject.clone(),
     };
-    plain(&format!("{about} {}.", predicate(facts, layer, why, here)))
+    let unheeded = if facts.show_managed && !facts.show_booking {
+        format!(
+            " Booking of show {} is switched off, which neither Cuebot nor this scheduler heeds.",
+            facts.show
+        )
+    } else {
+        String::new()
+    };
+    let predicate = predicate(facts, layer, why, here);
+    plain(&format!("{about} {predicate}.{unheeded}"))
 }
 
 /// A sentence on one line that means nothing to a terminal: names and reasons are whatever their
@@ -88,12 +97,10 @@ fn predicate(facts: &Facts, layer: Option<&LayerFacts>, why: &Why, here: &Here<'
         Why::TooSmall(lack) => too_small(lack),
         Why::Busy { fitting: 1 } => "waits because the only host it fits on is busy".to_owned(),
         Why::Busy { fitting } => format!("waits because all {fitting} hosts it fits on are busy"),
+        Why::Contradiction(rows) => rows.to_string(),
         Why::HostsRest { hosts, rest } => hosts_rest(*hosts, *rest),
         Why::CapTooTight(misfit) => tight(misfit),
-        Why::Rests(rest) => format!(
-            "rests for another {}, because a host or the database refused it",
-            time(*rest)
-        ),
+        Why::Rests(rest) => layer_rests(*rest),
         Why::CanRun { ahead, hosts } => can_run(&facts.show, *ahead, *hosts) + &open_limits(layer),
     }
 }
@@ -134,6 +141,13 @@ fn elsewhere(show: &str, hosts: usize, tags: &str) -> String {
     format!(
         "cannot run because show {show} has no subscription to the allocations of the {} with {tags}",
         many(hosts, "host")
+    )
+}
+
+fn layer_rests(rest: Duration) -> String {
+    format!(
+        "rests for another {}, because a host or the database refused it",
+        time(rest)
     )
 }
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use cue_domain::{Centicores, Host, HostId, Kib, Resources, Tag};
+use cue_domain::{Centicores, Host, HostId, HostIdle, Kib, Resources, Tag};
 
 use super::{Wish, cores_left, host, idle, index_of, layer};
-use crate::{Applied, IndexStats};
+use crate::{Applied, HostIndex, IndexStats};
 
 #[test]
 fn a_dropped_lease_brings_the_host_back_as_it_was_lent() {
@@ -241,4 +241,97 @@ fn a_poisoned_lock_and_a_lease_that_outlives_its_index_do_no_harm() {
     let lease = Wish::of(layer()).take(&index).unwrap();
     drop(index);
     drop(lease);
+}
+
+/// The host of 32 idle cores and 64 GiB as a snapshot with this report shows it.
+fn reported(reported_us: i64) -> Host {
+    Host {
+        reported_us,
+        ..host("h")
+    }
+}
+
+/// Lends the host and brings it back with cores idle of which some are withheld.
+fn book(index: &HostIndex, idle: i64, withheld: Resources) {
+    let lease = Wish::of(layer()).take(index).unwrap();
+    let ledger = Resources {
+        cores: Centicores::cores(idle),
+        ..host("h").idle
+    };
+    index.check_in(lease, Some(HostIdle { ledger, withheld }));
+}
+
+#[test]
+fn what_a_booking_found_withheld_stays_so_until_the_next_report() {
+    let index = index_of(vec![reported(1)]);
+    let withheld = Resources {
+        memory: Kib::gib(60),
+        ..Resources::NONE
+    };
+    book(&index, 31, withheld);
+    let idle = || Wish::of(layer()).take(&index).unwrap().idle;
+    assert_eq!(idle().memory, Kib::gib(4));
+    // The ledger has less memory by now, and one core more.
+    let mut seen = reported(1);
+    seen.ledger.memory = Kib::gib(63);
+    index.apply(index.mark(), vec![seen.clone()]);
+    assert_eq!(idle().memory, Kib::gib(3));
+    assert_eq!(idle().cores, Centicores::cores(32));
+    seen.reported_us = 2;
+    index.apply(index.mark(), vec![seen]);
+    assert_eq!(idle().memory, Kib::gib(64));
+    index.apply(index.mark(), vec![reported(1)]);
+    assert_eq!(
+        idle().memory,
+        Kib::gib(64),
+        "what ended does not begin again"
+    );
+}
+
+#[test]
+fn cores_that_the_procs_hold_against_the_ledger_are_withheld_too() {
+    let index = index_of(vec![reported(1)]);
+    let withheld = Resources {
+        cores: Centicores::cores(32),
+        ..Resources::NONE
+    };
+    book(&index, 32, withheld);
+    index.apply(index.mark(), vec![reported(1)]);
+    assert!(Wish::of(layer()).take(&index).is_none());
+    index.apply(index.mark(), vec![reported(2)]);
+    assert!(Wish::of(layer()).take(&index).is_some());
+}
+
+#[test]
+fn what_is_withheld_is_believed_for_ten_seconds_without_a_report() {
+    let index = index_of(vec![reported(1)]);
+    let withheld = Resources {
+        cores: Centicores::cores(32),
+        ..Resources::NONE
+    };
+    book(&index, 32, withheld);
+    let began = Instant::now();
+    for (seconds, some) in [(0, false), (9, false), (10, true)] {
+        assert!(index.sweep(began + Duration::from_secs(seconds)).is_empty());
+        index.apply(index.mark(), vec![reported(1)]);
+        assert_eq!(
+            Wish::of(layer()).take(&index).is_some(),
+            some,
+            "{seconds} s"
+        );
+    }
+}
+
+#[test]
+fn a_booking_that_finds_nothing_withheld_ends_what_was() {
+    let index = index_of(vec![reported(1)]);
+    let withheld = Resources {
+        memory: Kib::gib(60),
+        ..Resources::NONE
+    };
+    book(&index, 31, withheld);
+    book(&index, 30, Resources::NONE);
+    index.apply(index.mark(), vec![reported(1)]);
+    let lease = Wish::of(layer()).take(&index).unwrap();
+    assert_eq!(lease.idle.memory, Kib::gib(64));
 }

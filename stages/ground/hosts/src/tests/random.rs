@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cue_domain::fit::{FitRules, reserve};
 use cue_domain::host::ThreadMode;
 use cue_domain::messages::HostLease;
-use cue_domain::{AllocId, Centicores, Host, HostId, Kib, Layer, Resources, Tag};
+use cue_domain::{AllocId, Centicores, Host, HostId, HostIdle, Kib, Layer, Resources, Tag};
 use proptest::prelude::*;
 
 use super::{Wish, host, layer};
@@ -77,6 +77,7 @@ pub(super) fn any_host() -> impl Strategy<Value = Host> {
                     [].into()
                 },
                 thread_mode,
+                ledger: idle,
                 idle,
                 ..host(&format!("h{id}"))
             };
@@ -169,7 +170,7 @@ impl Farm {
             Op::CheckIn { which, idle } if !self.leases.is_empty() => {
                 let lease = self.leases.swap_remove(which % self.leases.len());
                 self.lent.remove(&lease.id);
-                self.index.check_in(lease, idle);
+                self.index.check_in(lease, idle.map(HostIdle::from));
             }
             Op::Drop { which } if !self.leases.is_empty() => {
                 let lease = self.leases.swap_remove(which % self.leases.len());
@@ -177,7 +178,7 @@ impl Farm {
             }
             Op::CheckIn { idle, .. } => {
                 if let Some(lease) = self.lost.pop() {
-                    self.index.check_in(lease, idle);
+                    self.index.check_in(lease, idle.map(HostIdle::from));
                 }
             }
             Op::Drop { .. } => drop(self.lost.pop()),

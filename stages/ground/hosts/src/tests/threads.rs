@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::fit::FitRules;
 use cue_domain::messages::HostLease;
-use cue_domain::{AllocId, Centicores, Host, HostId, Resources};
+use cue_domain::{AllocId, Centicores, Host, HostId, HostIdle, Resources};
 use proptest::prelude::*;
 
 use super::random::{Op, any_host, any_op};
@@ -59,10 +59,10 @@ fn borrow(index: &HostIndex, register: &Register, seed: usize) -> usize {
                 1 => index.check_in(lease, None),
                 _ => index.check_in(
                     lease,
-                    Some(Resources {
+                    Some(HostIdle::from(Resources {
                         cores,
                         ..host("x").idle
-                    }),
+                    })),
                 ),
             }
         }
@@ -144,7 +144,7 @@ impl Hand<'_> {
             }
             Op::CheckIn { which, idle } => {
                 if let Some(lease) = self.let_go(which) {
-                    self.index.check_in(lease, idle);
+                    self.index.check_in(lease, idle.map(HostIdle::from));
                 }
             }
             Op::Drop { which } => drop(self.let_go(which)),

@@ -10,7 +10,7 @@ use cue_domain::fit::FitRules;
 use cue_domain::host::ThreadMode;
 use cue_domain::messages::HostLease;
 use cue_domain::{
-    AllocId, Centicores, FacilityId, Host, HostId, Kib, Layer, LayerId, Resources, Tag,
+    AllocId, Centicores, FacilityId, Host, HostId, HostIdle, Kib, Layer, LayerId, Resources, Tag,
 };
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::thread::JoinHandle;
@@ -118,7 +118,7 @@ impl Held {
 
     pub(super) fn check_in(mut self, idle: Option<Resources>) {
         let lease = self.let_go().unwrap();
-        self.world.index.check_in(lease, idle);
+        self.world.index.check_in(lease, idle.map(HostIdle::from));
     }
 
     /// From now on nobody watches over it: it can be reclaimed.
@@ -162,7 +162,9 @@ pub(super) fn host(id: &str, idle: i64) -> Host {
         os: [].into(),
         thread_mode: ThreadMode::Auto,
         total,
+        ledger: cores(idle).unwrap(),
         idle: cores(idle).unwrap(),
+        reported_us: 0,
     }
 }
 

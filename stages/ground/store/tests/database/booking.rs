@@ -26,8 +26,8 @@ async fn a_committed_booking_is_there_whole() {
     let after: Vec<i32> = booked.frames.iter().map(|frame| frame.version).collect();
     assert_eq!(after, before, "the version is the fence of an undo");
     let idle = booked.hosts[&rows[0].host];
-    assert_eq!(idle.cores, Centicores(3_000));
-    assert_eq!(idle.memory, Kib(66_584_576 - 2 * ONE.memory.0));
+    assert_eq!(idle.bookable().cores, Centicores(3_000));
+    assert_eq!(idle.bookable().memory, Kib(66_584_576 - 2 * ONE.memory.0));
     assert_eq!(yard.count(RUNNING).await, 2);
     assert_eq!(yard.count("SELECT count(*) FROM proc").await, 2);
     yard.assert_sound().await;

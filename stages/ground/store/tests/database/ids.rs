@@ -44,8 +44,8 @@ async fn upper_case_ids_keep_their_spelling_from_the_cluster_to_the_undo() {
     let pending = yard.store.pending_layers(&cluster, FRONT, 10, 10).await;
     let pending = pending.unwrap().jobs.remove(0);
     assert_eq!(pending.job.id.as_str(), job.id.to_uppercase());
-    let hosts = yard.store.host_snapshot(Some("yard"), None).await.unwrap();
-    assert_eq!(hosts[0].id.as_str(), host.id.to_uppercase());
+    let seen = &yard.store.open_hosts(None, None).await.unwrap().hosts[0];
+    assert_eq!(seen.id.as_str(), host.id.to_uppercase());
 
     let layer = pending.layers[0].id.clone();
     let (mut held, locked) = open(&yard.store, &[WantedLayer { layer, frames: 1 }]).await;
@@ -58,9 +58,9 @@ async fn upper_case_ids_keep_their_spelling_from_the_cluster_to_the_undo() {
         show: pending.job.show.clone(),
         folder: pending.job.folder.clone(),
         dept: pending.job.dept.clone(),
-        host: hosts[0].id.clone(),
-        host_name: hosts[0].name.clone(),
-        alloc: hosts[0].alloc.clone(),
+        host: seen.id.clone(),
+        host_name: seen.name.clone(),
+        alloc: seen.alloc.clone(),
         proc: "AN-UPPER-CASE-PROC".into(),
         reserved: ONE,
     };

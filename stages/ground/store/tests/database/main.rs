@@ -7,6 +7,7 @@
 
 mod acknowledged;
 mod ahead;
+mod bookable;
 mod booking;
 mod ids;
 mod ledger;

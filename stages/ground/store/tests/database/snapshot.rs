@@ -1,39 +1,19 @@
 //! The hosts that may be booked: who is left out, and that a bad row costs no other.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::yard::Yard;
 use cue_domain::ids::HostId;
 use cue_simfarm::foreign;
-use tracing_subscriber::fmt::MakeWriter;
-
-use crate::yard::Yard;
-
-/// Where log lines go in these tests.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use cue_store::LeftOut;
 
 async fn names(yard: &Yard, facility: Option<&str>, stale: Option<Duration>) -> Vec<String> {
-    let hosts = yard.store.host_snapshot(facility, stale).await.unwrap();
+    let hosts = yard
+        .store
+        .host_snapshot(facility, stale)
+        .await
+        .unwrap()
+        .hosts;
     let mut names: Vec<String> = hosts.iter().map(|host| host.name.to_string()).collect();
     names.sort_unstable();
     names
@@ -47,15 +27,15 @@ async fn a_host_with_a_bad_thread_mode_is_named_and_left_out() {
         .host("bad", |host| host.thread_mode = 7)
         .await
         .unwrap();
-    let lines = Lines::default();
-    let logging = tracing_subscriber::fmt()
-        .with_writer(lines.clone())
-        .finish();
-    let scope = tracing::subscriber::set_default(logging);
     assert_eq!(names(&yard, None, None).await, ["good"]);
-    drop(scope);
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("host.int_thread_mode of bad is 7"), "{log}");
+    let open = yard.store.open_hosts(None, None).await.unwrap();
+    assert_eq!(
+        open.left_out,
+        [LeftOut {
+            host: "bad".to_owned(),
+            reason: "host.int_thread_mode of bad is 7, which is not allowed".to_owned(),
+        }]
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,11 @@ async fn an_undo_takes_back_what_it_is_given_and_no_more() {
     let undone = yard.store.undo(&booked[..2]).await.unwrap();
     let procs: HashSet<_> = booked[..2].iter().map(|row| row.proc.clone()).collect();
     assert_eq!(undone.procs, procs);
-    let idle: Vec<_> = undone.hosts.values().map(|idle| idle.cores).collect();
+    let idle: Vec<_> = undone
+        .hosts
+        .values()
+        .map(|idle| idle.ledger.cores)
+        .collect();
     assert_eq!(idle, [Centicores(3_100)]);
     assert_eq!((yard.count(WAITING).await, yard.count(PROCS).await), (2, 1));
     yard.assert_sound().await;
