@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cue_cluster_feed::{ClusterStatus, Phase, TurnBook};
+use cue_cluster_feed::{ClusterStatus, FeedHandle, Phase, TurnBook};
 use cue_dispatch::{AccountsState, Refusals};
 use cue_hosts::HostIndex;
 use cue_store::Store;
@@ -59,6 +59,7 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         breaker_probe(store.clone()),
         feed_probe(flow.stop_token()),
         maestro_probe(replicas),
+        facility_probe(feed.clone(), settings.feed.facility.clone()),
     ];
     let finish = async move {
         settle.last_look().await;
@@ -94,6 +95,20 @@ fn maestro_probe(roll: Roll) -> Probe {
     Probe::new("maestro", move || {
         let leader = roll.maestro();
         async move { leader.map_or(Ok(()), |leader| Err(maestro_conflict(&leader))) }
+    })
+}
+
+/// It asks nobody: the scan has looked.
+fn facility_probe(feed: FeedHandle, facility: Option<String>) -> Probe {
+    Probe::new("facility", move || {
+        let gone = facility.clone().filter(|_| feed.is_facility_gone());
+        async move {
+            gone.map_or(Ok(()), |name| {
+                Err(format!(
+                    "facility {name} is not in the database: was it renamed or removed? Nothing is booked; see CUE_FACILITY"
+                ))
+            })
+        }
     })
 }
 
@@ -138,11 +153,13 @@ pub fn oracle(pipeline: &Pipeline, settings: &Settings) -> Oracle {
 fn condition(pipeline: &Pipeline) -> Section {
     let (store, stop) = (pipeline.store.clone(), pipeline.flow.stop_token());
     let roll = pipeline.replicas.clone();
+    let feed = pipeline.feed.clone();
     Section::new("condition", move || {
         let retry = store.outage().map(|outage| outage.retry_in.as_millis());
         let leader = roll.maestro();
         json!({
             "draining": stop.is_cancelled(),
+            "facility_gone": feed.is_facility_gone(),
             "database_retry_ms": retry.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
             "maestro_leader": leader.map(|leader| json!({ "session": leader.pid, "address": leader.address })),
         })

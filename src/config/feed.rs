@@ -15,7 +15,7 @@ topic! {
         facility: Option<String> = None, "CUE_FACILITY", optional(text());
         /// Tags for which nothing is booked.
         ignore_tags: Vec<String> = Some(""), "CUE_IGNORE_TAGS", list();
-        /// How often the set of clusters is read again.
+        /// How often the set of clusters is read again if nothing shows that it has changed. A change is seen within a second without this.
         cluster_reload: Duration = Some("30s"), "CUE_CLUSTER_RELOAD",
             duration(Duration::from_millis(100)..=Duration::from_secs(3600));
         /// How often the farm is scanned for work; more seldom when that takes long, so that at most a tenth of the time goes into it.

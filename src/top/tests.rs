@@ -247,6 +247,7 @@ fn a_long_name_gives_way_to_what_is_wrong() {
         draining: true,
         database_retry_ms: Some(400),
         maestro_leader: Some(MaestroLine::default()),
+        ..Condition::default()
     };
     let mut state = State::default();
     state.show(sample);

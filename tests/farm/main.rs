@@ -16,6 +16,7 @@ mod caps;
 mod drain;
 mod ended;
 mod full;
+mod handover;
 mod happy;
 mod launches;
 mod life;

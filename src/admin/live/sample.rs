@@ -62,6 +62,8 @@ pub struct Condition {
     pub database_retry_ms: Option<u64>,
     /// OpenCue's planner Maestro has a leader, which plans the same shows.
     pub maestro_leader: Option<MaestroLine>,
+    /// The facility that is served is not in the database.
+    pub facility_gone: bool,
 }
 
 /// The session that leads Maestro.

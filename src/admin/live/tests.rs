@@ -90,11 +90,15 @@ fn a_database_that_is_away_is_to_blame_and_no_stage_that_waits_for_it() {
         draining: true,
         database_retry_ms: Some(500),
         maestro_leader: None,
+        facility_gone: true,
     };
     let away = judge(&mut stages, None, condition, (0.0, 5.0), 0);
     let wanted = "Nothing can be booked: the database does not answer.";
     assert_eq!((away.bottleneck, &*away.sentence), (None, wanted));
     condition.database_retry_ms = None;
+    let gone = judge(&mut [], None, condition, (0.0, 5.0), 0).sentence;
+    assert!(gone.contains("facility"), "{gone}");
+    condition.facility_gone = false;
     let draining = judge(&mut [], None, condition, (0.0, 5.0), 0).sentence;
     assert!(draining.starts_with("No new turn begins"), "{draining}");
 }

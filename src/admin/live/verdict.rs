@@ -120,6 +120,10 @@ fn unhindered(
     if condition.database_retry_ms.is_some() {
         return "Nothing can be booked: the database does not answer.".to_owned();
     }
+    if condition.facility_gone {
+        return "Nothing can be booked: the facility of CUE_FACILITY is not in the database."
+            .to_owned();
+    }
     if condition.draining {
         return "No new turn begins, because the service has been told to stop.".to_owned();
     }

@@ -4,6 +4,7 @@
 //! back, and ends the service when it has been away for too long.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cue_domain::Cluster;
@@ -26,7 +27,7 @@ pub struct FeedSettings {
     pub facility: Option<String>,
     /// How tags are gathered.
     pub rules: ClusterRules,
-    /// How often the cluster set is read again.
+    /// How often the cluster set is read again even if no change of it was seen.
     pub reload: Duration,
     /// Rest after a turn without jobs, or with a failed query.
     pub empty_rest: Duration,
@@ -57,12 +58,32 @@ pub struct DatabaseGone;
 #[derive(Clone, Debug, Default)]
 pub struct FeedHandle {
     reload: Arc<Notify>,
+    facility_gone: Arc<AtomicBool>,
 }
 
 impl FeedHandle {
     /// Has the clusters read again now. Asking again before that has happened changes nothing.
     pub fn reload_now(&self) {
         self.reload.notify_one();
+    }
+
+    /// Returns true while the facility that is served is not in the database.
+    #[must_use]
+    pub fn is_facility_gone(&self) -> bool {
+        self.facility_gone.load(Ordering::Relaxed)
+    }
+
+    /// Records whether the facility is there, and logs when that changes.
+    pub(crate) fn set_facility(&self, name: &str, known: bool) {
+        let was_gone = self.facility_gone.swap(!known, Ordering::Relaxed);
+        match (was_gone, known) {
+            (false, false) => tracing::error!(
+                facility = name,
+                "the facility of CUE_FACILITY is no longer in the database: nothing is booked until it is back"
+            ),
+            (true, true) => tracing::info!(facility = name, "the facility is back"),
+            _ => {}
+        }
     }
 
     /// Resolves when a reload has been asked for. The feed waits here; it is not for two.
@@ -129,6 +150,7 @@ impl ClusterFeed {
             self.settings.facility.clone(),
             self.settings.scan,
             self.metrics.clone(),
+            self.handle.clone(),
         )
     }
 

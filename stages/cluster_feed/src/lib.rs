@@ -5,8 +5,8 @@
 //! what the turn came to. Waiting for the next due turn is cut short by a finished turn, a scan, a
 //! reload or a stop; a turn counts only when it was really handed on.
 //!
-//! Beside it runs [`ActiveScan`], which finds out for which clusters there is work at all. The
-//! others sleep.
+//! Beside it runs [`ActiveScan`], which finds out for which clusters there is work at all, and whether
+//! the clusters have changed. Clusters without work sleep.
 
 mod activity;
 mod book;
@@ -16,6 +16,7 @@ mod feed;
 mod metrics;
 mod rounds;
 mod scan;
+mod watch;
 
 pub use book::TurnBook;
 pub use census::{ClusterStatus, Phase};

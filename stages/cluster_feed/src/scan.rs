@@ -15,7 +15,9 @@ use tokio::time::Instant;
 
 use crate::activity::Activity;
 use crate::book::TurnBook;
+use crate::feed::FeedHandle;
 use crate::metrics::FeedMetrics;
+use crate::watch::ClusterWatch;
 
 /// The loop that scans the farm for work.
 pub struct ActiveScan {
@@ -24,18 +26,21 @@ pub struct ActiveScan {
     facility: Option<String>,
     every: Duration,
     metrics: FeedMetrics,
+    watch: ClusterWatch,
     failing: AtomicBool,
 }
 
 impl ActiveScan {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         store: Store,
         book: TurnBook,
         facility: Option<String>,
         every: Duration,
         metrics: FeedMetrics,
+        feed: FeedHandle,
     ) -> Self {
         Self {
+            watch: ClusterWatch::new(store.clone(), facility.clone(), feed),
             store,
             book,
             facility,
@@ -45,11 +50,13 @@ impl ActiveScan {
         }
     }
 
-    /// Scans once.
+    /// Scans once, and looks for changes of the clusters.
     ///
     /// # Errors
     /// The database did not answer. The book knows of it.
     pub async fn once(&self) -> Result<(), StoreError> {
+        // First, so that a show that was handed over is in the scan when its clusters are read.
+        let watched = self.watch.look().await;
         let began = Instant::now();
         let answer = self.store.active_tags(self.facility.as_deref()).await;
         self.metrics
@@ -71,7 +78,7 @@ impl ActiveScan {
             }
         };
         self.metrics.set_census(self.book.census(Instant::now()));
-        noted
+        noted.and(watched)
     }
 }
 

@@ -185,7 +185,7 @@ async fn idle_clusters_cost_no_turn() {
 }
 
 #[tokio::test]
-async fn a_reload_on_demand_finds_new_tags_and_subscriptions_and_shows_handed_over() {
+async fn new_tags_and_subscriptions_and_shows_handed_over_are_seen_without_being_told() {
     let mut farm = Farm::start(Duration::from_millis(20), |_| {}).await;
     farm.clusters(2).await;
     farm.run(
@@ -193,7 +193,6 @@ async fn a_reload_on_demand_finds_new_tags_and_subscriptions_and_shows_handed_ov
               SELECT 'new', pk_host, 'fast', 'MANUAL' FROM host",
     )
     .await;
-    farm.handle.reload_now();
     farm.clusters(3).await;
 
     let allocation = farm.fixture.allocation("cloud", 1000, 2000).await.unwrap();
@@ -205,7 +204,6 @@ async fn a_reload_on_demand_finds_new_tags_and_subscriptions_and_shows_handed_ov
         })
         .await
         .unwrap();
-    farm.handle.reload_now();
     farm.clusters(4).await;
     let on_cloud = farm
         .fixture
@@ -215,10 +213,8 @@ async fn a_reload_on_demand_finds_new_tags_and_subscriptions_and_shows_handed_ov
 
     farm.run("UPDATE show SET b_scheduler_managed = false")
         .await;
-    farm.handle.reload_now();
     farm.clusters(0).await;
     farm.run("UPDATE show SET b_scheduler_managed = true").await;
-    farm.handle.reload_now();
     farm.clusters(4).await;
     assert_eq!(tags(&farm.turn().await), ["cloud"], "it has work still");
     farm.end().await;
@@ -226,7 +222,8 @@ async fn a_reload_on_demand_finds_new_tags_and_subscriptions_and_shows_handed_ov
 
 #[tokio::test]
 async fn the_set_of_clusters_is_read_again_on_an_interval_too() {
-    let farm = Farm::start(Duration::from_millis(20), |settings| {
+    // After the first scan nobody looks for changes.
+    let farm = Farm::start(Duration::from_secs(3600), |settings| {
         settings.reload = Duration::from_millis(20);
     })
     .await;
@@ -235,6 +232,73 @@ async fn the_set_of_clusters_is_read_again_on_an_interval_too() {
         .await;
     farm.clusters(0).await;
     farm.run("UPDATE show SET b_scheduler_managed = true").await;
+    farm.clusters(2).await;
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn the_mark_changes_with_whatever_makes_clusters_and_with_nothing_else() {
+    let farm = Farm::start(Duration::from_secs(3600), |_| {}).await;
+    let mark = async || farm.store.cluster_mark(Some("yard")).await.unwrap();
+    let mut before = mark().await;
+    assert_eq!(before, mark().await, "nothing has changed");
+    for change in [
+        "INSERT INTO host_tag (pk_host_tag, pk_host, str_tag, str_tag_type)
+         SELECT 'new', pk_host, 'fast', 'MANUAL' FROM host",
+        "UPDATE host_tag SET str_tag_type = 'HARDWARE' WHERE pk_host_tag = 'new'",
+        "UPDATE host_tag SET str_tag_type = 'HOSTNAME' WHERE pk_host_tag = 'new'",
+        "UPDATE host_tag SET str_tag = 'fats' WHERE pk_host_tag = 'new'",
+        "DELETE FROM host_tag WHERE pk_host_tag = 'new'",
+        "UPDATE show SET str_name = 'renamed'",
+        "UPDATE show SET b_scheduler_managed = false",
+        "UPDATE show SET b_scheduler_managed = true",
+        "UPDATE show SET b_active = false",
+        "UPDATE show SET b_active = true",
+        "UPDATE alloc SET str_tag = 'other'",
+        "INSERT INTO alloc (pk_alloc, str_name, str_tag, pk_facility)
+         SELECT 'a', 'yard.a', 'a', pk_facility FROM facility",
+        "INSERT INTO subscription (pk_subscription, pk_show, pk_alloc) SELECT 's', pk_show, 'a' FROM show",
+        "UPDATE host SET pk_alloc = 'a'",
+        "DELETE FROM subscription WHERE pk_subscription = 's'",
+        "UPDATE facility SET str_name = 'moved'",
+    ] {
+        farm.run(change).await;
+        let after = mark().await;
+        assert_ne!(before.mark, after.mark, "{change}");
+        assert_eq!(after.facility_known, !change.contains("moved"));
+        before = after;
+    }
+    // Bookings and reports change nothing here, all day.
+    for change in [
+        "UPDATE subscription SET int_cores = 7",
+        "UPDATE host SET int_cores_idle = 7",
+        "UPDATE host_stat SET ts_ping = clock_timestamp()",
+    ] {
+        farm.run(change).await;
+        assert_eq!(before, mark().await, "{change}");
+    }
+    farm.end().await;
+}
+
+#[tokio::test]
+async fn a_facility_that_goes_and_comes_back_is_noticed() {
+    let farm = Farm::start(Duration::from_millis(20), |settings| {
+        settings.facility = Some("yard".to_owned());
+    })
+    .await;
+    farm.clusters(2).await;
+    assert!(!farm.handle.is_facility_gone());
+    farm.run("UPDATE facility SET str_name = 'moved'").await;
+    until("the loss to be seen", async || {
+        farm.handle.is_facility_gone()
+    })
+    .await;
+    farm.clusters(0).await;
+    farm.run("UPDATE facility SET str_name = 'yard'").await;
+    until("the return to be seen", async || {
+        !farm.handle.is_facility_gone()
+    })
+    .await;
     farm.clusters(2).await;
     farm.end().await;
 }
