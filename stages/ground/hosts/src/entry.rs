@@ -41,6 +41,8 @@ struct Known {
     loans: u64,
     loan: Option<Loan>,
     rests_until: Option<Instant>,
+    /// Time of the last report that a snapshot showed, in microseconds since 1970.
+    reported_us: i64,
     /// What a booking found that must not be booked, though snapshots say that it is idle.
     withheld: Option<Withheld>,
     /// The shelves of its tags, so that they need not be looked up.
@@ -77,7 +79,9 @@ impl Entry {
     pub(crate) fn new(farm: &Farm, slot: Slot, mark: u64, host: Host) -> Arc<Self> {
         Arc::new_cyclic(|entry| {
             let order = farm.shelves.order();
+            let reported_us = host.reported_us;
             Self(Mutex::new(Known {
+                reported_us,
                 candidate: Arc::new(Candidate::new(host, slot, order, Weak::clone(entry))),
                 learned: mark,
                 in_snapshot: mark,
@@ -173,6 +177,7 @@ impl Entry {
         if !keeps_idle {
             known.learned = mark;
         }
+        known.reported_us = host.reported_us;
         known
             .withheld
             .take_if(|withheld| withheld.reported_us != host.reported_us);
@@ -182,8 +187,12 @@ impl Entry {
             Some(withheld) => host.idle.at_most(&host.ledger.minus(&withheld.resources)),
             None => host.idle,
         };
+        // A report that leaves as much idle as the last one is no news: a host that is moved counts as
+        // a gain, for which turns ask the database again.
         let fresh = Host {
             idle,
+            ledger: old.ledger,
+            reported_us: old.reported_us,
             ..host.clone()
         };
         let changed = fresh != *old;
@@ -334,7 +343,7 @@ impl Known {
         let host = self.candidate.host.clone();
         let bookable = idle.bookable();
         self.withheld = (idle.withheld != Resources::NONE).then_some(Withheld {
-            reported_us: host.reported_us,
+            reported_us: self.reported_us,
             resources: idle.withheld,
             seen: None,
         });

@@ -335,3 +335,14 @@ fn a_booking_that_finds_nothing_withheld_ends_what_was() {
     let lease = Wish::of(layer()).take(&index).unwrap();
     assert_eq!(lease.idle.memory, Kib::gib(64));
 }
+
+#[test]
+fn a_report_that_leaves_as_much_idle_is_no_news() {
+    let index = index_of(vec![reported(1)]);
+    let gains = index.gains();
+    let mut seen = reported(2);
+    seen.ledger.memory = Kib::gib(60);
+    let applied = index.apply(index.mark(), vec![seen]);
+    assert_eq!(applied, Applied::default());
+    assert_eq!(index.gains(), gains);
+}
