@@ -38,6 +38,10 @@ const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Time that a last look at the end of the program takes at most.
 const LAST_LOOK: Duration = Duration::from_secs(5);
 
+/// Time in which a listed frame has its process. The Python RQD lists a frame before, and to kill the
+/// frame then kills the daemon and not the frame: its process id is 0 until then.
+const BEGINS_WITHIN: Duration = Duration::from_secs(1);
+
 /// The loop that settles pending launches.
 #[derive(Clone)]
 pub struct Settle {
@@ -202,16 +206,28 @@ impl Settle {
 
     /// Kills launches that were taken back and run after all.
     async fn kill_late(&self, mut late: LateQuestion) -> Vec<PendingLaunch> {
-        if let Ok(frames) = self.rqd.running_frames(&late.host).await {
-            late.answered = true;
-            for launch in &late.launches {
-                let Unlaunched { frame, proc, .. } = &launch.booking;
-                if frames.presence(frame.as_str()) == Presence::RunsAs(proc.as_str()) {
-                    self.kill(&late.host, launch).await;
-                }
+        let running = self.run_late(&late.host, &late.launches).await;
+        late.answered = running.is_some();
+        let running = running.unwrap_or_default();
+        if !running.is_empty() {
+            tokio::time::sleep(BEGINS_WITHIN).await;
+            let still = self.run_late(&late.host, &running).await;
+            late.answered = still.is_some();
+            for launch in still.unwrap_or_default() {
+                self.kill(&late.host, &launch).await;
             }
         }
         Vec::new()
+    }
+
+    /// Those of the launches that the host lists; `None` if it does not answer.
+    async fn run_late(&self, host: &str, launches: &[Launch]) -> Option<Vec<Launch>> {
+        let frames = self.rqd.running_frames(host).await.ok()?;
+        let runs = |launch: &&Launch| {
+            let Unlaunched { frame, proc, .. } = &launch.booking;
+            frames.presence(frame.as_str()) == Presence::RunsAs(proc.as_str())
+        };
+        Some(launches.iter().filter(runs).cloned().collect())
     }
 
     async fn kill(&self, host: &str, launch: &Launch) {

@@ -70,7 +70,7 @@ impl Default for RqdSettings {
     }
 }
 
-/// What a kill came to. Either way the frame has no future on that host.
+/// What a kill came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KillOutcome {
     /// The host ends it. It can still be there for a moment.
@@ -124,6 +124,10 @@ impl RqdClient {
     }
 
     /// Ends a frame, whichever run of it is there. `message` says why and must not be empty.
+    ///
+    /// The Python RQD does not find a frame during its setup, so [`KillOutcome::NotRunning`] proves
+    /// nothing about a launch of a moment ago. Between the setup and the frame's process the kill
+    /// hits the daemon itself: kill what has been listed for a second.
     ///
     /// # Errors
     /// When the host did not say that it ends the frame or does not have it.
