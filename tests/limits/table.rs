@@ -25,7 +25,7 @@ const CROWDED: [(&str, &str); 7] = [
     ("CUE_FRAMES_PER_LAYER", "3"),
     ("CUE_LAYER_LOCK_WORKERS", "2"),
     ("CUE_DISPATCH_WORKERS", "4"),
-    ("CUE_DATABASE_POOL", "20"),
+    ("CUE_DATABASE_POOL", "30"),
 ];
 
 const CONFIGURE: &str = "UPDATE limit_record
@@ -173,34 +173,14 @@ async fn running(pool: &PgPool, cases: usize) -> Vec<usize> {
     counts.into_iter().map(|count| count as usize).collect()
 }
 
-async fn lets_run_what_cuebot_would(replicas: usize) {
-    let cases = all();
-    let (world, farm, limits) = prepare(&cases).await;
-    for (number, case) in cases.iter().enumerate() {
-        configure(&world.db.pool, case, number, &limits[number]).await;
-        for n in 0..JOBS {
-            let name = format!("main{number}-{n}");
-            job(
-                &farm,
-                &name,
-                format!("case{number}"),
-                WAITING / JOBS,
-                &limits[number],
-            )
-            .await;
-        }
-    }
-    let mut schedulers = Vec::new();
-    for _ in 0..replicas {
-        schedulers.push(Scheduler::start(&world, &CROWDED).await);
-    }
-    let expected: Vec<usize> = cases.iter().map(Case::expected).collect();
+/// Waits until each case has as many frames running as it must, and never sees more.
+async fn until_they_run(pool: &PgPool, cases: &[Case], expected: &[usize]) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let now = running(&world.db.pool, cases.len()).await;
+        let now = running(pool, cases.len()).await;
         let passed = now
             .iter()
-            .zip(&expected)
+            .zip(expected)
             .position(|(now, expected)| now > expected);
         assert_eq!(
             passed.map(|n| (&cases[n], now[n], expected[n])),
@@ -222,6 +202,41 @@ async fn lets_run_what_cuebot_would(replicas: usize) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+}
+
+/// Binds each limit to so many layers of jobs that are long over: beyond some number, usage is found another
+/// way.
+async fn age(pool: &PgPool, limits: &[String], layers: i32) {
+    let bind = "INSERT INTO layer_limit (pk_layer_limit, pk_layer, pk_limit_record)
+                SELECT md5(l || n), md5(l || n), l FROM unnest($1::text[]) l, generate_series(1, $2) n";
+    let bind = sqlx::query(bind).bind(limits).bind(layers);
+    bind.execute(pool).await.unwrap();
+}
+
+async fn lets_run_what_cuebot_would(replicas: usize, old_layers: i32) {
+    let cases = all();
+    let (world, farm, limits) = prepare(&cases).await;
+    age(&world.db.pool, &limits, old_layers).await;
+    for (number, case) in cases.iter().enumerate() {
+        configure(&world.db.pool, case, number, &limits[number]).await;
+        for n in 0..JOBS {
+            let name = format!("main{number}-{n}");
+            job(
+                &farm,
+                &name,
+                format!("case{number}"),
+                WAITING / JOBS,
+                &limits[number],
+            )
+            .await;
+        }
+    }
+    let mut schedulers = Vec::new();
+    for _ in 0..replicas {
+        schedulers.push(Scheduler::start(&world, &CROWDED).await);
+    }
+    let expected: Vec<usize> = cases.iter().map(Case::expected).collect();
+    until_they_run(&world.db.pool, &cases, &expected).await;
     for scheduler in &schedulers {
         scheduler.rounds(5).await;
     }
@@ -242,10 +257,10 @@ async fn lets_run_what_cuebot_would(replicas: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_limit_lets_run_what_cuebot_would() {
-    lets_run_what_cuebot_would(1).await;
+    lets_run_what_cuebot_would(1, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn every_kind_of_limit_lets_run_what_cuebot_would_with_three_replicas() {
-    lets_run_what_cuebot_would(3).await;
+    lets_run_what_cuebot_would(3, 1_001).await;
 }
