@@ -149,6 +149,18 @@ impl Farm {
         }
     }
 
+    /// As [`Farm::close`], and no frame was launched more than once.
+    pub async fn close_once(self, seed: u64) {
+        let launches = self.rqd.launch_count();
+        let frames = self.count("SELECT count(*) FROM frame").await;
+        assert_eq!(
+            i64::try_from(launches).unwrap(),
+            frames,
+            "each was launched once"
+        );
+        self.close(seed).await;
+    }
+
     /// Ends everything, and holds it against what must be true.
     pub async fn close(mut self, seed: u64) {
         for replica in &mut self.replicas {

@@ -10,6 +10,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod away;
 mod farm;
 mod operators;
 mod replica;
