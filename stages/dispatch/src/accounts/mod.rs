@@ -233,7 +233,7 @@ impl Accounts {
         session: &mut AccountsSession,
     ) -> Result<(), StoreError> {
         let began = Instant::now();
-        let period = memory.schedule.period(began);
+        let period = memory.schedule.period();
         let look = Look {
             replica: self.replica.clone(),
             period_ms: u64::try_from(period.as_millis()).unwrap_or(u64::MAX),

@@ -1,23 +1,19 @@
 //! Schedule of the comparisons: which replica compares the accounts, and when.
 //!
 //! One replica leads: the last one whose comparison was announced. All replicas hear announcements in
-//! the same order, so they agree on it, and all others wait for the next one. A replica that hears none for longer than the leader's period takes
-//! over, so a leader that died or hangs has a successor within seconds; when a hung leader goes on,
-//! it hears the announcements of its successor first and follows. Two leaders at once do no harm.
+//! the same order, so they agree on it, and all others wait for the next one. A replica that hears
+//! none for longer than the leader's period takes over, so a leader that died or hangs has a successor
+//! within seconds; when a hung leader goes on, it hears the announcements of its successor first and
+//! follows. Two leaders at once do no harm.
 //!
 //! Invariant: the comparisons of a leader cost the database at most one hundredth of its time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Time between two comparisons while the accounts are right.
-const CALM: Duration = Duration::from_secs(4);
-
-/// Time between two comparisons while drift comes back.
-const DRIFTING: Duration = Duration::from_secs(1);
-
-/// Time after the last drift from which the accounts count as right.
-const CALM_AFTER: Duration = Duration::from_secs(30);
+/// Least time between two comparisons. With the second look, a counter that Cuebot never lowers is
+/// right again within two seconds of the end of a frame.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Longest time between two comparisons, whatever they cost.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -44,7 +40,6 @@ pub(super) struct Schedule {
     leads: bool,
     due: Instant,
     costs: VecDeque<Duration>,
-    last_drift: Option<Instant>,
 }
 
 impl Schedule {
@@ -54,7 +49,6 @@ impl Schedule {
             leads: false,
             due: now,
             costs: VecDeque::new(),
-            last_drift: None,
         }
     }
 
@@ -76,17 +70,13 @@ impl Schedule {
     }
 
     /// Time between two comparisons.
-    pub(super) fn period(&self, now: Instant) -> Duration {
-        let drifting = self
-            .last_drift
-            .is_some_and(|last| now.saturating_duration_since(last) < CALM_AFTER);
-        let base = if drifting { DRIFTING } else { CALM };
+    pub(super) fn period(&self) -> Duration {
         let cost = self.costs.iter().min().copied().unwrap_or_default();
-        (cost * COST_SHARE).clamp(base, LONGEST)
+        (cost * COST_SHARE).clamp(PERIOD, LONGEST)
     }
 
-    /// Records a comparison of this replica, which leads until another announces one. Returns when to look at what differed for the second
-    /// time, if something did.
+    /// Records a comparison of this replica, which leads until another announces one. Returns the time of
+    /// the second look at what differed, if something did.
     pub(super) fn compared(
         &mut self,
         now: Instant,
@@ -96,10 +86,7 @@ impl Schedule {
         self.leads = true;
         self.costs.truncate(REMEMBERED - 1);
         self.costs.push_front(cost);
-        if drift {
-            self.last_drift = Some(now);
-        }
-        self.due = now + self.period(now);
+        self.due = now + self.period();
         drift.then(|| now + CONFIRM)
     }
 
@@ -107,7 +94,7 @@ impl Schedule {
     pub(super) fn lead(&mut self, now: Instant) {
         if !self.leads {
             self.leads = true;
-            self.due = now + self.period(now);
+            self.due = now + self.period();
         }
     }
 
@@ -135,18 +122,15 @@ mod tests {
             let (mut schedule, now) = (Schedule::new(Instant::now()), Instant::now());
             let cost = MS * cost_ms;
             assert!(schedule.compared(now, cost, false).is_none());
-            for period in [schedule.period(now), {
-                schedule.compared(now, cost, true);
-                schedule.period(now)
-            }] {
-                assert!(period >= (cost * 100).min(LONGEST), "{cost_ms} ms");
-                // Drift right after a comparison is seen by the next, and healed by a second look.
-                let healed = period + cost + CONFIRM + Duration::from_secs(1);
-                assert!(
-                    cost_ms > 80 || healed <= Duration::from_secs(10),
-                    "{cost_ms} ms"
-                );
-            }
+            let period = schedule.period();
+            assert!(period >= (cost * 100).min(LONGEST), "{cost_ms} ms");
+            // Drift right after a comparison is seen by the next, and healed by a second look.
+            let healed = period + cost + CONFIRM + Duration::from_secs(1);
+            assert!(
+                cost_ms > 80 || healed <= Duration::from_secs(10),
+                "{cost_ms} ms"
+            );
+            assert_eq!(schedule.compared(now, cost, true), Some(now + CONFIRM));
         }
     }
 
@@ -155,29 +139,21 @@ mod tests {
         let (mut schedule, now) = (Schedule::new(Instant::now()), Instant::now());
         schedule.compared(now, MS, false);
         schedule.compared(now, MS * 5_000, false);
-        assert_eq!(schedule.period(now), CALM);
+        assert_eq!(schedule.period(), PERIOD);
         for _ in 0..REMEMBERED {
             schedule.compared(now, MS * 200, false);
         }
-        assert_eq!(schedule.period(now), MS * 20_000);
-    }
-
-    #[test]
-    fn drift_that_comes_back_is_looked_for_more_often_until_it_stays_away() {
-        let (mut schedule, now) = (Schedule::new(Instant::now()), Instant::now());
-        assert_eq!(schedule.compared(now, MS, true), Some(now + CONFIRM));
-        assert_eq!(schedule.period(now), DRIFTING);
-        assert_eq!(schedule.period(now + CALM_AFTER), CALM);
+        assert_eq!(schedule.period(), MS * 20_000);
     }
 
     #[test]
     fn a_leader_that_goes_silent_has_a_successor_within_seconds() {
         let start = Instant::now();
         let mut follower = Schedule::new(start);
-        follower.follow(start, CALM);
-        assert!(!follower.is_due(start + CALM));
-        assert!(follower.is_due(start + CALM + GRACE));
-        assert!(CALM + GRACE < Duration::from_secs(7));
+        follower.follow(start, PERIOD);
+        assert!(!follower.is_due(start + PERIOD));
+        assert!(follower.is_due(start + PERIOD + GRACE));
+        assert!(PERIOD + GRACE < Duration::from_secs(4));
     }
 
     #[test]
@@ -186,7 +162,7 @@ mod tests {
         let mut hung = Schedule::new(start);
         hung.compared(start, MS, false);
         let later = start + Duration::from_secs(60);
-        hung.follow(later, CALM);
+        hung.follow(later, PERIOD);
         assert!(!hung.leads() && !hung.is_due(later));
         hung.hurry(later);
         assert!(!hung.is_due(later), "only a leader hurries");
@@ -200,8 +176,8 @@ mod tests {
         last.compared(now, MS, false);
         // Both hear both announcements, in this order.
         first.lead(now);
-        first.follow(now, CALM);
-        last.follow(now, CALM);
+        first.follow(now, PERIOD);
+        last.follow(now, PERIOD);
         last.lead(now);
         assert!(!first.leads() && last.leads());
         assert!(last.due < first.due);
