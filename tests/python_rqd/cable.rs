@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 pub struct Cable {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 impl Cable {
@@ -35,13 +35,18 @@ impl Cable {
         Self {
             address,
             connections,
-            _task: task,
+            task,
         }
     }
 
     /// The near end.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends all connections and takes no new one: the address refuses them.
+    pub async fn cut(&mut self) {
+        self.task.shutdown().await;
     }
 
     /// Connections so far.

@@ -1,7 +1,9 @@
 //! One daemon: its configuration, its process, its frames.
 //!
-//! Invariant: dropping it kills the daemon and every process of its frames. Frames have sessions of
-//! their own, so they are found as the daemon's children before it is killed.
+//! Invariant: the daemon and every process of its frames end with the value, and with the process of
+//! the test, however that ends: a watchdog kills them when its standard input closes. Frames have
+//! sessions of their own, so they are found as children of the daemon, which is stopped before: it
+//! must neither start another one nor report an end.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -13,6 +15,12 @@ use cue_proto::report::BootReport;
 use cue_simfarm::cuebot::ReportServer;
 use cue_simfarm::waiting::{PATIENCE, until};
 
+/// Waits until its input closes, and kills the daemon `$1` with its frames. Each leads a process
+/// group.
+const WATCHDOG: &str = "read -r _; kill -s STOP -- -$1 && \
+    for frame in $(cat /proc/$1/task/*/children); do kill -s KILL -- -$frame; done; \
+    kill -s KILL -- -$1";
+
 /// A daemon that runs.
 pub struct Daemon {
     /// Its boot report, as Cuebot got it.
@@ -20,6 +28,7 @@ pub struct Daemon {
     address: SocketAddr,
     directory: tempfile::TempDir,
     process: Child,
+    watchdog: Child,
 }
 
 impl Daemon {
@@ -58,11 +67,20 @@ impl Daemon {
             .process_group(0)
             .spawn()
             .unwrap();
+        let watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG, "watchdog", &process.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
         let mut daemon = Self {
             boot: BootReport::default(),
             address,
             directory,
             process,
+            watchdog,
         };
         match tokio::time::timeout(PATIENCE, cuebot.booted(host)).await {
             Ok(boot) => daemon.boot = boot,
@@ -104,45 +122,24 @@ impl Daemon {
 
     /// Number of frames that have a process.
     pub fn frames(&self) -> usize {
-        children(self.process.id()).len()
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let children = threads.filter_map(|thread| {
+            // A thread may have ended meanwhile.
+            fs::read_to_string(thread.ok()?.path().join("children")).ok()
+        });
+        children.map(|ids| ids.split_whitespace().count()).sum()
     }
 
     /// Kills the daemon and its frames, as a machine that loses power.
     pub fn lose_power(&mut self) {
-        let daemon = self.process.id();
-        let frames = children(daemon);
-        for group in frames.into_iter().chain([daemon]) {
-            // A group that has ended meanwhile is what is wanted.
-            let _ended = Command::new("kill")
-                .args(["-KILL", "--", &format!("-{group}")])
-                .stderr(Stdio::null())
-                .status();
-        }
+        drop(self.watchdog.stdin.take());
+        let _killed = self.watchdog.wait();
         let _reaped = self.process.wait();
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if matches!(self.process.try_wait(), Ok(None)) {
-            self.lose_power();
-        }
+        self.lose_power();
     }
-}
-
-/// The children of a process; each leads a process group of its own.
-fn children(parent: u32) -> Vec<u32> {
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    ids.filter(|id: &u32| parent_of(*id) == Some(parent))
-        .collect()
-}
-
-fn parent_of(process: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name stands in brackets and may hold anything; state and parent follow it.
-    let (_, after) = stat.rsplit_once(')')?;
-    after.split_whitespace().nth(1)?.parse().ok()
 }

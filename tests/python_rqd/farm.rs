@@ -121,7 +121,7 @@ async fn a_daemon_that_dies_in_mid_run_keeps_its_frames_and_holds_nobody_up() {
         },
     )
     .await;
-    yard.daemons[0].lose_power();
+    yard.turn_off(0).await;
     yard.job("b", 80, "sleep 0.2").await;
     let begun = Instant::now();
     yard.succeeded(80).await;

@@ -55,6 +55,13 @@ impl Yard {
         }
     }
 
+    /// Turns a machine off. Its address then refuses connections: a cable that took a launch, and could
+    /// not pass it on, would leave it in doubt.
+    pub async fn turn_off(&mut self, index: usize) {
+        self.cables[index].cut().await;
+        self.daemons[index].lose_power();
+    }
+
     /// Launches a job of frames of one core.
     pub async fn job(&self, name: &str, frames: i64, command: &str) {
         self.job_on(name, frames, command, &self.farm.allocation.name)
