@@ -16,7 +16,6 @@ use tracing::Instrument;
 use crate::booking::BookingRules;
 use crate::breaker::{Breaker, BreakerSettings, Outage, Pass};
 use crate::error::StoreError;
-use crate::features::FeatureCache;
 use crate::meters::{Meters, Place};
 use crate::tx::Tx;
 
@@ -54,7 +53,6 @@ pub struct Store {
     pub(crate) pool: PgPool,
     pub(crate) meters: Meters,
     pub(crate) rules: Arc<BookingRules>,
-    pub(crate) features: FeatureCache,
     breaker: Breaker,
 }
 
@@ -109,7 +107,6 @@ impl Store {
             pool,
             meters,
             breaker,
-            features: FeatureCache::default(),
             rules: Arc::new(settings.booking.clone()),
         })
     }

@@ -165,8 +165,8 @@ impl Store {
     /// # Errors
     /// The server does not answer any more.
     pub async fn check_statements(&self) -> Result<(usize, Vec<Unfit>), StoreError> {
+        let features = self.features().await?;
         let mut conn = self.connection().await?;
-        let features = self.features_over(&mut conn).await?;
         let fitting = || ALL.iter().filter(|statement| (statement.fits)(&features));
         let mut unfit = Vec::new();
         for statement in fitting() {

@@ -30,8 +30,6 @@ macro_rules! statements {
 }
 
 statements! {
-    /// Which columns and tables of newer schemas exist.
-    READ_FEATURES = "read_features";
     /// The tags that make clusters.
     LIST_CLUSTERS = "list_clusters";
     /// Changes when the clusters do.
@@ -112,6 +110,8 @@ statements! {
     CHECK_RIGHTS = "check_rights";
     /// Triggers that are missing.
     CHECK_TRIGGERS = "check_triggers";
+    /// Tables and columns of newer schemas that exist.
+    CHECK_FEATURES = "check_features";
     /// The version of the schema.
     CHECK_SCHEMA = "check_schema";
     /// The active shows.

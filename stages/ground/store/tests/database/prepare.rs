@@ -19,9 +19,7 @@ async fn prepares(version: SchemaVersion) {
     let db = TestDb::at(version).await;
     let features = store(&db, 1).await.features().await.unwrap();
     let expected = Features {
-        stuck_detection: version >= SchemaVersion::V48,
         limit_types: version >= SchemaVersion::V49,
-        history_queue: version >= SchemaVersion::V50,
     };
     assert_eq!(features, expected, "{version}");
     let mut conn = db.pool.acquire().await.unwrap();
