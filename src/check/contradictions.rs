@@ -8,10 +8,10 @@ use cue_store::{Found, LeftOut, Miscount, Store};
 
 use super::Finding;
 
-/// How many rows are listed at most.
+/// Rows listed at most.
 const ROWS: usize = 5;
 
-/// What contradicts each other.
+/// Findings about rows that contradict each other.
 pub(super) async fn contradictions(store: &Store) -> Vec<Finding> {
     let ledgers = match store.ledger_faults(ROWS).await {
         Ok(found) => ledgers(&found),

@@ -75,7 +75,7 @@ fn rights(needed: &[NeededRight], role: &str) -> Vec<Finding> {
     missing.iter().map(lacking).collect()
 }
 
-/// What there is to book, and where.
+/// Findings about what there is to book, and where.
 pub(super) async fn contents(store: &Store, settings: &Settings) -> Vec<Finding> {
     let facility = settings.feed.facility.as_deref();
     let mut found = vec![match store.known_facilities().await {

@@ -1,4 +1,4 @@
-//! What a booking writes, and whether it is launched.
+//! Settings of bookings: what they write, and whether they are launched.
 //!
 //! Invariant: a dry run books exactly as a real run does, and only the call to the host is left out.
 

@@ -85,7 +85,7 @@ pub enum Fault {
     Removed {
         /// The key or the variable as given.
         name: String,
-        /// What the program does without it.
+        /// The behaviour of the program without it.
         why: &'static str,
     },
     /// Values that are allowed each, and impossible together.

@@ -27,7 +27,7 @@ pub struct FeedSettings {
     pub facility: Option<String>,
     /// How tags are gathered.
     pub rules: ClusterRules,
-    /// How often the cluster set is read again even if no change of it was seen.
+    /// Interval at which the cluster set is read again even if no change of it was seen.
     pub reload: Duration,
     /// Rest after a turn without jobs, or with a failed query.
     pub empty_rest: Duration,

@@ -1,7 +1,7 @@
 //! Recording acknowledged launches in the database, so that no replica takes them for forgotten.
 //!
-//! Whoever has acknowledgements writes them, with all others that wait at that moment: one statement for
-//! many batches when there is much to do, and none a frame. What cannot be written stays with the
+//! A batch that has acknowledgements writes them, with all others that wait at that moment: one statement
+//! for many batches when there is much to do, and none a frame. What cannot be written stays with the
 //! pending launches and is tried again, by the next batch, by the loop that settles, and at the end.
 
 use std::collections::HashSet;

@@ -19,7 +19,7 @@ pub(crate) struct Batch {
     pub(crate) hosts: HashMap<HostId, HostIdle>,
     /// Facts of their layers that RQD is sent.
     pub(crate) layers: HashMap<LayerId, Arc<LaunchLayer>>,
-    /// When the booking began, by our clock and by the database's.
+    /// The moment when the booking began, by our clock and by the database's.
     pub(crate) booked: BookedAt,
     /// Launches begin before this, or not at all: later, another process may have found the
     /// bookings forgotten and taken them back.

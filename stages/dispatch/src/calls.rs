@@ -1,4 +1,4 @@
-//! How many launch calls are under way at once, and which hosts a batch still waits for.
+//! Bounds of the launch calls under way, and the hosts that a batch still waits for.
 //!
 //! A call that is not answered soon gives its place to another one: a host that hangs, or a whole rack,
 //! takes no capacity from hosts that answer. Slow calls have a bound of their own; when it is reached,

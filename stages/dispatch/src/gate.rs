@@ -9,7 +9,7 @@ use cue_domain::blame::Answer;
 
 use crate::launch::Sent;
 
-/// What a host of a batch takes, as far as its answers to this batch say it.
+/// The readiness of a host of a batch, as far as its answers to this batch show it.
 #[derive(Debug, Default)]
 pub(crate) struct HostGate(Mutex<Takes>);
 

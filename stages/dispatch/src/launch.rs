@@ -18,7 +18,7 @@ use crate::calls::{AwaitedHost, LaunchCalls};
 use crate::gate::HostGate;
 use crate::metrics::DispatchMetrics;
 
-/// What a batch is launched with.
+/// The facts that a batch is launched with.
 #[derive(Clone, Copy)]
 pub(crate) struct Launching<'a> {
     pub(crate) rqd: &'a RqdClient,
@@ -64,7 +64,7 @@ pub(crate) struct Attempt {
     pub(crate) held_back: bool,
 }
 
-/// What came of a launch.
+/// The outcome of a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// It runs.

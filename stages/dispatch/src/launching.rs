@@ -33,7 +33,7 @@ pub(crate) struct HostLaunches {
     pub(crate) dead: Vec<(BatchFrame, bool)>,
     /// Launches that did not succeed, whatever is known of them.
     pub(crate) failures: u32,
-    /// What the answers say about host and layers.
+    /// The meaning of the answers for host and layers.
     pub(crate) answers: Vec<blame::Outcome<HostId, LayerId>>,
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Found {
 /// "does not run" counts only when it is said twice with this pause between.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What is known of one frame while its host is being asked.
+/// The knowledge about one frame while its host is being asked.
 struct Wanted<'a> {
     frame: &'a FrameId,
     proc: &'a ProcId,

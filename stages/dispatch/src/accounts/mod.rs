@@ -68,7 +68,7 @@ pub struct Accounts {
 struct Memory {
     session: Option<AccountsSession>,
     schedule: Schedule,
-    /// What differed at the last comparison, and when to look at it for the second time.
+    /// Differences of the last comparison, and the moment of the second look at them.
     suspects: Option<(Instant, Drift)>,
     last_release: Option<Instant>,
     wave: Wave,

@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Time until the next try after another replica was found comparing.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// When to compare, and whether this replica leads.
+/// The moment of the next comparison, and the leadership of this replica.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     leads: bool,

@@ -22,7 +22,7 @@ const WINDOW: Duration = Duration::from_secs(120);
 /// Distinct others that must agree before a host or a layer is to blame without further evidence.
 const SEVERAL: usize = 2;
 
-/// What a host made of a launch.
+/// The answer of a host to a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It accepted.
@@ -46,7 +46,7 @@ pub struct Outcome<H, L> {
     pub answer: Answer,
 }
 
-/// How a host backs off.
+/// The backoff of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostBackoff {
     /// Only the room that it did not have is left alone, in centicores.
@@ -55,7 +55,7 @@ pub enum HostBackoff {
     Whole,
 }
 
-/// Who backs off.
+/// The hosts and layers that back off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict<H: Ord, L: Ord> {
     /// These hosts.
@@ -67,9 +67,9 @@ pub struct Verdict<H: Ord, L: Ord> {
 /// Answers of one side, by the other side.
 #[derive(Debug)]
 struct Record<K> {
-    /// Who accepted, and when last.
+    /// Hosts or layers that accepted, and when last.
     accepted: HashMap<K, Instant>,
-    /// Who refused since it last accepted.
+    /// Hosts or layers that refused since they last accepted.
     refused: HashMap<K, Refusals>,
 }
 

@@ -47,7 +47,7 @@ impl MemoryReport {
     pub const LEAST: Kib = Kib(524_288);
 }
 
-/// What the procs of a host hold.
+/// Resources that the procs of a host hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// All of it.
@@ -85,7 +85,7 @@ pub fn bookable(
 pub struct HostIdle {
     /// Idle resources by the ledger.
     pub ledger: Resources,
-    /// What of them must not be booked before the next report, see [`bookable`].
+    /// The part of them that must not be booked before the next report, see [`bookable`].
     pub withheld: Resources,
 }
 

@@ -125,7 +125,7 @@ pub struct Returned {
     pub booked: u32,
     /// Launches on it that failed, whoever is to blame.
     pub launch_failures: u32,
-    /// How it backs off for them; `None` when it is not to blame.
+    /// Its backoff for them; `None` when it is not to blame.
     pub backoff: Option<HostBackoff>,
 }
 

@@ -45,7 +45,7 @@ impl<H: Eq + Hash + Clone> MissingRoom<H> {
     pub fn record(&self, host: &H, cores: Centicores, now: Instant) -> (Centicores, Duration) {
         let (first, longest) = (self.first, self.longest);
         let mut hosts = self.lock();
-        // What is long over is forgotten, which also bounds the map to what is refused now.
+        // Old refusals are forgotten, which also bounds the map to what is refused now.
         hosts.retain(|_, missing| now.saturating_duration_since(missing.until) < longest);
         let missing = hosts.entry(host.clone()).or_insert(Missing {
             cores: Centicores(0),

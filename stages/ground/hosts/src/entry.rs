@@ -21,7 +21,7 @@ use crate::locks::lock;
 use crate::shelves::Shelf;
 use crate::sync::Mutex;
 
-/// How long what a booking found is believed without a new report: a ledger may have been set right.
+/// Time for which the findings of a booking are believed without a new report: a ledger may have been set right.
 const LONGEST_WITHHELD: Duration = Duration::from_secs(10);
 
 /// A host, from when it is first seen until it leaves. One that comes again has a new entry.
@@ -43,7 +43,7 @@ struct Known {
     rests_until: Option<Instant>,
     /// Time of the last report that a snapshot showed, in microseconds since 1970.
     reported_us: i64,
-    /// What a booking found that must not be booked, though snapshots say that it is idle.
+    /// Resources that a booking found must not be booked, though snapshots say that they are idle.
     withheld: Option<Withheld>,
     /// The shelves of its tags, so that they need not be looked up.
     shelves: Vec<Arc<Shelf>>,
@@ -56,7 +56,7 @@ struct Known {
 struct Withheld {
     reported_us: i64,
     resources: Resources,
-    /// When a sweep first saw it.
+    /// The moment when a sweep first saw it.
     seen: Option<Instant>,
 }
 

@@ -48,7 +48,7 @@ pub struct RqdSettings {
     /// Time without data after which the kernel probes a connection. It takes whole seconds, at
     /// least one. No HTTP/2 ping is sent, however strict a server is about them.
     pub keepalive: Duration,
-    /// How long probes may stay unanswered before the connection counts as broken.
+    /// Time that probes may stay unanswered before the connection counts as broken.
     pub keepalive_timeout: Duration,
     /// Whether hosts and frames are told in which trace they are.
     pub propagate: bool,
@@ -70,7 +70,7 @@ impl Default for RqdSettings {
     }
 }
 
-/// What a kill came to.
+/// The outcome of a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KillOutcome {
     /// The host ends it. It can still be there for a moment.

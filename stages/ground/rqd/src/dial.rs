@@ -28,7 +28,7 @@ use crate::channels::Limits;
 /// Number of probes within the time they may stay unanswered.
 const PROBES: u32 = 2;
 
-/// Why a host could not be dialled. Nothing was sent to it.
+/// The reason why a host could not be dialled. Nothing was sent to it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DialError {
     /// The name does not resolve, or nobody listens there.

@@ -247,7 +247,7 @@ impl CallError {
     }
 }
 
-/// Why nothing was sent, or certainly not processed.
+/// The reason why nothing was sent, or certainly not processed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSent {
     /// The host's name makes no address.

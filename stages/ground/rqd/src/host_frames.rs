@@ -21,7 +21,7 @@ pub struct HostFrames {
     complete: bool,
 }
 
-/// What a report of a host says of one frame.
+/// The presence of one frame, by a report of its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence<'a> {
     /// The frame is there, launched as the proc of this id (`proc.pk_proc`). Compare it: another

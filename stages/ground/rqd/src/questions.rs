@@ -21,7 +21,7 @@ impl RqdClient {
     /// run of the frame is there: compare its `resource_id`.
     ///
     /// # Errors
-    /// When the host did not say.
+    /// The host did not answer.
     pub async fn running(
         &self,
         host_name: &str,
@@ -53,7 +53,7 @@ impl RqdClient {
     /// The question costs a host more than the one about a frame: it looks at all its processes.
     ///
     /// # Errors
-    /// When the host did not say.
+    /// The host did not answer.
     pub async fn running_frames(&self, host_name: &str) -> Result<HostFrames, CallError> {
         let asked = self
             .call(host_name, |rqd, headers| {

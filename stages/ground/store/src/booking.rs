@@ -106,7 +106,7 @@ pub struct Booked {
     pub frames: Vec<BookedFrame>,
     /// What is idle on their hosts now.
     pub hosts: HashMap<HostId, HostIdle>,
-    /// When the transaction began, by the database's clock: milliseconds since 1970. `None` when
+    /// The moment when the transaction began, by the database's clock: milliseconds since 1970. `None` when
     /// nothing was booked.
     pub at_ms: Option<i64>,
 }
@@ -177,7 +177,7 @@ impl OpenBooking {
         Ok((Self::new(tx, &store, limits, began), held))
     }
 
-    /// What was idle, before it wrote, on the hosts that it has locked.
+    /// Resources that were idle, before it wrote, on the hosts that it has locked.
     #[must_use]
     pub const fn idle(&self) -> &HashMap<HostId, HostIdle> {
         &self.idle

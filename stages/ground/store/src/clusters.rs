@@ -37,12 +37,12 @@ pub struct ActiveTags {
     pub newest_us: i64,
 }
 
-/// What tells one state of the farm's clusters from another.
+/// Fingerprint of the farm's clusters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterMark {
     /// Differs between two states; equal marks mean equal clusters.
     pub mark: String,
-    /// Whether the facility that was asked about is there.
+    /// True if the facility that was asked about exists.
     pub facility_known: bool,
 }
 

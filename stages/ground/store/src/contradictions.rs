@@ -26,7 +26,7 @@ pub struct Miscount {
     pub job: String,
     /// The layer; none where the counter is the job's.
     pub layer: Option<String>,
-    /// What the counter says.
+    /// Value of the counter.
     pub counted: i64,
     /// Waiting frames.
     pub waiting: i64,

@@ -21,7 +21,7 @@ pub type HostTags = HashMap<HostId, Arc<[Tag]>>;
 pub struct LeftOut {
     /// Its name, or its id, or nothing that can be read.
     pub host: String,
-    /// What is wrong with its row.
+    /// The fault of its row.
     pub reason: String,
 }
 

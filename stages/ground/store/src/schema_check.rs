@@ -81,7 +81,7 @@ pub struct ShowFacts {
     pub name: String,
     /// Whether it is booked by this scheduler.
     pub managed: bool,
-    /// Whether its booking is switched on. Neither Cuebot nor a scheduler heeds that.
+    /// `b_booking_enabled`. Neither Cuebot nor a scheduler heeds it.
     pub booking: bool,
     /// How many allocations it has a subscription for that admits a core.
     pub subscriptions: i64,
@@ -94,7 +94,7 @@ fn now_ms() -> i64 {
     i64::try_from(now).unwrap_or(i64::MAX)
 }
 
-/// How far a clock is ahead that showed `theirs` between two moments of ours.
+/// Lead of a clock that showed `theirs` between two moments of ours.
 const fn ahead(theirs: i64, before: i64, after: i64) -> i64 {
     if theirs > after {
         theirs - after

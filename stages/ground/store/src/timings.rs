@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// What PostgreSQL keeps of a session's name, in bytes; it cuts off the rest without a word.
+/// Bytes that PostgreSQL keeps of a session's name; it cuts off the rest without a word.
 const LONGEST_NAME: usize = 63;
 
 /// Times that decide when a booking counts as forgotten. All replicas must have the same, or one takes back

@@ -17,25 +17,25 @@ use crate::units::Resources;
 pub enum Contradiction {
     /// Hosts have room by their ledgers, and report less free memory than a frame takes.
     Memory {
-        /// How many.
+        /// Number of them.
         hosts: usize,
         /// The most that may be booked on one of them, in KiB.
         free: i64,
-        /// Whether all of them report less than [`MemoryReport::LEAST`](crate::MemoryReport::LEAST).
+        /// True if all of them report less than [`MemoryReport::LEAST`](crate::MemoryReport::LEAST).
         low: bool,
     },
     /// A host would have room if its ledger were what its procs leave.
     Ledger {
         /// The host.
         fault: LedgerFault,
-        /// How many more there are.
+        /// Number of further ones.
         others: usize,
     },
     /// A counter of waiting frames is wrong, so nobody looks for the frames or finds none.
     Counter {
         /// The layer whose counter it is; none if it is the job's.
         layer: Option<String>,
-        /// What it says.
+        /// Its value.
         counted: i64,
         /// The layer's waiting frames.
         waiting: i64,
@@ -68,7 +68,7 @@ pub struct WaitingCount {
     pub waiting: i64,
 }
 
-/// Whose ledger is to blame that none of these `hosts` has room, if one is.
+/// The host whose ledger is to blame that none of these `hosts` has room, if there is one.
 pub(super) fn ledger(
     facts: &Facts,
     layer: &LayerFacts,
@@ -93,7 +93,7 @@ pub(super) fn ledger(
     })
 }
 
-/// What to say instead of `why`, if the counters of waiting frames make that untrue.
+/// The answer instead of `why`, if the counters of waiting frames make that untrue.
 pub(super) fn counters(
     facts: &Facts,
     layer: Option<&LayerFacts>,

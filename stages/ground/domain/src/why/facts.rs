@@ -122,7 +122,7 @@ pub struct LimitFacts {
     pub reported: i64,
     /// Short names of the hosts that hold it, of a limit by hosts.
     pub holders: Vec<String>,
-    /// What it allows and what uses it.
+    /// Its maximum and its usage.
     pub limit: Limit,
 }
 

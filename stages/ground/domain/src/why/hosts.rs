@@ -77,7 +77,7 @@ pub(super) fn look(
     }
 }
 
-/// Why none of these, which are big enough, has room.
+/// The reason why none of these hosts, which are big enough, has room.
 fn none_has_room(facts: &Facts, layer: &LayerFacts, hosts: &[&Host], here: &Here<'_>) -> Why {
     let by_ledger = only(hosts, |host| {
         let free = Host {

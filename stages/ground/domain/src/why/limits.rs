@@ -1,4 +1,4 @@
-//! What limits have to do with it, in words.
+//! Answers about limits, in words.
 
 use super::facts::{LayerFacts, LimitFacts};
 use crate::limits::LimitKind;

@@ -32,7 +32,7 @@ pub struct SharedAllocation {
 pub struct StrangeRows {
     /// Kind, as [the statement](crate::statements::CHECK_MEANING) names it.
     pub kind: String,
-    /// How many there are.
+    /// Number of them.
     pub count: i64,
     /// Names of the first ones.
     pub names: Vec<String>,
