@@ -123,7 +123,7 @@ pub struct Returned {
     pub placed: u32,
     /// Frames that were booked on it.
     pub booked: u32,
-    /// Launches on it that failed, whoever is to blame.
+    /// Failed launches on it, also those for which it is not to blame.
     pub launch_failures: u32,
     /// Its backoff for them; `None` when it is not to blame.
     pub backoff: Option<HostBackoff>,

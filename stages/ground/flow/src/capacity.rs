@@ -1,6 +1,6 @@
 //! Capacity that several stages share, in units: taken before work begins, given back by drop.
 //!
-//! Invariant: what is reserved never exceeds the whole. Whoever waits for capacity holds nothing that
+//! Invariant: what is reserved never exceeds the whole. A task that waits for capacity holds nothing that
 //! others need to give theirs back, or a full pipeline waits for itself.
 
 use std::sync::Arc;

@@ -64,7 +64,7 @@ pub struct Outlet<T> {
 
 impl<T> Outlet<T> {
     /// Lets the worker of this pass take its next item, while what is left of the pass goes on. The
-    /// pass still belongs to its stage, which ends only after it. Whoever calls this bounds how much
+    /// pass still belongs to its stage, which ends only after it. The caller bounds how much
     /// goes on that way, for instance by [`Capacity`](crate::Capacity).
     pub fn release_worker(&self) {
         if let Some(worker) = &self.worker {
