@@ -1,4 +1,4 @@
-# Shortcuts. Nothing here is needed: every recipe is one call of cargo or of .ci/run.
+# Shortcuts. Nothing here is needed: every recipe is one call of cargo or of a script in .ci.
 
 # List the recipes.
 default:
@@ -32,7 +32,7 @@ test:
 test-crate NAME *ARGS:
     cargo test --package {{ NAME }} {{ ARGS }}
 
-# Run a benchmark, as in `just bench book`.
+# Run a benchmark, as in `just bench speed`.
 bench *ARGS:
     cargo run --release --bin bench -- {{ ARGS }}
 
@@ -47,3 +47,19 @@ doc:
 # Run everything that must pass before a change goes in.
 ci:
     .ci/run
+
+# Make the tarball, the packages and the list of dependencies in target/dist.
+dist:
+    .ci/dist
+
+# Build Jaeger 2 with Go for the tests of traces, into the user's cache (its Go module counts from 1: v1.76.0 is 2.13).
+jaeger:
+    #!/usr/bin/env sh
+    set -eu
+    cache="${XDG_CACHE_HOME:-$HOME/.cache}/cue-scheduler/jaeger"
+    mkdir -p "$cache/module"
+    cd "$cache/module"
+    test -f go.mod || go mod init jaeger.local
+    go get -tool github.com/jaegertracing/jaeger/cmd/jaeger@v1.76.0
+    go build -trimpath -o ../jaeger github.com/jaegertracing/jaeger/cmd/jaeger
+    echo "export JAEGER=$cache/jaeger"

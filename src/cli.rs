@@ -1,21 +1,24 @@
 //! The command line.
 //!
-//! Invariant: a flag sets a setting and nothing else; each stands for one key, so what a flag can say
-//! the file and the environment can say too. A command line that cannot be read ends like bad
-//! settings.
+//! Invariant: a flag sets a setting and nothing else; each stands for one key, so the file and the
+//! environment can set it too. A command line that cannot be read ends like bad settings.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use secrecy::ExposeSecret as _;
 
-use crate::check;
 use crate::config::{
     Effective, Environment, Fault, Faults, Flag, Loaded, listing, load, reference,
 };
+use crate::hosts::HostsQuery;
 use crate::lifecycle::Exit;
+use crate::output;
+use crate::pause::{PauseQuery, Scope};
+use crate::why::Question;
 
 /// Books the frames of an OpenCue render farm.
 #[derive(Debug, Parser)]
@@ -25,12 +28,12 @@ struct Cli {
     command: Command,
 }
 
-/// What the program is to do.
+/// Command of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Book frames until told to stop.
+    /// Book frames until a signal to stop.
     Run(Overrides),
-    /// Print the effective settings and where each came from.
+    /// Print the effective settings, and the source of each.
     Config {
         /// Print the reference of all settings instead, as Markdown.
         #[arg(long)]
@@ -39,11 +42,11 @@ pub enum Command {
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Look whether the database is fit for the scheduler, and change nothing.
+    /// Check that the database is fit for the scheduler, and change nothing.
     Check {
-        /// How it is told.
-        #[command(flatten)]
-        form: check::Form,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
         /// The settings.
         #[command(flatten)]
         overrides: Overrides,
@@ -53,15 +56,61 @@ pub enum Command {
         /// Print one view as plain text and end.
         #[arg(long)]
         once: bool,
-        /// The service to look at.
+        /// The service.
         #[command(flatten)]
         whom: Whom,
     },
-    /// Say why a job, a layer or a frame does not run.
+    /// Print hosts, caps and work of the farm as JSON, to give away and to replay; change nothing.
+    Record {
+        /// Keep the names of hosts, shows, tags, jobs and limits; without this they are hashed.
+        #[arg(long)]
+        names: bool,
+        /// The settings.
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Write manual pages and shell completions into a folder.
+    #[command(hide = true)]
+    Manuals {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// List the hosts of a running service, with what keeps work from them, or show one host.
+    Hosts {
+        /// The hosts.
+        #[command(flatten)]
+        query: HostsQuery,
+        /// The service.
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Pause booking on all replicas until a time; what has begun is finished. Needs the token of the service
+    /// (CUE_ADMIN_TOKEN).
+    Pause {
+        /// The pause.
+        #[command(flatten)]
+        query: PauseQuery,
+        /// The service.
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// End a pause of booking on all replicas. Needs the token of the service (CUE_ADMIN_TOKEN).
+    Resume {
+        /// The work.
+        #[command(flatten)]
+        scope: Scope,
+        /// The service.
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Explain why a job, a layer or a frame does not run, what a show waits for, or what a host could run.
     Why {
-        /// Its id, or its name: JOB, JOB/LAYER or JOB/FRAME.
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
-        what: String,
+        /// The question.
+        #[command(flatten)]
+        question: Question,
+        /// Print JSON: the code of the reason, its facts, the expected start.
+        #[arg(long)]
+        json: bool,
         /// The service to ask; without it the one of the settings, and the database if that is away.
         #[arg(long, value_name = "HOST:PORT")]
         addr: Option<String>,
@@ -83,28 +132,46 @@ pub struct Whom {
 }
 
 impl Whom {
-    /// Its address. The settings may be incomplete: only this one is read.
+    /// Address of the service. The settings may be incomplete: only this one is read.
     ///
     /// # Errors
-    /// There is none, or what the settings say about it cannot be read.
-    pub fn address(&self, environment: &dyn Environment) -> Result<String, String> {
+    /// There is none, or the settings about it cannot be read.
+    pub fn address(&self, environment: &Environment) -> Result<String, String> {
         match &self.addr {
             Some(addr) => Ok(addr.clone()),
             None => admin_address(&load(self.config.as_deref(), environment, &[])),
         }
     }
+
+    /// Token of the service, from the environment or else from the settings.
+    #[must_use]
+    pub fn token(&self, environment: &Environment) -> Option<String> {
+        let given = environment
+            .get("CUE_ADMIN_TOKEN")
+            .filter(|token| !token.is_empty());
+        given.cloned().or_else(|| {
+            let loaded = load(self.config.as_deref(), environment, &[]);
+            let token = loaded.settings.ok()?.admin.token?;
+            Some(token.expose_secret().to_owned())
+        })
+    }
 }
 
-/// Where the admin server of these settings listens, even if others of them are wrong.
+/// Address of the admin server of these settings, even if others of them are wrong.
 ///
 /// # Errors
 /// It does not listen, or the settings about it cannot be read: another service must not be shown for it.
 pub fn admin_address(loaded: &Loaded) -> Result<String, String> {
     if let Err(Faults(faults)) = &loaded.settings {
-        let about_it = |fault: &&Fault| match fault {
-            Fault::File { .. } => true,
-            Fault::Value { key, .. } => *key == "admin.addr",
-            _ => false,
+        let about_it = |fault: &&Fault| {
+            matches!(
+                fault,
+                Fault::File { .. }
+                    | Fault::Value {
+                        key: "admin.addr",
+                        ..
+                    }
+            )
         };
         if let Some(fault) = faults.iter().find(about_it) {
             return Err(format!("{fault}; or give --addr HOST:PORT"));
@@ -148,50 +215,42 @@ pub struct Overrides {
 
 impl Overrides {
     /// Reads the settings with these on top.
-    pub fn load(&self, environment: &dyn Environment) -> Loaded {
+    pub fn load(&self, environment: &Environment) -> Loaded {
         load(self.config.as_deref(), environment, &self.flags())
     }
 
     /// The later wins, so that a flag of its own wins over `--set`.
     fn flags(&self) -> Vec<Flag> {
+        let dry_run = self.dry_run.then(|| "true".to_owned());
         let named = [
-            (
-                "--dry-run",
-                "booking.dry_run",
-                self.dry_run.then_some("true"),
-            ),
-            ("--facility", "feed.facility", self.facility.as_deref()),
-            (
-                "--ignore-tags",
-                "feed.ignore_tags",
-                self.ignore_tags.as_deref(),
-            ),
+            ("--dry-run", "booking.dry_run", &dry_run),
+            ("--facility", "feed.facility", &self.facility),
+            ("--ignore-tags", "feed.ignore_tags", &self.ignore_tags),
             (
                 "--exit-when-idle",
                 "feed.exit_when_idle",
-                self.exit_when_idle.as_deref(),
+                &self.exit_when_idle,
             ),
-            (
-                "--database-url",
-                "database.url",
-                self.database_url.as_deref(),
-            ),
+            ("--database-url", "database.url", &self.database_url),
         ];
-        let sets = self
-            .sets
-            .iter()
-            .map(|(key, value)| ("--set", key.as_str(), value.as_str()));
-        let named = named
-            .into_iter()
-            .filter_map(|(name, key, value)| Some((name, key, value?)));
-        sets.chain(named)
+        let named = named.into_iter();
+        let named = named.filter_map(|(name, key, value)| Some((name, key, value.as_ref()?)));
+        let sets = self.sets.iter();
+        sets.map(|(key, value)| ("--set", key.as_str(), value))
+            .chain(named)
             .map(|(name, key, value)| Flag {
                 name: name.to_owned(),
                 key: key.to_owned(),
-                value: value.to_owned(),
+                value: value.clone(),
             })
             .collect()
     }
+}
+
+/// Description of the command line.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Reads the command line. Help, the version and mistakes are printed here, and end the program.
@@ -199,12 +258,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Exit>
     Cli::try_parse_from(words)
         .map(|cli| cli.command)
         .map_err(|error| {
-            // There is nobody left to tell when the terminal is gone.
+            // Nobody reads the message when the terminal is gone.
             let _ = error.print();
             match error.kind() {
-                clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => {
-                    Exit::Clean
-                }
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Clean,
                 _ => Exit::BadSettings,
             }
         })
@@ -218,14 +275,14 @@ pub fn show(
     err: &mut impl std::io::Write,
 ) -> std::io::Result<Exit> {
     if as_reference {
-        out.write_all(reference(&loaded.effective).as_bytes())?;
+        output::answer(out, &reference(&loaded.effective))?;
         return Ok(Exit::Clean);
     }
-    out.write_all(listing(&loaded.effective).as_bytes())?;
+    output::answer(out, &listing(&loaded.effective))?;
     match &loaded.settings {
         Ok(_) => Ok(Exit::Clean),
         Err(faults) => {
-            writeln!(err, "{faults}")?;
+            output::answer(err, &format!("{faults}\n"))?;
             Ok(Exit::BadSettings)
         }
     }
@@ -238,104 +295,4 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn words(line: &str) -> Vec<OsString> {
-        line.split(' ').map(OsString::from).collect()
-    }
-
-    fn overrides(line: &str) -> Overrides {
-        match parse(words(line)).unwrap() {
-            Command::Run(overrides) | Command::Config { overrides, .. } => overrides,
-            other => panic!("{other:?} has no overrides"),
-        }
-    }
-
-    fn shown(line: &str, as_reference: bool) -> (Exit, String, String) {
-        let loaded = overrides(line).load(&BTreeMap::new());
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = show(&loaded, as_reference, &mut out, &mut err).unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (exit, text(out), text(err))
-    }
-
-    #[test]
-    fn flags_become_settings() {
-        let line = "cue-scheduler run --dry-run -f local --ignore-tags a,b --exit-when-idle 3 \
-                    --database-url postgres://h/d --set rqd.port=1 --set feed.facility=other";
-        let settings = overrides(line).load(&BTreeMap::new()).settings.unwrap();
-        assert!(settings.booking.dry_run);
-        assert_eq!(settings.feed.facility.as_deref(), Some("local"));
-        assert_eq!(settings.feed.ignore_tags, ["a", "b"]);
-        assert_eq!(settings.feed.exit_when_idle.unwrap().get(), 3);
-        assert_eq!(settings.rqd.port, 1);
-    }
-
-    #[test]
-    fn the_service_to_look_at_is_named_or_that_of_the_settings() {
-        let address = |line: &str| {
-            let environment =
-                BTreeMap::from([("CUE_ADMIN_ADDR".to_owned(), "127.0.0.1:7".to_owned())]);
-            match parse(words(line)).unwrap() {
-                Command::Top { whom, .. } => whom.address(&environment),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(
-            address("cue-scheduler top --addr farm:9090").unwrap(),
-            "farm:9090"
-        );
-        assert_eq!(address("cue-scheduler top --once").unwrap(), "127.0.0.1:7");
-        let unread = address("cue-scheduler top --config /nowhere.toml").unwrap_err();
-        assert!(
-            unread.starts_with("settings file /nowhere.toml: "),
-            "{unread}"
-        );
-        let flag = Flag {
-            name: "--set".to_owned(),
-            key: "admin.addr".to_owned(),
-            value: "off".to_owned(),
-        };
-        let off = load(None, &BTreeMap::new(), &[flag]);
-        let off = admin_address(&off).unwrap_err();
-        assert!(off.contains("switched off"), "{off}");
-    }
-
-    #[test]
-    fn a_bad_command_line_ends_like_bad_settings_and_help_does_not() {
-        for bad in [
-            "cue-scheduler",
-            "cue-scheduler walk",
-            "cue-scheduler run --fast",
-            "cue-scheduler run --set rqd.port",
-            "cue-scheduler why ",
-        ] {
-            assert_eq!(parse(words(bad)).unwrap_err(), Exit::BadSettings, "{bad}");
-        }
-        for good in ["cue-scheduler --help", "cue-scheduler --version"] {
-            assert_eq!(parse(words(good)).unwrap_err(), Exit::Clean, "{good}");
-        }
-    }
-
-    #[test]
-    fn config_prints_the_settings_even_when_some_are_bad() {
-        let (exit, out, err) = shown("cue-scheduler config --set rqd.port=0", false);
-        assert_eq!(exit, Exit::BadSettings);
-        assert!(out.contains("rqd.port = 0 "), "{out}");
-        assert!(out.contains("# flag --set"), "{out}");
-        assert!(err.starts_with("2 faults"), "{err}");
-    }
-
-    #[test]
-    fn the_reference_needs_no_good_settings() {
-        let (exit, out, err) = shown("cue-scheduler config", true);
-        assert_eq!((exit, err.as_str()), (Exit::Clean, ""));
-        assert!(
-            out.contains("| `rqd.port` | `CUE_RQD_PORT` | `8444` |"),
-            "{out}"
-        );
-    }
-}
+mod tests;

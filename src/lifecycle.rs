@@ -1,36 +1,38 @@
-//! How the program ends: signals, and the exit code.
+//! The end of the program: signals and exit codes.
 //!
-//! The first SIGTERM or SIGINT stops the feed, and what has begun is finished. The second aborts.
-//! SIGUSR1 switches the details of the log on and off; SIGHUP has the clusters read again.
-//! Invariant: the exit code alone says what happened, so a supervisor needs no log to decide.
+//! The first SIGTERM or SIGINT stops the feed and lets the work under way finish. The second aborts. SIGUSR1 switches
+//! debug logs on and off. SIGHUP reads the settings and the waiting work again.
+//! Invariant: the exit code alone states the reason, so a supervisor can decide without the log.
 
 use std::process::ExitCode;
 
-use cue_cluster_feed::{DatabaseGone, FeedHandle};
+use cue_cluster_feed::DatabaseGone;
 use cue_flow::DrainReport;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::telemetry::{ALWAYS, LogFilter};
 
-/// How the program ended.
+/// End of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It did all it was to do, or was told to stop and has finished what it had begun.
+    /// All work is done, or a stop was requested and the work under way finished.
     Clean,
-    /// It could not start, for example because the database did not answer.
+    /// The start failed, for example because the database did not answer.
     FailedStart,
-    /// The settings or the command line are wrong; nothing was begun.
+    /// The settings or the command line are wrong; nothing started.
     BadSettings,
-    /// The database has been away for too long. A restart is safe, and goes on once it is back.
+    /// The database was unavailable for too long. A restart is safe, and books once the database is back.
     DatabaseGone,
-    /// A stage has died, and the program with it. A restart is safe.
+    /// A stage died, which stopped the program. A restart is safe.
     StageDied,
-    /// It was told to stop, and some work had not ended after the grace.
+    /// Work had not ended when the grace after a stop was over.
     Laggards,
-    /// `check` has found something that must be put right first.
+    /// `check` found a fault that must be corrected first.
     Unfit,
-    /// It was told to stop a second time, and did so at once.
+    /// A second stop aborted the program.
     Aborted,
+    /// A signal ended a command that displays the state.
+    Signal(SignalKind),
 }
 
 impl Exit {
@@ -46,6 +48,8 @@ impl Exit {
             Self::Laggards => 75,
             Self::Unfit => 78,
             Self::Aborted => 130,
+            // The convention of shells for a command that a signal ended.
+            Self::Signal(kind) => 128 + kind.as_raw_value() as u8,
         }
     }
 }
@@ -56,7 +60,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What a drain says about the exit. A stage that died is the cause of laggards, and comes first.
+/// Exit after a drain. A stage that died is the cause of laggards, and comes first.
 #[must_use]
 pub fn exit_code(report: &DrainReport) -> Exit {
     if let Some((_, error)) = &report.fatal {
@@ -72,9 +76,9 @@ pub fn exit_code(report: &DrainReport) -> Exit {
     }
 }
 
-/// Where requests to stop come from.
+/// Source of requests to stop.
 pub trait StopRequests: Send {
-    /// Waits for the next request and names it.
+    /// Waits for the next request. Returns its name.
     fn next(&mut self) -> impl Future<Output = &'static str> + Send;
 }
 
@@ -86,7 +90,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over: from now on they do not end the process by themselves.
+    /// Handles the signals: from now on they do not end the process by themselves.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -104,15 +108,14 @@ impl StopRequests for Signals {
     }
 }
 
-/// Switches the log to its details and back at each SIGUSR1. It ends only when the signal cannot be
-/// taken over.
+/// Switches debug logs on and off at each SIGUSR1. Ends only when the signal cannot be handled.
 pub async fn toggle_details(filter: LogFilter) -> std::io::Error {
-    let mut asked = match signal(SignalKind::user_defined1()) {
-        Ok(asked) => asked,
+    let mut requests = match signal(SignalKind::user_defined1()) {
+        Ok(requests) => requests,
         Err(error) => return error,
     };
     loop {
-        if asked.recv().await.is_none() {
+        if requests.recv().await.is_none() {
             return std::io::Error::other("no more signals can be received");
         }
         match filter.toggle() {
@@ -124,24 +127,23 @@ pub async fn toggle_details(filter: LogFilter) -> std::io::Error {
     }
 }
 
-/// SIGHUP, which has the clusters read again.
+/// SIGHUP, which requests a reload.
 #[derive(Debug)]
 pub struct Hangups(Signal);
 
 impl Hangups {
-    /// Takes the signal over: from now on it does not end the process by itself.
+    /// Handles the signal: from now on it does not end the process by itself.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self(signal(SignalKind::hangup())?))
     }
 
-    /// Has the clusters read again at each signal. It ends only when no more can be received.
-    pub async fn reload(mut self, feed: FeedHandle) -> std::io::Error {
+    /// Reloads at each signal. Ends only when no signal can be received.
+    pub async fn each(mut self, reload: impl Fn()) -> std::io::Error {
         loop {
             if self.0.recv().await.is_none() {
                 return std::io::Error::other("no more signals can be received");
             }
-            tracing::info!("the clusters are read again, as asked by SIGHUP");
-            feed.reload_now();
+            reload();
         }
     }
 }
@@ -172,8 +174,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hangup_has_the_clusters_read_again() {
-        let feed = FeedHandle::default();
+    async fn a_hangup_requests_a_reload() {
+        let reloaded = tokio::sync::Notify::new();
         // From now on the signal does not end the process, also before anybody waits for it.
         let hangups = Hangups::listen().unwrap();
         let command = format!("kill -HUP {}", std::process::id());
@@ -183,8 +185,8 @@ mod tests {
             .await;
         assert!(sent.unwrap().success());
         tokio::select! {
-            error = hangups.reload(feed.clone()) => panic!("{error}"),
-            () = feed.reload_asked() => {}
+            error = hangups.each(|| reloaded.notify_one()) => panic!("{error}"),
+            () = reloaded.notified() => {}
         }
     }
 
@@ -220,6 +222,8 @@ mod tests {
             (Exit::Laggards, 75),
             (Exit::Unfit, 78),
             (Exit::Aborted, 130),
+            (Exit::Signal(SignalKind::hangup()), 129),
+            (Exit::Signal(SignalKind::terminate()), 143),
         ];
         for (exit, code) in exits {
             assert_eq!(exit.code(), code, "{exit:?}");

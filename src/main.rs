@@ -2,14 +2,19 @@
 //!
 //! Invariant: this is the only place that reads the arguments and the environment of the process.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cue_scheduler::cli::{self, Command, Overrides};
-use cue_scheduler::config::Loaded;
+use cue_scheduler::cli::{self, Command, Overrides, Whom};
+use cue_scheduler::config::{Loaded, Settings};
 use cue_scheduler::lifecycle::Exit;
-use cue_scheduler::{check, service, start, top, why};
+use cue_scheduler::output::{chain, complain};
+use cue_scheduler::pause::{self, Asked};
+use cue_scheduler::why::Question;
+use cue_scheduler::{check, hosts, manuals, record, service, start, top, why};
 
 /// How long threads that cannot be stopped may hold up the end of the process.
 const RUNTIME_GRACE: Duration = Duration::from_secs(1);
@@ -26,27 +31,50 @@ fn main() -> ExitCode {
             overrides,
         }) => {
             let loaded = overrides.load(&environment);
-            cli::show(
+            printed(cli::show(
                 &loaded,
                 reference,
                 &mut std::io::stdout(),
                 &mut std::io::stderr(),
-            )
-            .unwrap_or(Exit::FailedStart)
+            ))
         }
-        Ok(Command::Check { form, overrides }) => inspect(form, &overrides, &environment),
+        Ok(Command::Check { json, overrides }) => {
+            with_settings(&overrides, &environment, async |settings| {
+                check::run(settings, json, &mut std::io::stdout()).await
+            })
+        }
+        Ok(Command::Record { names, overrides }) => {
+            with_settings(&overrides, &environment, async |settings| {
+                record::run(settings, names, &mut std::io::stdout()).await
+            })
+        }
         Ok(Command::Top { once, whom }) => match whom.address(&environment) {
             Ok(address) => look(&address, once),
             Err(fault) => {
-                eprintln!("{fault}");
+                complain(fault);
                 Exit::BadSettings
             }
         },
+        Ok(Command::Hosts { query, whom }) => with_service(&whom, &environment, async |asked| {
+            let by = (asked.user, asked.token);
+            hosts::show(asked.address, &query, by, &mut std::io::stdout()).await
+        }),
+        Ok(Command::Pause { query, whom }) => with_service(&whom, &environment, async |asked| {
+            pause::pause(asked, &query, &mut std::io::stdout()).await
+        }),
+        Ok(Command::Resume { scope, whom }) => with_service(&whom, &environment, async |asked| {
+            pause::resume(asked, &scope, &mut std::io::stdout()).await
+        }),
         Ok(Command::Why {
-            what,
+            question,
+            json,
             addr,
             overrides,
-        }) => ask(&what, addr.as_deref(), &overrides.load(&environment)),
+        }) => {
+            let loaded = overrides.load(&environment);
+            ask(&question, json, addr.as_deref(), &loaded)
+        }
+        Ok(Command::Manuals { folder }) => printed(manuals::write(&folder).map(|()| Exit::Clean)),
         Err(exit) => exit,
     };
     exit.into()
@@ -56,71 +84,114 @@ fn run(overrides: &Overrides, environment: &BTreeMap<String, String>) -> Exit {
     let settings = match overrides.load(environment).settings {
         Ok(settings) => settings,
         Err(faults) => {
-            eprintln!("{faults}");
+            complain(faults);
             return Exit::BadSettings;
         }
     };
-    in_runtime(service::run(&settings, start::start))
+    let reread = || overrides.load(environment);
+    in_runtime(service::run(&settings, reread, start::start))
 }
 
-fn inspect(
-    form: check::Form,
+/// Runs a command that prints its answer from the database of the settings.
+fn with_settings(
     overrides: &Overrides,
     environment: &BTreeMap<String, String>,
+    command: impl AsyncFnOnce(&Settings) -> std::io::Result<Exit>,
 ) -> Exit {
     let settings = match overrides.load(environment).settings {
         Ok(settings) => settings,
         Err(faults) => {
-            eprintln!("{faults}");
+            complain(faults);
             return Exit::BadSettings;
         }
     };
-    in_runtime(async {
-        check::run(&settings, form, &mut std::io::stdout())
-            .await
-            .unwrap_or(Exit::FailedStart)
-    })
+    in_runtime(async { printed(command(&settings).await) })
 }
 
 fn look(address: &str, once: bool) -> Exit {
     in_runtime(async {
         let shown = if once {
-            top::once(address).await
+            top::once(address).await.map(|()| None)
         } else {
             top::watch(address).await
         };
         match shown {
-            Ok(()) => Exit::Clean,
+            Ok(None) => Exit::Clean,
+            Ok(Some(signal)) => Exit::Signal(signal),
             Err(error) => {
-                eprintln!("{}", service::chain(&error));
+                complain(chain(&error));
                 Exit::FailedStart
             }
         }
     })
 }
 
+/// Asks a service in the name of the user, with the token of the environment or the settings.
+fn with_service(
+    whom: &Whom,
+    environment: &BTreeMap<String, String>,
+    ask: impl AsyncFnOnce(Asked<'_>) -> std::io::Result<Exit>,
+) -> Exit {
+    let address = match whom.address(environment) {
+        Ok(address) => address,
+        Err(fault) => {
+            complain(fault);
+            return Exit::BadSettings;
+        }
+    };
+    let user = user(environment);
+    let token = whom.token(environment);
+    let asked = Asked {
+        address: &address,
+        user: &user,
+        token: token.as_deref(),
+    };
+    in_runtime(async { printed(ask(asked).await) })
+}
+
+/// Name of the user who asks: containers and units often have none, only a number.
+fn user(environment: &BTreeMap<String, String>) -> String {
+    let names = ["USER", "LOGNAME"].into_iter();
+    let mut names = names.filter_map(|name| environment.get(name));
+    let named = names.find(|name| !name.is_empty()).cloned();
+    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
 /// Asks the named service, or else that of the settings, or else the database.
-fn ask(what: &str, addr: Option<&str>, loaded: &Loaded) -> Exit {
+fn ask(question: &Question, json: bool, addr: Option<&str>, loaded: &Loaded) -> Exit {
     in_runtime(async {
         let address = match addr {
             Some(addr) => Ok(addr.to_owned()),
             None => cli::admin_address(loaded),
         };
         let away = match address {
-            Ok(address) => match why::ask_service(&address, what).await {
-                Ok(answer) => return why::tell(answer),
-                Err(error) => service::chain(&error),
+            Ok(address) => match why::ask_service(&address, question).await {
+                Ok(answer) => return printed(why::tell(answer, json)),
+                Err(error) => chain(&error),
             },
             Err(unknown) => unknown,
         };
         match &loaded.settings {
-            _ if addr.is_some() => why::tell(Err(away)),
-            Ok(settings) => why::tell(why::ask_database(settings, what).await),
+            _ if addr.is_some() => printed(why::tell(Err(away), json)),
+            Ok(settings) => {
+                let answer = why::ask_database(settings, question).await;
+                printed(why::tell(answer, json))
+            }
             Err(faults) => {
-                eprintln!("{away}\nthe database cannot be asked instead: {faults}");
+                complain(format_args!(
+                    "{away}\nthe database cannot be asked instead: {faults}"
+                ));
                 Exit::BadSettings
             }
         }
+    })
+}
+
+/// The exit of a command that printed its answer, or could not.
+fn printed(exit: std::io::Result<Exit>) -> Exit {
+    exit.unwrap_or_else(|error| {
+        complain(format_args!("the answer cannot be printed: {error}"));
+        Exit::FailedStart
     })
 }
 
@@ -131,7 +202,9 @@ fn in_runtime(work: impl Future<Output = Exit>) -> Exit {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cue-scheduler cannot start its threads: {error}");
+            complain(format_args!(
+                "cue-scheduler cannot start its threads: {error}"
+            ));
             return Exit::FailedStart;
         }
     };

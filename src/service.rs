@@ -4,41 +4,50 @@
 //! the admin server, database); every task is owned here and has ended, or is aborted, before the
 //! program does; the admin server outlives the drain so that it can be watched.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cue_cluster_feed::FeedHandle;
-use cue_flow::{BoxError, Chain, Flow};
+use cue_flow::{BoxError, Control, Flow};
+use cue_loops::Pauses;
 use futures::future::BoxFuture;
 use prometheus::Registry;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::admin::{Admin, AdminError, Exhibits, Levers, Probe, Section, stages};
-use crate::config::{LiveWidths, Settings};
+use crate::admin::{AdminControls, AdminError, AdminServer, AdminState, HostNames, Probe};
+use crate::config::{LiveWidths, Loaded, Settings};
+use crate::hosts::FarmHosts;
 use crate::lifecycle::{Exit, Hangups, Signals, StopRequests, exit_code, toggle_details};
-use crate::telemetry::{self, LogFilter, TelemetryError, TelemetryGuard};
-use crate::why::Oracle;
+use crate::liveness::{Liveness, Progress, look_every};
+use crate::output::{chain, complain};
+use crate::reload::Reload;
+use crate::status::StatusReader;
+use crate::supervisor;
+use crate::telemetry::{self, TelemetryError, TelemetryGuard};
+use crate::why::Explainer;
 
-/// How long requests to the admin server may go on when the program ends.
-const ADMIN_GRACE: Duration = Duration::from_secs(2);
-
-/// A pipeline that runs, and what there is to see of it.
+/// A running pipeline, with its state.
 pub struct Running {
     /// The stages.
     pub flow: Flow,
-    /// To have the clusters read again.
+    /// Handle by which the waiting work is read completely.
     pub feed: FeedHandle,
-    /// What must be well for the service to be ready.
+    /// Conditions of readiness.
     pub probes: Vec<Probe>,
-    /// What `/status` shows besides the stages.
-    pub sections: Vec<Section>,
-    /// Says why something does not run.
-    pub oracle: Option<Oracle>,
-    /// What is left to do when the flow has drained. It is dropped if the program is aborted.
+    /// Reader of the state.
+    pub status: StatusReader,
+    /// Explainer of why something does not run.
+    pub explainer: Option<Explainer>,
+    /// The hosts of the farm.
+    pub hosts: Option<FarmHosts>,
+    /// Pauses of booking.
+    pub pauses: Option<Pauses>,
+    /// Work after the drain of the flow. It is dropped if the program is aborted.
     pub finish: BoxFuture<'static, ()>,
 }
 
-/// Why the service could not start.
+/// Failure to start the service.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Logs and traces.
@@ -56,30 +65,35 @@ pub enum StartError {
     /// A part of the pipeline.
     #[error("cannot {doing}")]
     Pipeline {
-        /// What was tried, as in `connect to the database`.
+        /// The attempt, as in `connect to the database`.
         doing: &'static str,
-        /// Why it failed.
+        /// The failure.
         #[source]
         source: BoxError,
     },
 }
 
 /// Runs the service to its end. `build` connects and makes the pipeline.
-pub async fn run<B>(settings: &Settings, build: B) -> Exit
+/// `reread` reads the settings again.
+pub async fn run<R, B>(settings: &Settings, reread: R, build: B) -> Exit
 where
+    R: Fn() -> Loaded,
     B: AsyncFnOnce(&Settings, &Registry) -> Result<Running, StartError>,
 {
     let guard = match telemetry::init(&settings.telemetry, &settings.logging) {
         Ok(guard) => guard,
         Err(error) => {
             // There is no log yet to write this to.
-            eprintln!("cue-scheduler cannot start: {}", chain(&error));
+            complain(format_args!(
+                "cue-scheduler cannot start: {}",
+                chain(&error)
+            ));
             return Exit::FailedStart;
         }
     };
     let exit = match Signals::listen() {
         Ok(signals) => tokio::select! {
-            exit = supervise(settings, &guard, signals, build) => exit,
+            exit = supervise(settings, &guard, signals, (reread, build)) => exit,
             error = toggle_details(guard.filter()) => Err(StartError::Signals(error)),
         },
         Err(error) => Err(StartError::Signals(error)),
@@ -94,52 +108,51 @@ where
 }
 
 /// The same, with telemetry set up and the requests to stop at hand.
-async fn supervise<B, S>(
+async fn supervise<R, B, S>(
     settings: &Settings,
     guard: &TelemetryGuard,
     mut stop: S,
-    build: B,
+    (reread, build): (R, B),
 ) -> Result<Exit, StartError>
 where
+    R: Fn() -> Loaded,
     B: AsyncFnOnce(&Settings, &Registry) -> Result<Running, StartError>,
     S: StopRequests,
 {
     let hangups = Hangups::listen().map_err(StartError::Signals)?;
     let registry = Registry::new();
     guard.register(&registry)?;
-    let admin = match settings.admin.addr {
-        Some(addr) => Some(Admin::bind(addr).await?),
-        None => None,
-    };
-    let starting = async {
-        match &admin {
-            Some(admin) => admin.answer_while_starting().await,
-            None => std::future::pending().await,
+    let mut admin = match settings.admin.addr {
+        Some(addr) => {
+            let names = HostNames::new(&settings.admin.hosts);
+            Some(AdminServer::start(addr, names).await?)
         }
+        None => None,
     };
     let running = tokio::select! {
         built = build(settings, &registry) => built?,
-        never = starting => match never {},
         name = stop.next() => {
             tracing::info!(signal = name, "stopped before the pipeline was ready");
             return Ok(Exit::Clean);
         }
     };
-    let mut server = AdminTask::default();
-    if let Some(admin) = admin {
-        let levers = Levers::new(
-            settings.admin.token.clone(),
-            running.flow.control(),
-            LiveWidths::new(settings),
-            guard.filter(),
+    let liveness = Liveness::default();
+    let controls = controls(settings, guard, &running);
+    if let Some(admin) = &mut admin {
+        admin.show(AdminState {
+            registry,
+            liveness: liveness.clone(),
+            probes: running.probes.clone(),
+            status: Arc::clone(&running.status),
+            controls: controls.clone(),
+            explainer: running.explainer.clone(),
+            hosts: running.hosts.clone(),
+            pauses: running.pauses.clone(),
+        });
+        tracing::info!(
+            addr = %admin.address(),
+            "the admin server listens, its page shows the pipeline live"
         );
-        let exhibits = Exhibits {
-            dry_run: settings.booking.dry_run,
-            levers,
-            sections: vec![log(guard.filter())],
-            ..Exhibits::new(registry)
-        };
-        server.start(admin, exhibits, &running);
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -147,15 +160,54 @@ where
         dry_run = settings.booking.dry_run,
         "cue-scheduler is booking"
     );
+    supervisor::ready();
     let Running {
         flow, finish, feed, ..
     } = running;
+    let (reload, control) = (Reload::new(reread, controls, feed), flow.control());
     let exit = tokio::select! {
         exit = attend(flow, finish, stop, settings.lifecycle.shutdown_grace) => exit,
-        error = hangups.reload(feed) => return Err(StartError::Signals(error)),
+        error = hangups.each(|| reload.now()) => return Err(StartError::Signals(error)),
+        never = watch(&control, settings, &liveness) => match never {},
     };
-    server.end().await;
+    if let Some(admin) = admin {
+        admin.end().await;
+    }
     Ok(exit)
+}
+
+/// Controls of a pipeline.
+fn controls(settings: &Settings, guard: &TelemetryGuard, running: &Running) -> AdminControls {
+    AdminControls::new(
+        settings.admin.token.clone(),
+        running.flow.control(),
+        LiveWidths::new(settings),
+        guard.filter(),
+    )
+}
+
+/// Looks at the progress of the pipeline, and notifies the service manager as long as no part has stalled.
+async fn watch(control: &Control, settings: &Settings, liveness: &Liveness) -> Infallible {
+    let every = look_every(supervisor::watchdog());
+    let (mut progress, mut looks) = (Progress::new(settings, every), interval(every));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let stalled = progress.look(&control.snapshot());
+        match (stalled, liveness.record(stalled)) {
+            (Some(stage), true) => {
+                tracing::error!(
+                    stage,
+                    "a part of the pipeline has work and finishes none of it"
+                );
+            }
+            (None, true) => tracing::info!("every part of the pipeline makes progress again"),
+            _ => {}
+        }
+        if stalled.is_none() {
+            supervisor::alive();
+        }
+    }
 }
 
 /// Waits for a request to stop or for the end of the flow, drains, and says how it went.
@@ -172,6 +224,7 @@ async fn attend(
         }
         ended = flow.ended() => tracing::info!(?ended, "the pipeline has ended by itself"),
     }
+    supervisor::stopping();
     let drain = async {
         // The flow has logged what it reports, where it happened.
         let exit = exit_code(&flow.drain(grace).await);
@@ -186,47 +239,6 @@ async fn attend(
             Exit::Aborted
         }
     }
-}
-
-/// The task of the admin server, if there is one.
-#[derive(Default)]
-struct AdminTask {
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
-}
-
-/// The filter of the log that is in use, which can be changed while the service runs.
-fn log(filter: LogFilter) -> Section {
-    Section::new("log_filter", move || filter.current().into())
-}
-
-impl AdminTask {
-    fn start(&mut self, admin: Admin, mut exhibits: Exhibits, running: &Running) {
-        tracing::info!(
-            addr = %admin.address(),
-            "the admin server listens, its page shows the pipeline live"
-        );
-        exhibits.probes.clone_from(&running.probes);
-        exhibits.oracle.clone_from(&running.oracle);
-        exhibits.sections.push(stages(running.flow.control()));
-        exhibits.sections.extend_from_slice(&running.sections);
-        self.tasks.spawn(admin.serve(exhibits, self.stop.clone()));
-    }
-
-    async fn end(mut self) {
-        self.stop.cancel();
-        match tokio::time::timeout(ADMIN_GRACE, self.tasks.join_next()).await {
-            Ok(None | Some(Ok(()))) => {}
-            Ok(Some(Err(error))) => tracing::warn!(%error, "the admin server broke off"),
-            Err(_) => tracing::warn!("the admin server still had requests, they are cut off"),
-        }
-    }
-}
-
-/// An error with all its causes in one line.
-#[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    Chain(error).to_string()
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! The life of the service with a small flow of real stages, and requests to stop from a channel.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cue_flow::{Meters, Never, Outlet, Source, Stage, StopToken, Verdict};
+use cue_flow::{Meters, Outlet, Source, Stage, StopToken, Verdict, Width};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::config::load;
+use crate::status::Status;
 
 /// Gives one item, and then nothing until it is told to stop.
 struct One {
@@ -21,7 +22,7 @@ impl Source for One {
     type Out = ();
 
     async fn run(self, out: Outlet<()>, stop: StopToken) -> Result<(), BoxError> {
-        out.send_root((), tracing::Span::none()).await?;
+        out.reserve().await?.send_root((), tracing::Span::none());
         if !self.then_end {
             stop.cancelled().await;
         }
@@ -45,9 +46,9 @@ struct Worker {
 impl Stage for Worker {
     const NAME: &'static str = "worker";
     type In = ();
-    type Out = Never;
+    type Out = Infallible;
 
-    async fn handle(&self, (): (), _out: &Outlet<Never>) -> Verdict {
+    async fn handle(&self, (): (), _out: &Outlet<Infallible>) -> Verdict {
         self.begun.send(()).await.unwrap();
         match self.manner {
             Manner::Handles => Verdict::Done,
@@ -81,6 +82,11 @@ fn settings(pairs: &[(&str, &str)]) -> Settings {
     load(None, &environment, &[]).settings.unwrap()
 }
 
+/// The same settings, read again.
+fn reread() -> Loaded {
+    load(None, &std::collections::BTreeMap::new(), &[])
+}
+
 fn guard(settings: &Settings) -> TelemetryGuard {
     let none = None::<InMemorySpanExporter>;
     let made = telemetry::subscriber(&settings.telemetry, &settings.logging, none, std::io::sink);
@@ -98,15 +104,20 @@ async fn live(manner: Manner, then_end: bool, requests: usize, grace: &str) -> (
     let build = async |_: &Settings, registry: &Registry| {
         let one = NonZeroUsize::MIN;
         let mut flow = Flow::new(Meters::new(registry)?);
-        let (out, inlet) = flow.edge("worker", one);
-        flow.source(One { then_end }, out);
-        flow.stage(Worker { manner, begun }, one, inlet, Flow::last_outlet());
+        let width = Width {
+            workers: one,
+            queue: one,
+        };
+        flow.line(One { then_end })
+            .end(Worker { manner, begun }, width);
         Ok(Running {
             flow,
             feed: FeedHandle::default(),
             probes: vec![],
-            sections: vec![],
-            oracle: None,
+            status: Arc::new(Status::default),
+            explainer: None,
+            hosts: None,
+            pauses: None,
             finish: Box::pin(async move { last.store(true, Ordering::Relaxed) }),
         })
     };
@@ -117,7 +128,10 @@ async fn live(manner: Manner, then_end: bool, requests: usize, grace: &str) -> (
             ask.send(()).await.unwrap();
         }
     };
-    let (exit, ()) = tokio::join!(supervise(&settings, &guard, Requests(asked), build), asking);
+    let (exit, ()) = tokio::join!(
+        supervise(&settings, &guard, Requests(asked), (reread, build)),
+        asking
+    );
     (exit.unwrap(), finished.load(Ordering::Relaxed))
 }
 
@@ -167,7 +181,13 @@ async fn a_request_before_the_pipeline_is_ready_ends_clean() {
     let (ask, asked) = mpsc::channel(1);
     ask.send(()).await.unwrap();
     let build = async |_: &Settings, _: &Registry| std::future::pending().await;
-    let exit = supervise(&settings, &guard(&settings), Requests(asked), build).await;
+    let exit = supervise(
+        &settings,
+        &guard(&settings),
+        Requests(asked),
+        (reread, build),
+    )
+    .await;
     assert_eq!(exit.unwrap(), Exit::Clean);
 }
 
@@ -181,7 +201,13 @@ async fn a_pipeline_that_cannot_be_built_is_told_with_its_causes() {
             source: std::io::Error::other("nobody listens").into(),
         })
     };
-    let failed = supervise(&settings, &guard(&settings), Requests(asked), build).await;
+    let failed = supervise(
+        &settings,
+        &guard(&settings),
+        Requests(asked),
+        (reread, build),
+    )
+    .await;
     let text = chain(&failed.unwrap_err());
     assert_eq!(text, "cannot connect to the database: nobody listens");
 }
@@ -197,7 +223,13 @@ async fn a_taken_admin_address_is_refused_before_anything_is_built() {
         built.store(true, Ordering::Relaxed);
         std::future::pending().await
     };
-    let failed = supervise(&settings, &guard(&settings), Requests(asked), build).await;
+    let failed = supervise(
+        &settings,
+        &guard(&settings),
+        Requests(asked),
+        (reread, build),
+    )
+    .await;
     assert!(matches!(failed.unwrap_err(), StartError::Admin(_)));
     assert!(!built.load(Ordering::Relaxed));
 }

@@ -1,23 +1,23 @@
-//! Starting the pipeline for the shell: what must be well for it to be ready, and what there is to see.
+//! Start of the pipeline for the service, with the conditions of its readiness.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use cue_cluster_feed::{ClusterStatus, FeedHandle, Phase, TurnBook};
-use cue_dispatch::{AccountsState, Refusals};
-use cue_hosts::HostIndex;
+use cue_cluster_feed::FeedHandle;
+use cue_domain::BookingHealth;
+use cue_loops::{Roll, maestro_conflict};
 use cue_store::Store;
 use prometheus::Registry;
-use serde_json::{Value, json};
 
-use crate::admin::{Probe, Section, asked_once};
+use crate::admin::{Probe, asked_once};
 use crate::config::Settings;
+use crate::hosts::{FarmHosts, HostParts};
 use crate::pipeline::{self, Pipeline};
-use crate::replicas::{Roll, maestro_conflict};
+use crate::report;
 use crate::service::{Running, StartError};
-use crate::why::{Oracle, Seen};
-use crate::words;
+use crate::why::{Explainer, Seen};
 
-/// Builds the pipeline and says how it is watched.
+/// Builds the pipeline.
 ///
 /// # Errors
 /// It cannot be built; nothing runs then.
@@ -33,34 +33,18 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
             },
             source: source.into(),
         })?;
-    let oracle = oracle(&pipeline, settings);
-    let sections = sections(&pipeline);
+    let explainer = explainer(&pipeline, settings);
+    let hosts = farm_hosts(&pipeline);
+    let status = report::reader(&pipeline, settings.booking.dry_run);
+    let probes = probes(&pipeline, settings);
     let Pipeline {
         flow,
         feed,
+        pauses,
         store,
         settle,
-        replicas,
         ..
     } = pipeline;
-    let probes = vec![
-        asked_once("database", {
-            let store = store.clone();
-            move || {
-                let store = store.clone();
-                async move {
-                    store
-                        .ping()
-                        .await
-                        .map_err(|error| crate::service::chain(&error))
-                }
-            }
-        }),
-        breaker_probe(store.clone()),
-        feed_probe(flow.stop_token()),
-        maestro_probe(replicas),
-        facility_probe(feed.clone(), settings.feed.facility.clone()),
-    ];
     let finish = async move {
         settle.last_look().await;
         store.close().await;
@@ -69,9 +53,43 @@ pub async fn start(settings: &Settings, registry: &Registry) -> Result<Running, 
         flow,
         feed,
         probes,
-        sections,
-        oracle: Some(oracle),
+        status,
+        explainer: Some(explainer),
+        hosts: Some(hosts),
+        pauses: Some(pauses),
         finish: Box::pin(finish),
+    })
+}
+
+/// Probes that must be well for a pipeline to be ready.
+#[must_use]
+pub fn probes(pipeline: &Pipeline, settings: &Settings) -> Vec<Probe> {
+    let store = &pipeline.store;
+    vec![
+        database_probe(store.clone()),
+        breaker_probe(store.clone()),
+        booking_probe(pipeline.health.clone()),
+        feed_probe(pipeline.flow.stop_token()),
+        maestro_probe(pipeline.replicas.clone()),
+        facility_probe(pipeline.feed.clone(), settings.feed.facility.clone()),
+    ]
+}
+
+fn database_probe(store: Store) -> Probe {
+    asked_once("database", move || {
+        let store = store.clone();
+        async move {
+            let answer = store.ping().await;
+            answer.map_err(|error| crate::output::chain(&error))
+        }
+    })
+}
+
+/// Not ready while every booking fails. The probe asks nobody: the stages have tried.
+fn booking_probe(health: BookingHealth) -> Probe {
+    Probe::new("booking", move || {
+        let trouble = health.trouble(Instant::now());
+        async move { trouble.map_or(Ok(()), |trouble| Err(trouble.to_string())) }
     })
 }
 
@@ -125,117 +143,32 @@ fn feed_probe(stop: cue_flow::StopToken) -> Probe {
     })
 }
 
-/// What there is to see of a pipeline besides its stages: the clusters, the hosts, and what keeps it
-/// from working as it should.
+/// The hosts of the farm, for people.
 #[must_use]
-pub fn sections(pipeline: &Pipeline) -> Vec<Section> {
-    vec![
-        clusters(pipeline.book.clone()),
-        farm(pipeline.hosts.clone()),
-        condition(pipeline),
-        connected(pipeline.replicas.clone()),
-        refused(pipeline.refusals.clone()),
-        accounts(pipeline.accounts.clone()),
-    ]
+pub fn farm_hosts(pipeline: &Pipeline) -> FarmHosts {
+    FarmHosts::new(HostParts {
+        store: pipeline.store.clone(),
+        hosts: pipeline.hosts.clone(),
+        demand: pipeline.demand.clone(),
+        closed: pipeline.closed.clone(),
+        backoffs: Arc::clone(&pipeline.host_backoffs),
+        missing: Arc::clone(&pipeline.missing),
+        refusals: pipeline.refusals.clone(),
+        supply: Arc::clone(&pipeline.supply),
+    })
 }
 
 /// Says why something does not run, from the database and from what the pipeline has seen.
 #[must_use]
-pub fn oracle(pipeline: &Pipeline, settings: &Settings) -> Oracle {
+pub fn explainer(pipeline: &Pipeline, settings: &Settings) -> Explainer {
     let seen = Seen {
-        layers: Arc::clone(&pipeline.resting_layers),
+        layers: Arc::clone(&pipeline.layer_backoffs),
         hosts: pipeline.hosts.clone(),
         refusals: pipeline.refusals.clone(),
+        health: pipeline.health.clone(),
+        farm: pipeline.farm.clone(),
+        demand: pipeline.demand.clone(),
+        pauses: pipeline.pauses.clone(),
     };
-    Oracle::new(pipeline.store.clone(), settings, Some(seen))
-}
-
-fn condition(pipeline: &Pipeline) -> Section {
-    let (store, stop) = (pipeline.store.clone(), pipeline.flow.stop_token());
-    let roll = pipeline.replicas.clone();
-    let feed = pipeline.feed.clone();
-    Section::new("condition", move || {
-        let retry = store.outage().map(|outage| outage.retry_in.as_millis());
-        let leader = roll.maestro();
-        json!({
-            "draining": stop.is_cancelled(),
-            "facility_gone": feed.is_facility_gone(),
-            "database_retry_ms": retry.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
-            "maestro_leader": leader.map(|leader| json!({ "session": leader.pid, "address": leader.address })),
-        })
-    })
-}
-
-fn clusters(book: TurnBook) -> Section {
-    Section::new("clusters", move || {
-        book.status().iter().map(cluster).collect()
-    })
-}
-
-fn cluster(status: &ClusterStatus) -> Value {
-    let (turn, due_in) = match status.phase {
-        Phase::Running => ("running", None),
-        Phase::Waiting(due) => ("waiting", Some(due)),
-        Phase::Asleep => ("asleep", None),
-    };
-    json!({
-        "name": status.cluster.to_string(),
-        "facility": &*status.cluster.facility_name,
-        "show": &*status.cluster.show_name,
-        "kind": status.cluster.key.kind.label(),
-        "tags": status.cluster.key.tags.iter().map(cue_domain::Tag::as_str).collect::<Vec<_>>(),
-        "turn": turn,
-        "due_in_ms": due_in.map(|due| u64::try_from(due.as_millis()).unwrap_or(u64::MAX)),
-        "last": status.last.map(|end| json!({
-            "reason": end.reason(), "jobs": end.jobs, "layers": end.layers, "placed": end.placed,
-            "booked": end.booked, "launched": end.launched, "refused": end.refused,
-        })),
-    })
-}
-
-fn connected(roll: Roll) -> Section {
-    Section::new("replicas", move || {
-        let list = roll.read().replicas;
-        let lines = list.iter().map(
-            |one| json!({ "name": one.name, "connections": one.connections, "this": one.this }),
-        );
-        lines.collect()
-    })
-}
-
-fn accounts(state: AccountsState) -> Section {
-    Section::new("accounts", move || {
-        let now = state.read();
-        let age = now.checked.map(|age| age.as_millis());
-        json!({
-            "checked_ms_ago": age.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
-            "by": now.by,
-            "this": now.leads,
-            "differing": now.differing,
-            "corrected": now.corrected,
-        })
-    })
-}
-
-fn refused(refusals: Refusals) -> Section {
-    Section::new("last_refusals", move || {
-        let last = refusals.last().into_iter();
-        let told = last.map(|(cap, (why, age))| {
-            let age = words::age(age);
-            (cap.to_owned(), json!(format!("{why}, {age} ago")))
-        });
-        Value::Object(told.collect())
-    })
-}
-
-fn farm(hosts: HostIndex) -> Section {
-    Section::new("hosts", move || {
-        let stats = hosts.stats();
-        json!({
-            "known": stats.hosts,
-            "leased": stats.leased,
-            "idle_centicores": stats.idle_cores.0,
-            "total_centicores": stats.total_cores.0,
-        })
-    })
+    Explainer::new(pipeline.store.clone(), settings, Some(seen))
 }

@@ -27,6 +27,24 @@ pub(crate) fn cores(centicores: i64) -> String {
     thousands(centicores / 100)
 }
 
+/// An amount of memory in KiB, in the unit that suits it.
+pub(crate) fn memory(kib: i64) -> String {
+    const UNITS: [&str; 3] = ["MiB", "GiB", "TiB"];
+    let mut amount = kib as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for larger in &UNITS[1..] {
+        if amount.abs() < 1023.95 {
+            break;
+        }
+        (amount, unit) = (amount / 1024.0, larger);
+    }
+    if amount.abs() < 9.95 {
+        format!("{amount:.1} {unit}")
+    } else {
+        format!("{amount:.0} {unit}")
+    }
+}
+
 /// A rate: with one decimal while it is small.
 pub(crate) fn rate(per_second: f64) -> String {
     if per_second < 99.95 {
@@ -50,7 +68,7 @@ pub(crate) fn time(ms: f64) -> String {
     }
 }
 
-/// How old something is, in the greatest unit of which it is at least two old.
+/// An age, in the greatest unit of which it is at least two.
 pub(crate) fn age(age: Duration) -> String {
     match age.as_secs() {
         secs @ 0..120 => format!("{secs} s"),
@@ -60,7 +78,12 @@ pub(crate) fn age(age: Duration) -> String {
     }
 }
 
-/// What a label stands for: the cap that refused, or what came of a launch.
+/// The same of a time in milliseconds.
+pub(crate) fn age_of(ms: u64) -> String {
+    age(Duration::from_millis(ms))
+}
+
+/// A label in words: the cap that refused, or the outcome of a launch.
 pub(crate) fn label(name: &str) -> String {
     let words = match name {
         "host_taken" => "host held by another transaction",
@@ -97,6 +120,15 @@ mod tests {
         let said = ages.map(|secs| age(Duration::from_secs(secs)));
         let wanted = ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d"];
         assert_eq!(said, wanted);
+    }
+
+    #[test]
+    fn memory_is_said_in_the_unit_that_suits_it() {
+        let amounts = [0, 512, 524_288, 1_048_576, 67_108_864, 1_610_612_736].map(memory);
+        let wanted = [
+            "0.0 MiB", "0.5 MiB", "512 MiB", "1.0 GiB", "64 GiB", "1.5 TiB",
+        ];
+        assert_eq!(amounts, wanted);
     }
 
     #[test]

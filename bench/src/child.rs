@@ -1,5 +1,5 @@
 //! A part of a benchmark in a fresh process of this program: one that has seeded nothing, or whose
-//! telemetry is set up anew. Its figures are the JSON it says on its standard output.
+//! telemetry is set up again. Its figures are the JSON it says on its standard output.
 
 use std::process::Stdio;
 

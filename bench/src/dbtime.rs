@@ -1,4 +1,4 @@
-//! What the database itself says it was asked: `pg_stat_statements`, of one database.
+//! Statements and their times, as the database counts them: `pg_stat_statements`, of one database.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub struct DbTime {
 }
 
 impl DbTime {
-    /// What came since `earlier`.
+    /// Difference to `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl DbTime {
 pub struct Slowest {
     /// Its name.
     pub name: String,
-    /// How often it ran.
+    /// Number of executions.
     pub calls: i64,
     /// Mean execution time, milliseconds.
     pub mean_ms: f64,

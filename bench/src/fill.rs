@@ -5,7 +5,7 @@
 //! call. The clock starts before the scheduler connects to the database. What is idle in the end is
 //! held against everything that still waits, so that the table says why.
 
-mod idle;
+pub(crate) mod idle;
 
 use std::time::{Duration, Instant};
 
@@ -19,13 +19,13 @@ pub use idle::IdleClass;
 use crate::stats::{Spread, count, markdown};
 use crate::yard::{self, Launches, Yard, cores_of};
 
-/// What the benchmark can be told.
+/// Options of the benchmark.
 #[derive(Clone, Debug, Args)]
 pub struct FillOptions {
     /// Size of farm and backlog; 1 is 1,553 hosts and 57,248 cores
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
-    /// How often it is measured, each time on a fresh farm
+    /// Rounds, each on a fresh farm
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
     /// The farm is as full as it gets when nothing has been launched for so long
@@ -33,7 +33,7 @@ pub struct FillOptions {
     pub patience: Duration,
 }
 
-/// What was measured.
+/// Results.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fill {
     /// Hosts.
@@ -56,9 +56,9 @@ pub struct Fill {
     pub frames_per_second: Spread,
     /// Most launches within any one second.
     pub peak_launches_per_second: Spread,
-    /// Hosts tried in vain, percent of all that were tried.
+    /// Hosts on which nothing could be booked, percent of all that were tried.
     pub wasted_percent: Spread,
-    /// What was idle in the end of the last round, by class of hosts.
+    /// Idle cores at the end of the last round, by class of hosts.
     pub idle: Vec<IdleClass>,
 }
 

@@ -6,11 +6,11 @@
 use anyhow::ensure;
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
 use cue_simfarm::postgres::{Database, Server, ServerSettings};
-use cue_simfarm::seed::{FarmSpec, Seeded, seed};
-use cue_store::INDEXES;
+use cue_simfarm::seed::{FarmSpec, Seeded, seed, seed_recording};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
+use crate::cputime;
 use crate::dbtime::{self, DbTime};
 use crate::demo::database;
 
@@ -21,16 +21,16 @@ const SEED: u64 = 1;
 pub struct Ground {
     /// For looking at it; a few connections.
     pub pool: PgPool,
-    /// What it began with.
+    /// The seeded farm.
     pub seeded: Seeded,
-    /// Whether the server keeps statistics of statements.
+    /// True if the server keeps statistics of statements.
     timed: bool,
     database: Database,
     // The last to go: it ends the server.
     server: Server,
 }
 
-/// What the database did, all of it.
+/// All work of the database.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Work {
     /// Statements of everybody; `None` where the server cannot say.
@@ -42,7 +42,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// What came since `earlier`.
+    /// Difference to `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let between = |now: Option<DbTime>, then: Option<DbTime>| {
@@ -69,7 +69,7 @@ impl Ground {
     /// Makes a database and fills it.
     ///
     /// # Errors
-    /// PostgreSQL cannot be had, or the farm cannot be seeded.
+    /// PostgreSQL cannot be started, or the farm cannot be seeded.
     pub async fn seeded(spec: &FarmSpec) -> anyhow::Result<Self> {
         Self::seeded_on(spec, ServerSettings::from_env()).await
     }
@@ -78,7 +78,7 @@ impl Ground {
     /// seeding of a large farm leaves to be done must not fall into what is measured.
     ///
     /// # Errors
-    /// PostgreSQL cannot be had, or the farm cannot be seeded.
+    /// PostgreSQL cannot be started, or the farm cannot be seeded.
     pub async fn settled(spec: &FarmSpec) -> anyhow::Result<Self> {
         let settings = ServerSettings::from_env().set("autovacuum", "off");
         let ground = Self::seeded_on(spec, settings).await?;
@@ -89,13 +89,29 @@ impl Ground {
         Ok(ground)
     }
 
+    /// Makes a database and fills it with a recorded farm.
+    ///
+    /// # Errors
+    /// PostgreSQL cannot be started, or this is no recording.
+    pub async fn recorded(text: &str) -> anyhow::Result<Self> {
+        let fill = async |pool: &PgPool| seed_recording(pool, text).await;
+        Self::filled(ServerSettings::from_env(), fill).await
+    }
+
     async fn seeded_on(spec: &FarmSpec, settings: ServerSettings) -> anyhow::Result<Self> {
+        Self::filled(settings, async |pool: &PgPool| seed(pool, spec, SEED).await).await
+    }
+
+    async fn filled(
+        settings: ServerSettings,
+        fill: impl AsyncFnOnce(&PgPool) -> anyhow::Result<Seeded>,
+    ) -> anyhow::Result<Self> {
         let (server, database) = database("cue_bench", settings).await?;
         let pool = PgPoolOptions::new()
             .max_connections(8)
             .connect(database.url())
             .await?;
-        let seeded = seed(&pool, spec, SEED).await?;
+        let seeded = fill(&pool).await?;
         let timed = dbtime::enable(&pool).await?;
         Ok(Self {
             pool,
@@ -106,13 +122,19 @@ impl Ground {
         })
     }
 
-    /// Where the database is.
+    /// URL of the database.
     #[must_use]
     pub fn url(&self) -> &str {
         self.database.url()
     }
 
-    /// What the database did so far.
+    /// Processor seconds of the server so far; `None` if the server is not ours.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> Option<f64> {
+        cputime::seconds(self.server.dir()?)
+    }
+
+    /// Work of the database so far.
     ///
     /// # Errors
     /// It did not answer.
@@ -146,22 +168,18 @@ impl Ground {
         }
     }
 
-    /// Creates the indexes that `cue-scheduler check --indexes` offers.
+    /// Creates OpenCue's index on the waiting frames of a layer (V51).
     ///
     /// # Errors
-    /// The database refused one.
-    pub async fn create_offered_indexes(&self) -> anyhow::Result<()> {
-        for index in INDEXES {
-            // Nobody else is there yet, so it need not be built beside them.
-            let ddl = index.ddl().replace("CONCURRENTLY ", "");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(ddl))
-                .execute(&self.pool)
-                .await?;
-        }
+    /// The database refused it.
+    pub async fn create_waiting_index(&self) -> anyhow::Result<()> {
+        let ddl = "CREATE INDEX IF NOT EXISTS i_frame_layer_dispatch_waiting \
+            ON frame (pk_layer, int_dispatch_order, int_layer_order) WHERE str_state = 'WAITING'";
+        sqlx::raw_sql(ddl).execute(&self.pool).await?;
         Ok(())
     }
 
-    /// How many frames are in this state.
+    /// Number of frames in this state.
     ///
     /// # Errors
     /// The database did not answer.

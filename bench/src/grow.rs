@@ -1,6 +1,6 @@
 //! `bench grow`: what happens to speed and memory when the farm grows, one dimension at a time.
 //!
-//! From one base the hosts, the waiting frames, the shows, the clusters and the length of layers grow
+//! From one base the hosts, the waiting frames, the shows, the manual tags and the length of layers grow
 //! each by itself. At every point the same number of frames is booked in a dry run, so the cost should
 //! follow the work done and not the work that waits. The scheduler runs in a fresh process of its own
 //! that has seeded nothing: its peak memory is the scheduler's. Seeding is not timed, and the database
@@ -20,19 +20,19 @@ use crate::dbtime::Slowest;
 use crate::ground::Ground;
 use crate::stats::{Spread, markdown};
 
-/// What the benchmark can be told.
+/// Options of the benchmark.
 #[derive(Clone, Debug, Args)]
 pub struct GrowOptions {
     /// Frames booked at each point
     #[arg(long, default_value_t = 20_000)]
     pub book: u64,
-    /// How often each point is measured
+    /// Measurements of each point
     #[arg(long, default_value_t = 1)]
     pub rounds: usize,
     /// Only these dimensions, and the base; may be given several times
     #[arg(long, value_enum)]
     pub dimension: Vec<Dimension>,
-    /// Create the indexes that `cue-scheduler check --indexes` offers, at every point
+    /// Create OpenCue's index on the waiting frames of a layer (V51), at every point
     #[arg(long)]
     pub with_indexes: bool,
     /// A small base and the ends of each dimension, fifty times smaller: to see that it works
@@ -40,10 +40,10 @@ pub struct GrowOptions {
     pub quick: bool,
 }
 
-/// What was measured at one point.
+/// Results at one point.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// What grows; `null` for the base.
+    /// Dimension that grows; `null` for the base.
     pub dimension: Option<Dimension>,
     /// The farm.
     pub point: Point,
@@ -102,11 +102,11 @@ async fn measure(
         let ground = Ground::settled(&point.spec()).await?;
         point.tag_hosts(&ground).await?;
         if options.with_indexes {
-            ground.create_offered_indexes().await?;
+            ground.create_waiting_index().await?;
         }
         let frames = options.book.min(ground.seeded.frames);
         let before = ground.work().await?;
-        let found = child::in_child(ground.url(), frames, &point).await?;
+        let found = child::in_child(ground.url(), frames).await?;
         let work = ground.work().await?.since(&before);
         slowest = ground.slowest().await?;
         ground.ensure_sound(None).await?;

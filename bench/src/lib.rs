@@ -1,25 +1,26 @@
 //! The demo and the benchmarks: a farm in a box, and the scheduler run on it.
 
-pub mod book;
 mod child;
+pub mod cputime;
 pub mod dbtime;
 pub mod demo;
 pub mod fill;
 pub mod floor;
 pub mod ground;
 pub mod grow;
-pub mod index;
-pub mod indexes;
+pub mod latency;
+pub mod quality;
+pub mod replay;
 pub mod scheduler;
-pub mod stages;
+pub mod speed;
 pub mod stats;
-pub mod steady;
-pub mod traces;
-pub mod wake;
 pub mod yard;
 
-/// What is logged unless `CUE_LOG` asks for something else: warnings. Slow statements are none: seeding
-/// has them, and the figures tell of the others.
+/// Variables that set the filter of the log; the first that is set counts.
+const LOG_VARIABLES: [&str; 2] = ["CUE_LOG", "RUST_LOG"];
+
+/// The log filter unless a variable sets another: warnings. Slow statements are none: seeding
+/// has them, and the figures count the others.
 const QUIET: &str = "warn,sqlx::query=error";
 
 /// Logs like [`logging`], and exports traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` points. Finish what
@@ -31,20 +32,26 @@ pub fn telemetry() -> anyhow::Result<cue_scheduler::telemetry::TelemetryGuard> {
     // The database is not looked at here, but every settings have one.
     let nowhere = ("CUE_DATABASE_URL", "postgres://localhost/none".to_owned());
     let mut settings = scheduler::settings(&[nowhere])?;
-    if std::env::var_os("CUE_LOG").is_none() {
-        "warn".clone_into(&mut settings.logging.filter);
+    if LOG_VARIABLES
+        .iter()
+        .all(|name| std::env::var_os(name).is_none())
+    {
+        QUIET.clone_into(&mut settings.logging.filter);
     }
     let guard = cue_scheduler::telemetry::init(&settings.telemetry, &settings.logging)?;
     Ok(guard)
 }
 
-/// Logs warnings to standard error, or what `CUE_LOG` asks for.
+/// Logs warnings to standard error, or what `CUE_LOG` or `RUST_LOG` asks for.
 pub fn logging() {
     #[expect(
         clippy::disallowed_methods,
         reason = "a program of its own, and this is where it reads its environment"
     )]
-    let filter = std::env::var("CUE_LOG").unwrap_or_else(|_| QUIET.to_owned());
+    let asked = LOG_VARIABLES
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
+    let filter = asked.unwrap_or_else(|| QUIET.to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

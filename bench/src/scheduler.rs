@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use cue_scheduler::config::{self, Settings};
 use cue_scheduler::pipeline::Pipeline;
+use cue_simfarm::metrics::sum;
 use prometheus::Registry;
 
 /// Without progress for so long, a run is given up.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// How long what is under way may take to end.
+/// Longest time that items under way may take to end.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// A scheduler that runs.
@@ -51,7 +52,7 @@ impl Scheduler {
     /// It cannot start.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         let registry = Registry::new();
-        let pipeline = Pipeline::build(&settings, &registry)
+        let pipeline = Box::pin(Pipeline::build(&settings, &registry))
             .await
             .context("the scheduler cannot start")?;
         Ok(Self {
@@ -61,7 +62,7 @@ impl Scheduler {
         })
     }
 
-    /// Starts it for a dry run on the database at `url`, with these settings besides.
+    /// Starts it for a dry run on the database at `url`, with these settings in addition.
     ///
     /// # Errors
     /// It cannot start.
@@ -76,7 +77,7 @@ impl Scheduler {
         Self::start(settings(&all)?).await
     }
 
-    /// Waits until it has booked so many frames.
+    /// Waits until it has booked this number of frames.
     ///
     /// # Errors
     /// Nothing has been booked for a minute.
@@ -114,7 +115,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Hosts that were tried in vain, percent of all that were tried.
+    /// Hosts on which nothing could be booked, percent of all that were tried.
     #[must_use]
     pub fn wasted_percent(&self) -> f64 {
         let tried = self.counter("scheduler_hosts_attempted_total");
@@ -124,22 +125,6 @@ impl Scheduler {
     /// The sum of a counter over its labels; 0 when there is none of that name.
     #[must_use]
     pub fn counter(&self, name: &str) -> f64 {
-        counter(&self.registry, name)
+        sum(&self.registry, name, &[])
     }
-}
-
-/// The sum of a counter over its labels; 0 when there is none of that name.
-#[must_use]
-pub fn counter(registry: &Registry, name: &str) -> f64 {
-    registry
-        .gather()
-        .iter()
-        .filter(|family| family.name() == name)
-        .flat_map(|family| {
-            family
-                .get_metric()
-                .iter()
-                .map(|metric| metric.get_counter().get_value())
-        })
-        .sum()
 }

@@ -6,17 +6,13 @@
 //! frame of one core and one GiB that waits, so the farm can be filled to the last core. Frames end
 //! only when a benchmark ends them.
 
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use cue_domain::{Centicores, Kib};
 use cue_simfarm::audit::LaunchLog;
 use cue_simfarm::completion::{Completer, HostReporter};
 use cue_simfarm::rqd::{LaunchRecord, SimHost, SimRqd, SimRqdSettings};
 use cue_simfarm::seed::{FarmSpec, HostClass, Span};
-use sqlx::Row;
 
 use crate::ground::Ground;
 use crate::scheduler::{Scheduler, settings};
@@ -24,10 +20,10 @@ use crate::scheduler::{Scheduler, settings};
 /// Hosts of each class, and the cores of one; 4 GiB a core.
 const CLASSES: [(usize, i64); 3] = [(246, 128), (303, 32), (1_004, 16)];
 
-/// How often each host reports, and in how many parts they do: not all at the same moment.
+/// Time between two reports of a host, and number of parts in which hosts report: not all at the same moment.
 const REPORTS: (Duration, u16) = (Duration::from_secs(10), 40);
 
-/// How often the launches are looked at.
+/// Time between two looks at the launches.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The farm.
@@ -85,7 +81,7 @@ pub fn spec(scale: f64, shows: usize, idle: bool) -> FarmSpec {
     };
     spec.host_tags.manual_share = 0.0;
     spec.host_tags.hardware_share = 0.0;
-    // No cap is to be what keeps a core idle.
+    // No cap keeps a core idle.
     spec.subscription.burst = 1_000_000;
     spec.jobs.max_cores = 100_000;
     spec.jobs.os_share = 0.0;
@@ -116,12 +112,11 @@ impl Yard {
     /// Makes the farm.
     ///
     /// # Errors
-    /// PostgreSQL or a port cannot be had.
+    /// PostgreSQL cannot be started, or no port is free.
     pub async fn open(spec: &FarmSpec) -> anyhow::Result<Self> {
         let ground = Ground::seeded(spec).await?;
         let rqd = SimRqd::start(SimRqdSettings {
-            hosts: hosts(&ground).await?,
-            completions: NonZeroUsize::MIN.saturating_add(65_535),
+            hosts: SimHost::all(&ground.pool).await?,
             keep_frames: false,
             ..SimRqdSettings::default()
         })?;
@@ -184,25 +179,10 @@ impl Yard {
     }
 }
 
-async fn hosts(ground: &Ground) -> anyhow::Result<HashMap<String, SimHost>> {
-    let rows = sqlx::query("SELECT str_name, int_cores, int_mem FROM host")
-        .fetch_all(&ground.pool)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let host = SimHost {
-                cores: Centicores(row.try_get("int_cores")?),
-                memory: Kib(row.try_get("int_mem")?),
-            };
-            Ok((row.try_get("str_name")?, host))
-        })
-        .collect()
-}
-
 /// Cores in use on all hosts over time: a step function.
 #[derive(Debug, Default)]
 pub struct Load {
-    /// When the cores in use changed, and by how many; in order of time once it is asked.
+    /// Changes of the number of cores in use, with their times; sorted once they are asked for.
     steps: Vec<(Instant, i64)>,
 }
 

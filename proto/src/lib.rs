@@ -1,7 +1,7 @@
 //! The wire: messages and services of RQD hosts, compatible with OpenCue.
 //!
 //! The `.proto` files beside this crate were written for it; packages, names and numbers are
-//! those of OpenCue (contract, 10.8), because both ends of a wire must agree on them. Everything
+//! those of OpenCue (OPENCUE.md, RunFrame), because both ends of a wire must agree on them. Everything
 //! below is generated from them by the build script.
 //!
 //! Units: memory in KiB, cores in centicores (100 is one core).
@@ -16,7 +16,7 @@ pub mod rqd {
     tonic::include_proto!("rqd");
 }
 
-/// Package `report`: what a host tells.
+/// Package `report`: messages from hosts.
 #[expect(
     clippy::allow_attributes,
     clippy::too_many_lines,

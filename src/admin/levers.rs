@@ -1,229 +1,198 @@
-//! What may be changed while the service runs: the workers of a stage, the filter of the log.
-//!
-//! Invariants: without a token in the settings nothing can be changed, and whoever asks is told how
-//! to switch it on; who asks is checked before what is asked; a change that would break the sum of
-//! connections is refused; one change is made at a time.
+//! Requests of changes: their callers, and of levers those who pull them and why.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::{Json, body::Bytes};
-use cue_flow::{Control, NoSuchStage};
+use axum::body::Bytes;
+use axum::extract::ConnectInfo;
+use axum::http::HeaderMap;
+use cue_domain::{NoScope, Pause, PauseScope};
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
 
-use crate::config::{Fault, LiveWidths, MOST_WORKERS, Secret};
-use crate::telemetry::{ALWAYS, FilterError, LogFilter};
+use super::connections::Peer;
+use super::controls::{Caller, ChangeError};
 
-/// What can be changed, and by whom. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct Levers(Option<Arc<Inner>>);
+/// Address and headers of a request.
+pub(super) type Head = (ConnectInfo<Peer>, HeaderMap);
 
+/// Length of a pause without `for_seconds`.
+const USUAL_PAUSE: Duration = Duration::from_secs(600);
+
+/// The caller of a request.
+pub(super) fn caller((ConnectInfo(Peer(peer)), headers): &Head) -> Caller<'_> {
+    let peer = *peer;
+    Caller { headers, peer }
+}
+
+/// A request that names who makes it, and why.
+pub(super) trait Lever: DeserializeOwned {
+    /// An example of the request.
+    const WANTED: &'static str;
+
+    /// The person and the reason.
+    fn signature(&self) -> (&str, &str);
+
+    /// A fault of the other parts.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A request to forgive a host.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forgive {
+    forgive: bool,
+    pub(super) by: String,
+    pub(super) reason: String,
+}
+
+impl Lever for Forgive {
+    const WANTED: &'static str = r#"{"forgive": true, "by": "NAME", "reason": "..."}"#;
+
+    fn signature(&self) -> (&str, &str) {
+        (&self.by, &self.reason)
+    }
+
+    fn fault(&self) -> Option<String> {
+        let fault = "a host can only be forgiven, its backoff comes from its failures";
+        (!self.forgive).then(|| fault.to_owned())
+    }
+}
+
+/// A request to pause booking or to resume it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangePause {
+    pause: Option<String>,
+    resume: Option<String>,
+    for_seconds: Option<u64>,
+    pub(super) by: String,
+    pub(super) reason: String,
+}
+
+/// A change of pauses.
 #[derive(Debug)]
-struct Inner {
-    token: Option<Secret>,
-    control: Control,
-    widths: LiveWidths,
-    log: LogFilter,
-    one_at_a_time: Mutex<()>,
-    guesses: Guesses,
+pub(super) enum PauseOrder {
+    /// Pause a scope for this time.
+    Pause(PauseScope, Duration),
+    /// Resume a scope.
+    Resume(PauseScope),
 }
 
-/// Who asks for a change, and what was sent along.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    pub(super) headers: &'a HeaderMap,
-    pub(super) peer: SocketAddr,
-}
-
-/// Wrong tokens. They are logged once a minute, so that whoever guesses cannot fill the log.
-#[derive(Debug, Default)]
-struct Guesses(Mutex<(Option<Instant>, u64)>);
-
-impl Guesses {
-    fn note(&self, peer: SocketAddr) {
-        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (told, untold) = &mut *guesses;
-        *untold += 1;
-        if told.is_none_or(|told| told.elapsed() >= Duration::from_secs(60)) {
-            tracing::warn!(%peer, wrong = *untold, "a change was asked for with a wrong token");
-            (*told, *untold) = (Some(Instant::now()), 0);
+impl PauseOrder {
+    /// Its scope.
+    pub(super) const fn scope(&self) -> &PauseScope {
+        match self {
+            Self::Pause(scope, _) | Self::Resume(scope) => scope,
         }
     }
 }
 
-/// Why nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Denied {
-    #[error(
-        "changes are switched off: set CUE_ADMIN_TOKEN (admin.token) to a secret text of 16 characters or more and start again, then send it as `Authorization: Bearer TOKEN`"
-    )]
-    Off,
-    #[error("send the token of the settings as `Authorization: Bearer TOKEN`")]
-    NoToken,
-    #[error("this is not the token of the settings (CUE_ADMIN_TOKEN)")]
-    WrongToken,
-    #[error("the request cannot be read: {0}")]
-    Unreadable(#[from] BytesRejection),
-    #[error("send {wanted}: {found}")]
-    BadBody { wanted: &'static str, found: String },
-    #[error(transparent)]
-    NoSuchStage(#[from] NoSuchStage),
-    #[error(transparent)]
-    PoolTooSmall(Fault),
-    #[error("{}", crate::service::chain(.0))]
-    Filter(#[from] FilterError),
-}
-
-impl Levers {
-    /// Nothing can be changed, and no setting switches it on.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self(None)
-    }
-
-    /// Changes to a flow and a log, for whoever has the token.
-    #[must_use]
-    pub fn new(
-        token: Option<Secret>,
-        control: Control,
-        widths: LiveWidths,
-        log: LogFilter,
-    ) -> Self {
-        Self(Some(Arc::new(Inner {
-            token,
-            control,
-            widths,
-            log,
-            one_at_a_time: Mutex::new(()),
-            guesses: Guesses::default(),
-        })))
-    }
-
-    /// Whether somebody can change something.
-    pub(super) fn are_on(&self) -> bool {
-        self.0.as_ref().is_some_and(|inner| inner.token.is_some())
-    }
-
-    /// Changes the workers of a stage. The answer says what it has now.
-    pub(super) fn set_workers(
-        &self,
-        asked: Asked<'_>,
-        stage: &str,
-        body: &Bytes,
-    ) -> Result<serde_json::Value, Denied> {
-        let inner = self.admit(asked)?;
-        let wanted: Workers = read(body, r#"{"workers": n} with a whole number from 1 to 256"#)?;
-        let workers = wanted.workers;
-        if workers.get() > MOST_WORKERS {
-            return Err(Denied::BadBody {
-                wanted: r#"{"workers": n} with a whole number from 1 to 256"#,
-                found: format!("{workers} is too many"),
-            });
-        }
-        let guard = inner.one_at_a_time.lock();
-        let _one = guard.unwrap_or_else(PoisonError::into_inner);
-        let status = inner.control.snapshot();
-        let running = status.iter().filter_map(|part| {
-            let workers = usize::try_from(part.workers).ok()?;
-            Some((part.name, NonZeroUsize::new(workers)?))
-        });
-        inner
-            .widths
-            .check(running, stage, workers)
-            .map_err(Denied::PoolTooSmall)?;
-        inner.control.set_workers(stage, workers)?;
-        tracing::info!(target: ALWAYS, stage, workers, peer = %asked.peer, "the workers of a stage were changed");
-        Ok(json!({ "stage": stage, "workers": workers }))
-    }
-
-    /// Changes the filter of the log.
-    pub(super) fn set_filter(
-        &self,
-        asked: Asked<'_>,
-        body: &Bytes,
-    ) -> Result<serde_json::Value, Denied> {
-        let inner = self.admit(asked)?;
-        let wanted: Filter = read(body, r#"{"filter": "..."}"#)?;
-        let before = inner.log.current();
-        inner.log.set(&wanted.filter)?;
-        tracing::info!(target: ALWAYS, filter = wanted.filter, before, peer = %asked.peer, "the log filter was changed");
-        Ok(json!({ "filter": wanted.filter }))
-    }
-
-    fn admit(&self, asked: Asked<'_>) -> Result<&Inner, Denied> {
-        let inner = self.0.as_deref().ok_or(Denied::Off)?;
-        let token = inner.token.as_ref().ok_or(Denied::Off)?;
-        let given = asked
-            .headers
-            .get(header::AUTHORIZATION)
-            .ok_or(Denied::NoToken)?;
-        let given = given
-            .to_str()
-            .ok()
-            .and_then(|given| given.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, given)| given.trim())
-            .ok_or(Denied::NoToken)?;
-        if same(given.as_bytes(), token.reveal().as_bytes()) {
-            Ok(inner)
-        } else {
-            inner.guesses.note(asked.peer);
-            Err(Denied::WrongToken)
+impl ChangePause {
+    /// The change that it asks for.
+    pub(super) fn order(&self) -> Result<PauseOrder, String> {
+        let scope = |text: &str| text.parse().map_err(|error: NoScope| error.to_string());
+        match (&self.pause, &self.resume, self.for_seconds) {
+            (Some(pause), None, time) => {
+                let time = time.map_or(USUAL_PAUSE, Duration::from_secs);
+                if time.is_zero() || time > Pause::LONGEST {
+                    let longest = Pause::LONGEST.as_secs();
+                    return Err(format!("`for_seconds` is from 1 to {longest}"));
+                }
+                Ok(PauseOrder::Pause(scope(pause)?, time))
+            }
+            (None, Some(resume), None) => Ok(PauseOrder::Resume(scope(resume)?)),
+            _ => Err("name one scope, to pause or to resume".to_owned()),
         }
     }
 }
 
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        let code = match &self {
-            Self::Off => StatusCode::FORBIDDEN,
-            Self::NoToken | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::Unreadable(rejection) => rejection.status(),
-            Self::BadBody { .. } | Self::Filter(_) => StatusCode::BAD_REQUEST,
-            Self::NoSuchStage(_) => StatusCode::NOT_FOUND,
-            Self::PoolTooSmall(_) => StatusCode::CONFLICT,
+impl Lever for ChangePause {
+    const WANTED: &'static str =
+        r#"{"pause": "all", "for_seconds": 600, "by": "NAME", "reason": "..."} or {"resume": ...}"#;
+
+    fn signature(&self) -> (&str, &str) {
+        (&self.by, &self.reason)
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.order().err()
+    }
+}
+
+/// Reads a request, and refuses one without a person or a reason.
+pub(super) fn read<L: Lever>(body: &Bytes) -> Result<L, ChangeError> {
+    let bad = |found: String| ChangeError::BadBody {
+        wanted: L::WANTED,
+        found,
+    };
+    let lever: L = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
+    let (by, reason) = lever.signature();
+    let bounded = [
+        ("by", by, Pause::LONGEST_NAME),
+        ("reason", reason, Pause::LONGEST_REASON),
+    ];
+    for (name, text, longest) in bounded {
+        let is_blank = text.trim().is_empty() || text.chars().any(char::is_control);
+        if is_blank || text.chars().count() > longest {
+            let fault = format!("`{name}` is a line of 1 to {longest} characters");
+            return Err(bad(fault));
+        }
+    }
+    match lever.fault() {
+        Some(fault) => Err(bad(fault)),
+        None => Ok(lever),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(body: &str) -> Result<PauseOrder, ChangeError> {
+        let wanted: ChangePause = read(&Bytes::from(body.to_owned()))?;
+        Ok(wanted.order().unwrap())
+    }
+
+    #[test]
+    fn a_pause_has_a_scope_an_end_a_person_and_a_reason() {
+        let signed = r#""by":"ann","reason":"the filers are full""#;
+        let pause = order(&format!(r#"{{"pause":"show/alpha",{signed}}}"#)).unwrap();
+        let PauseOrder::Pause(scope, time) = pause else {
+            panic!("{pause:?}");
         };
-        let mut answer = (code, Json(json!({ "error": self.to_string() }))).into_response();
-        if code == StatusCode::UNAUTHORIZED {
-            let bearer = header::HeaderValue::from_static("Bearer");
-            answer
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, bearer);
+        assert_eq!(
+            (scope.to_string().as_str(), time),
+            ("show/alpha", USUAL_PAUSE)
+        );
+        for (bad, part) in [
+            (format!(r#"{{"pause":"alpha",{signed}}}"#), "show/NAME"),
+            (
+                format!(r#"{{"pause":"all","for_seconds":0,{signed}}}"#),
+                "for_seconds",
+            ),
+            (
+                format!(r#"{{"pause":"all","for_seconds":86401,{signed}}}"#),
+                "for_seconds",
+            ),
+            (
+                format!(r#"{{"pause":"all","resume":"all",{signed}}}"#),
+                "one scope",
+            ),
+            (format!("{{{signed}}}"), "one scope"),
+            (r#"{"pause":"all","by":"ann"}"#.to_owned(), "reason"),
+            (
+                r#"{"pause":"all","by":" ","reason":"x"}"#.to_owned(),
+                "`by`",
+            ),
+            (
+                r#"{"pause":"all","by":"a\nb","reason":"x"}"#.to_owned(),
+                "`by`",
+            ),
+        ] {
+            let error = order(&bad).unwrap_err().to_string();
+            assert!(error.contains(part), "{bad}: {error}");
         }
-        answer
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Workers {
-    workers: NonZeroUsize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Filter {
-    filter: String,
-}
-
-fn read<'a, T: Deserialize<'a>>(body: &'a Bytes, wanted: &'static str) -> Result<T, Denied> {
-    serde_json::from_slice(body).map_err(|error| Denied::BadBody {
-        wanted,
-        found: error.to_string(),
-    })
-}
-
-/// Compares in a time that does not tell how much of the guess was right.
-fn same(given: &[u8], token: &[u8]) -> bool {
-    let differing = given
-        .iter()
-        .zip(token)
-        .fold(0, |sum, (left, right)| sum | (left ^ right));
-    given.len() == token.len() && differing == 0
 }

@@ -1,71 +1,45 @@
 //! The admin server: a live page, metrics, health and status over HTTP.
 //!
-//! Invariants: it listens on the loopback address unless told otherwise, and looking needs no login;
-//! only who has the token of the settings can change something, and without one nobody can; a probe
-//! that hangs cannot hang an answer; the server never stops the program, and is stopped after it, so
-//! that a drain can be watched.
+//! Invariants: it listens on the loopback address unless the settings name another, and looking needs no login;
+//! a change needs the token of the settings, and without one nobody can change anything; a page of the web
+//! reaches neither, under a name of its own or across sites; a probe that hangs cannot hang an answer; the
+//! server answers from the start of the program to the end of its drain, and never stops it.
 
+mod access;
+mod connections;
+mod controls;
 mod health;
+mod hosts;
 mod levers;
-pub mod live;
+mod limits;
+mod live;
 mod page;
+mod pauses;
+mod refusal;
 mod routes;
-mod seats;
-mod server;
-mod status;
+mod state;
 
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::why::Oracle;
+use connections::{ConnectionLimiter, Peer};
+use state::Served;
 
+pub use access::HostNames;
+pub use controls::AdminControls;
 pub use health::{Probe, asked_once};
-pub use levers::Levers;
-pub use status::{Section, stages};
+pub use state::AdminState;
 
-/// What the server shows.
-pub struct Exhibits {
-    /// The metrics.
-    pub registry: prometheus::Registry,
-    /// What must be well for the program to be ready.
-    pub probes: Vec<Probe>,
-    /// What `/status` shows besides version and uptime.
-    pub sections: Vec<Section>,
-    /// The name of this process among the replicas.
-    pub replica: String,
-    /// Whether frames are booked without being launched.
-    pub dry_run: bool,
-    /// What may be changed.
-    pub levers: Levers,
-    /// Says why something does not run.
-    pub oracle: Option<Oracle>,
-}
-
-impl Exhibits {
-    /// The metrics and nothing else yet.
-    #[must_use]
-    pub fn new(registry: prometheus::Registry) -> Self {
-        Self {
-            registry,
-            probes: Vec::new(),
-            sections: Vec::new(),
-            replica: crate::telemetry::replica(),
-            dry_run: false,
-            levers: Levers::none(),
-            oracle: None,
-        }
-    }
-}
-
-/// Why the server could not start.
+/// Failure to start the server.
 #[derive(Debug, thiserror::Error)]
 #[error("the admin server cannot listen on {addr}, set CUE_ADMIN_ADDR to a free one or to `off`")]
 pub struct AdminError {
@@ -74,52 +48,69 @@ pub struct AdminError {
     source: std::io::Error,
 }
 
-/// A server that has its address and does not answer yet.
+/// Time that requests under way have when the server ends.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A server that answers. Its tasks end with it.
 #[derive(Debug)]
-pub struct Admin {
-    listener: TcpListener,
+pub struct AdminServer {
     address: SocketAddr,
+    pages: Arc<OnceLock<Router>>,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
 }
 
-impl Admin {
-    /// Takes the address. Port 0 takes any free port.
-    pub async fn bind(addr: SocketAddr) -> Result<Self, AdminError> {
+impl AdminServer {
+    /// Takes the address and answers under these names too: the process lives, and is not ready yet. Port 0
+    /// takes any free port.
+    ///
+    /// # Errors
+    /// The address cannot be listened at.
+    pub async fn start(addr: SocketAddr, names: HostNames) -> Result<Self, AdminError> {
         let failed = |source| AdminError { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        let (pages, stop) = (Arc::<OnceLock<Router>>::default(), CancellationToken::new());
+        let router = routes::server(Arc::clone(&pages), names);
+        let serving = axum::serve(
+            ConnectionLimiter::new(listener),
+            router.into_make_service_with_connect_info::<Peer>(),
+        );
+        let serving = serving.with_graceful_shutdown(stop.clone().cancelled_owned());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::warn!(%error, "the admin server broke off");
+            }
+        });
+        Ok(Self {
+            address,
+            pages,
+            tasks,
+            stop,
+        })
     }
 
-    /// The address it listens on, with the real port.
+    /// The address, with the real port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers requests until `stop`, then finishes those under way. It also makes the samples that
-    /// the live page shows.
-    pub async fn serve(self, exhibits: Exhibits, stop: CancellationToken) {
-        let newest = live::Newest::new(stop.clone());
-        let shown = Arc::new(routes::Shown {
-            exhibits,
-            started: Instant::now(),
-            newest,
-        });
-        let sampler = live::Sampler::new(Arc::clone(&shown));
-        let router = routes::router(Arc::clone(&shown));
-        let serve = server::serve(&self.listener, router, server::Bounds::default(), stop);
-        tokio::pin!(serve);
-        tokio::select! {
-            () = &mut serve => {}
-            () = shown.newest.keep(sampler) => serve.await,
+    /// Answers every path from now on, and takes the samples of the live page.
+    pub fn show(&mut self, state: AdminState) {
+        let served = Arc::new(Served::new(state, self.stop.clone()));
+        if self.pages.set(routes::router(Arc::clone(&served))).is_ok() {
+            self.tasks.spawn(async move { served.sample().await });
         }
     }
 
-    /// Says that the process lives and is not ready, for as long as there is nothing else to show.
-    pub async fn answer_while_starting(&self) -> Infallible {
-        let never = CancellationToken::new();
-        let bounds = server::Bounds::default();
-        server::serve(&self.listener, routes::starting(), bounds, never).await;
-        std::future::pending().await
+    /// Ends the server. Requests under way are finished, for a moment.
+    pub async fn end(mut self) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            tracing::warn!("the admin server still had requests, they are cut off");
+        }
     }
 }

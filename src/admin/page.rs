@@ -8,9 +8,13 @@ use axum::response::{IntoResponse, Response};
 
 const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: [&str; 5] = [
+const SCRIPT: [&str; 9] = [
     include_str!("page/draw.js"),
+    include_str!("page/farm.js"),
+    include_str!("page/map.js"),
+    include_str!("page/host.js"),
     include_str!("page/change.js"),
+    include_str!("page/levers.js"),
     include_str!("page/clusters.js"),
     include_str!("page/why.js"),
     include_str!("page/live.js"),

@@ -1,28 +1,35 @@
-//! The paths of the admin server and what each answers.
+//! Paths of the admin server and their answers.
 //!
 //! Invariant: every answer but the page, its events and the metrics is JSON, also those to a wrong
 //! path or method.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use prometheus::{Encoder as _, TextEncoder};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
-use super::levers::{Asked, Denied};
-use super::live::Newest;
-use super::server::Peer;
-use super::{Exhibits, health, page};
+use super::access::HostNames;
+use super::controls::{ChangeError, Filter, StageWorkers};
+use super::levers::{Head, caller};
+use super::limits::limited;
+use super::refusal::refusal;
+use super::state::Served;
+use super::{health, hosts, page, pauses};
+use crate::status::Status;
+use crate::why::{Parameters, Question, unknown};
 
-/// The paths that answer, as told to whoever asks for another.
-const PATHS: [&str; 9] = [
+/// The paths that answer, for the answer to another path.
+const PATHS: [&str; 13] = [
     "/metrics",
     "/healthz",
     "/readyz",
@@ -32,19 +39,29 @@ const PATHS: [&str; 9] = [
     "/stages/{name}",
     "/log",
     "/why/{*name}",
+    "/hosts",
+    "/map",
+    "/hosts/{name}",
+    "/pauses",
 ];
 
-/// What a request to change something may hold, in bytes.
+/// Longest body of a request to change something, in bytes.
 const LARGEST_BODY: usize = 4096;
 
-pub(super) struct Shown {
-    pub(super) exhibits: Exhibits,
-    pub(super) started: Instant,
-    pub(super) newest: Newest,
+/// The pages, once there are some, under the names of the server alone.
+pub(super) fn server(pages: Arc<OnceLock<Router>>, names: HostNames) -> Router {
+    let starting = starting();
+    let answer = move |request: Request| {
+        let router = pages.get().unwrap_or(&starting).clone();
+        router.oneshot(request)
+    };
+    let admit = from_fn(move |request, next| names.clone().admit(request, next));
+    Router::new().fallback(answer).layer(admit)
 }
 
-pub(super) fn router(shown: Arc<Shown>) -> Router {
-    Router::new()
+/// All pages.
+pub(super) fn router(served: Arc<Served>) -> Router {
+    let router = Router::new()
         .route(PATHS[0], get(metrics))
         .route(PATHS[1], get(healthz))
         .route(PATHS[2], get(readyz))
@@ -54,163 +71,140 @@ pub(super) fn router(shown: Arc<Shown>) -> Router {
         .route(PATHS[6], put(set_workers))
         .route(PATHS[7], put(set_filter))
         .route(PATHS[8], get(why))
+        .route(PATHS[9], get(hosts::list))
+        .route(PATHS[10], get(hosts::map))
+        .route(PATHS[11], get(hosts::detail).put(hosts::forgive))
+        .route(PATHS[12], get(pauses::list).put(pauses::change))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .fallback(|| refuse(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .fallback(|| with_paths(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(|| {
-            refuse(
+            with_paths(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "this path does not answer this method: look with GET, change with PUT",
             )
         })
-        .with_state(shown)
+        .with_state(served);
+    limited(router)
 }
 
-/// What answers before the pipeline has been built.
-pub(super) fn starting() -> Router {
+/// Answers before the pipeline is built.
+fn starting() -> Router {
     let not_ready = || async {
         let reason =
             json!({ "name": "start", "reason": "it is starting, and waits for its database" });
         let body = json!({ "ready": false, "not_ready": [reason] });
         (StatusCode::SERVICE_UNAVAILABLE, Json(body))
     };
+    let nothing = || async {
+        let error = "it is starting, and has nothing to show yet";
+        refusal(StatusCode::SERVICE_UNAVAILABLE, error)
+    };
     Router::new()
-        .route(PATHS[1], get(healthz))
+        .route(PATHS[1], get(|| async { alive() }))
         .route(PATHS[2], get(not_ready))
-        .fallback(|| async {
-            let body = json!({ "error": "it is starting, and has nothing to show yet" });
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
-        })
+        .fallback(nothing)
 }
 
-async fn metrics(State(shown): State<Arc<Shown>>) -> Response {
-    let encoder = TextEncoder::new();
+async fn metrics(State(served): State<Arc<Served>>) -> Response {
     let mut text = Vec::new();
-    match encoder.encode(&shown.exhibits.registry.gather(), &mut text) {
+    match TextEncoder::new().encode(&served.state.registry.gather(), &mut text) {
         Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");
-            let body = json!({ "error": error.to_string() });
-            (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, error)
         }
     }
 }
 
-async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "alive" }))
+async fn healthz(State(served): State<Arc<Served>>) -> (StatusCode, Json<Value>) {
+    served.state.liveness.stalled().map_or_else(alive, |part| {
+        let body = json!({ "status": "stalled", "part": part });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+    })
 }
 
-async fn readyz(State(shown): State<Arc<Shown>>) -> (StatusCode, Json<Value>) {
-    let not_ready = health::ask(&shown.exhibits.probes, health::PROBE_LIMIT).await;
+fn alive() -> (StatusCode, Json<Value>) {
+    (StatusCode::OK, Json(json!({ "status": "alive" })))
+}
+
+async fn readyz(State(served): State<Arc<Served>>) -> (StatusCode, Json<Value>) {
+    let not_ready = health::ask(&served.state.probes, health::PROBE_LIMIT).await;
     let code = if not_ready.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({ "ready": not_ready.is_empty(), "not_ready": not_ready });
+    // A pause is the wish of a person, who resumes by this server: it is said and does not make the service unready.
+    let paused = pauses::held(&served);
+    let body = json!({ "ready": not_ready.is_empty(), "not_ready": not_ready, "paused": paused });
     (code, Json(body))
 }
 
-async fn status(State(shown): State<Arc<Shown>>) -> Json<Value> {
-    let mut body = Map::new();
-    body.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
-    body.insert(
-        "uptime_seconds".to_owned(),
-        shown.started.elapsed().as_secs().into(),
-    );
-    body.insert("replica".to_owned(), shown.exhibits.replica.clone().into());
-    body.insert("dry_run".to_owned(), shown.exhibits.dry_run.into());
-    for section in &shown.exhibits.sections {
-        let (name, shown) = section.read();
-        body.insert(name.to_owned(), shown);
-    }
-    Json(Value::Object(body))
+async fn status(State(served): State<Arc<Served>>) -> Json<Status> {
+    Json(served.sampler.read(served.status(), Instant::now()))
 }
 
-async fn events(State(shown): State<Arc<Shown>>) -> Response {
-    match shown.newest.watch() {
-        Some(samples) => samples,
-        None => {
-            let body = json!({ "error": "too many are watching already, close another page" });
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
-        }
-    }
+async fn events(State(served): State<Arc<Served>>) -> Response {
+    let error = "too many are watching already, close another page";
+    let samples = served.live.watch();
+    samples.unwrap_or_else(|| refusal(StatusCode::SERVICE_UNAVAILABLE, error))
 }
 
 async fn why(
-    State(shown): State<Arc<Shown>>,
+    State(served): State<Arc<Served>>,
     name: Result<Path<String>, PathRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
     let Ok(Path(name)) = name else {
         let error = "the name is not UTF-8: write what is not plain as %XX of its UTF-8 bytes";
-        return told(StatusCode::BAD_REQUEST, error.to_owned());
+        return refusal(StatusCode::BAD_REQUEST, error);
     };
     // PostgreSQL has no text with a NUL in it.
     if name.contains('\0') {
-        return told(
-            StatusCode::NOT_FOUND,
-            crate::why::unknown(&name.replace('\0', "␀")),
-        );
+        return refusal(StatusCode::NOT_FOUND, unknown(&name.replace('\0', "␀")));
     }
-    let Some(oracle) = &shown.exhibits.oracle else {
-        return told(
-            StatusCode::NOT_FOUND,
-            "this service has no database to ask".to_owned(),
-        );
+    let Some(explainer) = &served.state.explainer else {
+        return refusal(StatusCode::NOT_FOUND, "this service has no database to ask");
     };
-    match oracle.ask(&name).await {
-        Ok(Some(answer)) => Json(json!({
-            "subject": answer.subject,
-            "layer": answer.layer,
-            "sentence": answer.sentence,
-        }))
-        .into_response(),
-        Ok(None) => told(StatusCode::NOT_FOUND, crate::why::unknown(&name)),
-        Err(error) => told(
+    let parameters = match parameters {
+        Ok(Query(parameters)) => parameters,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, error),
+    };
+    let question = match Question::new(&name, &parameters) {
+        Ok(question) => question,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, error),
+    };
+    match explainer.answer(&question).await {
+        Ok(Some(answer)) => Json(answer).into_response(),
+        Ok(None) => refusal(StatusCode::NOT_FOUND, unknown(&name)),
+        Err(error) => refusal(
             StatusCode::SERVICE_UNAVAILABLE,
-            crate::service::chain(&error),
+            crate::output::chain(&error),
         ),
     }
 }
 
-fn told(code: StatusCode, error: String) -> Response {
-    (code, Json(json!({ "error": error }))).into_response()
-}
-
 async fn set_workers(
-    State(shown): State<Arc<Shown>>,
+    State(served): State<Arc<Served>>,
     Path(stage): Path<String>,
-    Extension(Peer(peer)): Extension<Peer>,
-    headers: HeaderMap,
+    head: Head,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Denied> {
-    let levers = &shown.exhibits.levers;
-    let (body, asked) = (
-        body?,
-        Asked {
-            headers: &headers,
-            peer,
-        },
-    );
-    levers.set_workers(asked, &stage, &body).map(Json)
+) -> Result<Json<StageWorkers>, ChangeError> {
+    let controls = &served.state.controls;
+    controls
+        .set_workers(caller(&head), &stage, &body?)
+        .map(Json)
 }
 
 async fn set_filter(
-    State(shown): State<Arc<Shown>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    headers: HeaderMap,
+    State(served): State<Arc<Served>>,
+    head: Head,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Denied> {
-    let levers = &shown.exhibits.levers;
-    let (body, asked) = (
-        body?,
-        Asked {
-            headers: &headers,
-            peer,
-        },
-    );
-    levers.set_filter(asked, &body).map(Json)
+) -> Result<Json<Filter>, ChangeError> {
+    let controls = &served.state.controls;
+    controls.set_filter(caller(&head), &body?).map(Json)
 }
 
-async fn refuse(code: StatusCode, reason: &'static str) -> (StatusCode, Json<Value>) {
-    (code, Json(json!({ "error": reason, "paths": PATHS })))
+async fn with_paths(code: StatusCode, error: &'static str) -> (StatusCode, Json<Value>) {
+    (code, Json(json!({ "error": error, "paths": PATHS })))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cue_store::{Drift, Look, ReplicaRow, Store, StoreError};
 
-use super::Finding;
+use super::finding::{Finding, judged, ok, warn};
 
 /// Differences counted at most.
 const MOST: usize = 1_000;
@@ -29,10 +29,7 @@ pub(super) async fn look(store: &Store) -> Vec<Finding> {
         };
         Ok(judge(&drift, &replicas, heard.as_ref()))
     };
-    match asked.await {
-        Ok(found) => found,
-        Err(error) => vec![Finding::unanswered("accounting", &error)],
-    }
+    judged("accounting", asked.await, |found| found)
 }
 
 /// Differences now, if there were some a moment ago as well.
@@ -51,57 +48,45 @@ async fn heard(store: &Store) -> Result<Option<Look>, StoreError> {
 }
 
 fn judge(drift: &Drift, replicas: &[ReplicaRow], heard: Option<&Look>) -> Vec<Finding> {
-    let mut found = Vec::new();
-    if drift.keys.is_empty() {
-        found.push(Finding::ok(
-            "accounting",
-            "every counter of the shows handed over is what its procs add up to",
-        ));
+    let counters = if drift.keys.is_empty() {
+        ok("every counter of the shows handed over is what its procs add up to")
     } else {
-        let tables: Vec<String> = drift
-            .tables
-            .iter()
-            .map(|(table, count)| format!("{count} in {table}"))
-            .collect();
-        found.push(Finding::warn(
-            "accounting",
+        let tables = drift.tables.iter();
+        let tables = tables.map(|(table, count)| format!("{count} in {table}"));
+        warn(
             format!(
                 "{} counters of the shows handed over differ from their procs ({}), {} cores too high and {} too low",
                 drift.keys.len(),
-                tables.join(", "),
+                tables.collect::<Vec<_>>().join(", "),
                 drift.too_high / 100.0,
                 drift.too_low / 100.0
             ),
             "a replica that runs corrects them within 10 s; if they come back, see AccountsDrift in RUNBOOK.md",
-        ));
-    }
-    match heard {
-        Some(look) => found.push(Finding::ok(
-            "accounting",
-            format!(
-                "{} compares the accounts with the procs, every {:.1} s",
-                look.replica,
-                look.period_ms as f64 / 1000.0
-            ),
-        )),
-        None if replicas.is_empty() => {}
-        None => found.push(Finding::warn(
-            "accounting",
-            format!(
-                "no replica has compared the accounts for {} s, and {} are connected",
-                PATIENCE.as_secs(),
-                replicas.len()
-            ),
-            "look at scheduler_accounting_checked_timestamp_seconds and the log of each replica, see AccountsNotChecked in RUNBOOK.md",
-        )),
-    }
-    found
+        )
+    };
+    let compared = heard.map(|look| {
+        let (replica, seconds) = (&look.replica, look.period_ms as f64 / 1000.0);
+        let says = format!("{replica} compares the accounts with the procs, every {seconds:.1} s");
+        ok(says)
+    });
+    let silent = || {
+        let (seconds, connected) = (PATIENCE.as_secs(), replicas.len());
+        let says = format!(
+            "no replica has compared the accounts for {seconds} s, and {connected} are connected"
+        );
+        let advice = "look at scheduler_accounting_checked_timestamp_seconds and the log of each replica, see AccountsNotChecked in RUNBOOK.md";
+        (connected > 0).then(|| warn(says, advice))
+    };
+    [Some(counters), compared.or_else(silent)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
+    use crate::check::Verdict;
 
     fn verdicts(drift: &Drift, replicas: usize, heard: bool) -> Vec<Verdict> {
         let replica = ReplicaRow {

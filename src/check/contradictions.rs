@@ -4,55 +4,62 @@
 //! of its own, so it may run while the farm does.
 
 use cue_domain::why::LedgerFault;
-use cue_store::{Found, LeftOut, Miscount, Store};
+use cue_store::{Found, LeftOut, Miscount, Store, Unreadable};
 
-use super::Finding;
+use super::finding::{Finding, judged, ok, warn};
+use super::names::listed;
 
 /// Rows listed at most.
 const ROWS: usize = 5;
 
 /// Findings about rows that contradict each other.
 pub(super) async fn contradictions(store: &Store) -> Vec<Finding> {
-    let ledgers = match store.ledger_faults(ROWS).await {
-        Ok(found) => ledgers(&found),
-        Err(error) => Finding::unanswered("ledgers", &error),
-    };
-    let counters = match store.miscounts(ROWS).await {
-        Ok(found) => counters(&found),
-        Err(error) => Finding::unanswered("counters", &error),
-    };
-    vec![ledgers, counters]
+    let mut found = judged("ledgers", store.ledger_faults(ROWS).await, |found| {
+        [ledgers(&found)]
+    });
+    found.extend(judged("counters", store.miscounts(ROWS).await, |found| {
+        [counters(&found)]
+    }));
+    found
 }
 
 /// Hosts whose rows cannot be used.
 pub(super) fn left_out(hosts: &[LeftOut]) -> Option<Finding> {
     let first = hosts.first()?;
-    let more = match hosts.len() - 1 {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    Some(Finding::warn(
-        "hosts",
-        format!("{} is left out: {}{more}", first.host, first.reason),
+    let first = format!("{} is left out: {}", first.host, first.reason);
+    Some(warn(
+        listed([first].iter(), "", hosts.len()),
         "set the value right; a host is used from the next reading on",
     ))
 }
 
+/// Values that the other questions could not read.
+pub(super) fn unreadable(values: &[Unreadable]) -> Vec<Finding> {
+    let finding = |found: &Unreadable| {
+        warn(
+            format!(
+                "{} values that {} reads cannot be read and are left out, as {}",
+                found.count, found.statement, found.example
+            ),
+            "write them again as UTF-8; a database whose encoding is SQL_ASCII keeps any bytes",
+        )
+        .about("rows")
+    };
+    values.iter().map(finding).collect()
+}
+
 fn ledgers(found: &Found<LedgerFault>) -> Finding {
     if found.all == 0 {
-        return Finding::ok("ledgers", "every host has idle what its procs leave");
+        return ok("every host has idle what its procs leave");
     }
     let says = found.first.iter().map(|fault| {
-        format!(
-            "{} has {} idle, its procs leave {}",
-            fault.name, fault.ledger, fault.left
-        )
+        let (name, ledger, left) = (&fault.name, fault.ledger, fault.left);
+        format!("{name} has {ledger} idle, its procs leave {left}")
     });
     let names = found.first.iter().map(|fault| literal(&fault.name));
     let names = names.collect::<Vec<_>>().join(", ");
-    Finding::warn(
-        "ledgers",
-        listed(says.collect(), found.all),
+    warn(
+        listed(says, "; ", found.all),
         format!(
             "BEGIN; SELECT FROM host WHERE str_name IN ({names}) ORDER BY pk_host FOR UPDATE; \
              UPDATE host h SET (int_cores_idle, int_mem_idle, int_gpus_idle, int_gpu_mem_idle) = \
@@ -67,30 +74,22 @@ fn ledgers(found: &Found<LedgerFault>) -> Finding {
 
 fn counters(found: &Found<Miscount>) -> Finding {
     if found.all == 0 {
-        return Finding::ok(
-            "counters",
-            "every counter of waiting frames is their number, in jobs of shows handed over",
-        );
+        return ok("every counter of waiting frames is their number, in jobs of shows handed over");
     }
-    let says = found.first.iter().map(|one| {
-        let whose = match &one.layer {
-            Some(layer) => format!("layer {layer} of job {}", one.job),
-            None => format!("job {}", one.job),
-        };
-        format!(
-            "{whose} counts {} waiting, it has {}",
-            one.counted, one.waiting
-        )
+    let says = found.first.iter().map(|row| {
+        let (job, counted, waiting) = (&row.job, row.counted, row.waiting);
+        let layer = row.layer.as_ref().map(|layer| format!("layer {layer} of "));
+        let layer = layer.unwrap_or_default();
+        format!("{layer}job {job} counts {counted} waiting, it has {waiting}")
     });
-    let mut jobs: Vec<String> = found.first.iter().map(|one| literal(&one.job)).collect();
+    let mut jobs: Vec<String> = found.first.iter().map(|row| literal(&row.job)).collect();
     jobs.dedup();
     let jobs = format!(
         "(SELECT pk_job FROM job WHERE str_state = 'PENDING' AND str_name IN ({}))",
         jobs.join(", ")
     );
-    Finding::warn(
-        "counters",
-        listed(says.collect(), found.all),
+    warn(
+        listed(says, "; ", found.all),
         format!(
             "BEGIN; SELECT FROM layer_stat WHERE pk_job IN {jobs} ORDER BY pk_layer FOR UPDATE; \
              SELECT FROM job_stat WHERE pk_job IN {jobs} ORDER BY pk_job FOR UPDATE; \
@@ -102,15 +101,6 @@ fn counters(found: &Found<Miscount>) -> Finding {
     )
 }
 
-/// The rows that were found, and how many there are beside them.
-fn listed(mut rows: Vec<String>, all: usize) -> String {
-    let more = all.saturating_sub(rows.len());
-    if more > 0 {
-        rows.push(format!("and {more} more"));
-    }
-    rows.join("; ")
-}
-
 /// A text as SQL writes it.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
@@ -120,8 +110,8 @@ fn literal(text: &str) -> String {
 mod tests {
     use cue_domain::{Centicores, Resources};
 
-    use super::super::Verdict;
     use super::*;
+    use crate::check::Verdict;
 
     #[test]
     fn hosts_are_named_and_a_quote_ends_no_literal() {
@@ -143,7 +133,7 @@ mod tests {
         assert_eq!(
             finding.says,
             "o'hara has 0 cores and 0 GiB idle, its procs leave 8 cores and 0 GiB; \
-             b has 0 cores and 0 GiB idle, its procs leave 8 cores and 0 GiB; and 7 more"
+             b has 0 cores and 0 GiB idle, its procs leave 8 cores and 0 GiB and 7 more"
         );
         assert!(finding.advice.unwrap().contains("IN ('o''hara', 'b')"));
     }

@@ -1,52 +1,66 @@
-//! The farm in the database: whether its schema and our rights fit, and whether there is anything to book.
+//! The farm in the database: the fitness of its schema and of our rights, and the work and the hosts in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use cue_store::{NeededRight, OpenHosts, ShowFacts, Store};
+use cue_domain::demand::WaitingJob;
+use cue_domain::{JobId, Unserved};
+use cue_store::{DemandCursor, HostRows, NeededRight, ShowFacts, Store, StoreError, Unfit};
 
-use super::Finding;
-use super::contradictions::{contradictions, left_out};
+use super::contradictions::{contradictions, left_out, unreadable};
+use super::finding::{Finding, fail, judged, ok, warn};
 use super::names::some;
 use crate::config::Settings;
+use crate::config::wiring;
 
 /// Schema and rights.
 pub(super) async fn fitness(store: &Store, role: &str) -> Vec<Finding> {
-    let mut found = statements(store).await;
-    match store.check_triggers().await {
-        Ok(missing) => found.extend(missing.iter().map(|trigger| {
-            Finding::fail(
-                "schema",
+    let mut found = judged(
+        "statements",
+        store.check_statements().await,
+        |(all, unfit)| statements(all, &unfit),
+    );
+    found.extend(judged("schema", store.check_triggers().await, |missing| {
+        missing.into_iter().map(|trigger| {
+            fail(
                 format!("trigger {trigger} is missing or switched off, so numbers of waiting frames stay as they are"),
                 "create it with Cuebot's migrations, or switch it on",
             )
-        })),
-        Err(error) => found.push(Finding::unanswered("schema", &error)),
-    }
-    match store.check_rights().await {
-        Ok(needed) => found.extend(rights(&needed, role)),
-        Err(error) => found.push(Finding::unanswered("rights", &error)),
-    }
+        })
+    }));
+    found.extend(judged("rights", store.check_rights().await, |needed| {
+        rights(&needed, role)
+    }));
     found
 }
 
-async fn statements(store: &Store) -> Vec<Finding> {
-    match store.check_statements().await {
-        Ok((all, unfit)) if unfit.is_empty() => vec![Finding::ok(
-            "statements",
-            format!("all {all} statements fit the schema"),
-        )],
-        Ok((_, unfit)) => unfit
-            .iter()
-            .map(|unfit| {
-                Finding::fail(
-                    "statements",
-                    format!("{} does not fit the schema: {}", unfit.statement, unfit.message),
-                    "the schema must be that of a Cuebot that knows show.b_scheduler_managed and layer.ts_start_after: bring it up to date, and let search_path find it",
-                )
-            })
-            .collect(),
-        Err(error) => vec![Finding::unanswered("statements", &error)],
+/// OpenCue's index on waiting frames, which no statement needs.
+pub(super) async fn waiting_index(store: &Store) -> Vec<Finding> {
+    judged("indexes", store.check_waiting_index().await, |exists| {
+        let state = if exists {
+            "exists"
+        } else {
+            "is missing, so layers of thousands of frames are locked slowly"
+        };
+        let says = format!("OpenCue's index on the waiting frames of a layer (V51) {state}");
+        [ok(says)]
+    })
+}
+
+fn statements(all: usize, unfit: &[Unfit]) -> Vec<Finding> {
+    if unfit.is_empty() {
+        let says = format!("all {all} statements fit the schema");
+        return vec![ok(says)];
     }
+    let finding = |unfit: &Unfit| {
+        fail(
+            format!(
+                "{} does not fit the schema: {}",
+                unfit.statement, unfit.message
+            ),
+            "the schema must be that of a Cuebot that knows show.b_scheduler_managed and layer.ts_start_after: bring it up to date, and let search_path find it",
+        )
+    };
+    unfit.iter().map(finding).collect()
 }
 
 /// One finding for each table or sequence on which a right is missing.
@@ -61,13 +75,12 @@ fn rights(needed: &[NeededRight], role: &str) -> Vec<Finding> {
             "{role} has the {} rights that the statements and the installed triggers need",
             needed.len()
         );
-        return vec![Finding::ok("rights", says)];
+        return vec![ok(says)];
     }
     let lacking = |((is_sequence, relation), rights): (&(bool, &str), &Vec<&str>)| {
         let rights = rights.join(", ");
         let kind = if *is_sequence { "SEQUENCE " } else { "" };
-        Finding::fail(
-            "rights",
+        fail(
             format!("{role} lacks {rights} on {relation}"),
             format!("GRANT {rights} ON {kind}{relation} TO {role};"),
         )
@@ -75,104 +88,124 @@ fn rights(needed: &[NeededRight], role: &str) -> Vec<Finding> {
     missing.iter().map(lacking).collect()
 }
 
-/// Findings about what there is to book, and where.
+/// Findings about work to book, and hosts for it.
 pub(super) async fn contents(store: &Store, settings: &Settings) -> Vec<Finding> {
     let facility = settings.feed.facility.as_deref();
-    let mut found = vec![match store.known_facilities().await {
-        Ok(known) => facilities(facility, &known),
-        Err(error) => Finding::unanswered("facility", &error),
-    }];
-    match store.check_shows().await {
-        Ok(shows) => found.extend(handed_over(&shows)),
-        Err(error) => found.push(Finding::unanswered("shows", &error)),
-    }
     let stale_after = settings.matching.host_stale_after;
-    found.extend(match store.host_snapshot(facility, stale_after).await {
-        Ok(open) => hosts(&open),
-        Err(error) => vec![Finding::unanswered("hosts", &error)],
+    let mut found = judged("facility", store.known_facilities().await, |known| {
+        [facilities(facility, &known)]
     });
+    let shows = store.check_shows().await;
+    found.extend(judged("shows", shows, |shows| handed_over(&shows)));
+    let open = store.host_snapshot(facility, stale_after).await;
+    found.extend(judged("hosts", open, |open| hosts(&open)));
+    let without_host = without_host(store, settings).await;
+    found.extend(judged("unserved", without_host, |work| [unserved(&work)]));
     found.extend(contradictions(store).await);
+    found.extend(unreadable(&store.unreadable()));
     found
 }
 
-fn hosts(open: &OpenHosts) -> Vec<Finding> {
-    let mut found = vec![match open.hosts.len() {
-        0 => Finding::warn(
-            "hosts",
+/// Work that waits and that no host could serve.
+async fn without_host(store: &Store, settings: &Settings) -> Result<Unserved, StoreError> {
+    let facility = settings.feed.facility.as_deref();
+    let cursor = DemandCursor::default();
+    let (rows, _) = store.demand(facility, &cursor, true).await?;
+    let carried = store.carried_tags().await?;
+    let jobs: HashMap<&JobId, &WaitingJob> = rows.jobs.iter().map(|job| (&job.id, job)).collect();
+    let layers = rows.layers.iter();
+    let waiting = layers.filter_map(|layer| Some((*jobs.get(&layer.job)?, layer)));
+    let ignored = wiring::ignored_tags(settings);
+    Ok(cue_domain::unserved(
+        waiting,
+        &rows.subscriptions,
+        &carried,
+        &ignored,
+    ))
+}
+
+fn unserved(work: &Unserved) -> Finding {
+    if work.layers == 0 {
+        let says = "for every layer that waits there is a host with its tags";
+        return ok(says);
+    }
+    warn(
+        format!(
+            "{} waiting layers with {} frames have no host that could serve them, as {}",
+            work.layers,
+            work.frames,
+            work.examples.join("; ")
+        ),
+        "give a host of the show's allocations one of the tags, or the show a subscription; cue-scheduler why names what is missing",
+    )
+}
+
+fn hosts(open: &HostRows) -> Vec<Finding> {
+    let count = match open.hosts.len() {
+        0 => warn(
             "no host is up, open and heard of lately",
             "see that Cuebot receives host reports, and that CUE_HOST_STALE_AFTER is longer than the time between two",
         ),
-        count => Finding::ok("hosts", format!("{count} are up, open and heard of lately")),
-    }];
-    found.extend(left_out(&open.left_out));
-    found
+        count => ok(format!("{count} are up, open and heard of lately")),
+    };
+    let left_out = left_out(&open.left_out);
+    [Some(count), left_out].into_iter().flatten().collect()
 }
 
 fn facilities(wanted: Option<&str>, known: &[String]) -> Finding {
     let names = known.join(", ");
     match wanted {
-        Some(wanted) if known.iter().any(|name| name == wanted) => {
-            Finding::ok("facility", format!("{wanted} exists"))
-        }
-        Some(wanted) => Finding::fail(
-            "facility",
+        Some(wanted) if known.iter().any(|name| name == wanted) => ok(format!("{wanted} exists")),
+        Some(wanted) => fail(
             format!("{wanted} does not exist"),
             format!("set CUE_FACILITY to one of {names}, or to none for all of them"),
         ),
-        None => Finding::ok("facility", format!("all of them: {names}")),
+        None => ok(format!("all of them: {names}")),
     }
 }
 
 fn handed_over(shows: &[ShowFacts]) -> Vec<Finding> {
-    let managed: Vec<&ShowFacts> = shows.iter().filter(|show| show.managed).collect();
-    if managed.is_empty() {
-        return vec![Finding::warn(
-            "shows",
-            format!(
-                "none of {} active shows is handed over, nothing will be booked",
-                shows.len()
-            ),
+    let all = shows.len();
+    let managed = || shows.iter().filter(|show| show.managed);
+    let named = |chosen: fn(&ShowFacts) -> bool| -> Vec<&str> {
+        let chosen = managed().filter(|show| chosen(show));
+        chosen.map(|show| show.name.as_str()).collect()
+    };
+    let ours = named(|_| true);
+    if ours.is_empty() {
+        return vec![warn(
+            format!("none of {all} active shows is handed over, nothing will be booked"),
             "hand one over with: cueadmin -scheduler-managed SHOW ON",
         )];
     }
-    let mut found = vec![Finding::ok(
-        "shows",
-        format!(
-            "{} of {} active shows are handed over: {}",
-            managed.len(),
-            shows.len(),
-            some(managed.iter().map(|show| show.name.as_str()))
-        ),
-    )];
-    let frozen: Vec<&str> = managed
-        .iter()
-        .filter(|show| show.subscriptions == 0)
-        .map(|show| show.name.as_str())
-        .collect();
+    let names = |shows: &[&str]| some(shows.iter().copied());
+    let says = format!(
+        "{} of {all} active shows are handed over: {}",
+        ours.len(),
+        names(&ours)
+    );
+    let mut found = vec![ok(says)];
+    let frozen = named(|show| show.subscriptions == 0);
     if !frozen.is_empty() {
-        found.push(Finding::warn(
-            "shows",
-            format!(
-                "{} no subscription with a burst of a core or more, and nothing is booked for a show without one: {}",
-                if frozen.len() == 1 { "one has" } else { "some have" },
-                some(frozen.iter().copied())
+        let has = if frozen.len() == 1 {
+            "one has"
+        } else {
+            "some have"
+        };
+        found.push(warn(format!(
+                "{has} no subscription with a burst of a core or more, and nothing is booked for a show without one: {}",
+                names(&frozen)
             ),
             "give it a subscription in an allocation",
         ));
     }
-    let off: Vec<&str> = managed
-        .iter()
-        .filter(|show| !show.booking)
-        .map(|show| show.name.as_str())
-        .collect();
+    let off = named(|show| !show.booking);
     if !off.is_empty() {
-        found.push(Finding::warn(
-            "shows",
-            format!(
+        found.push(warn(format!(
                 "booking is switched off, which neither Cuebot nor the scheduler heeds, for {}",
-                some(off.iter().copied())
+                names(&off)
             ),
-            "take the show back with cueadmin -scheduler-managed SHOW OFF, or set its subscriptions' burst to 0, if nothing is to be booked",
+            "take the show back with cueadmin -scheduler-managed SHOW OFF, or set its subscriptions' burst to 0, if nothing must be booked",
         ));
     }
     found
@@ -180,8 +213,8 @@ fn handed_over(shows: &[ShowFacts]) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
+    use crate::check::Verdict;
 
     fn show(name: &str, managed: bool, subscriptions: i64) -> ShowFacts {
         ShowFacts {
@@ -193,26 +226,29 @@ mod tests {
     }
 
     #[test]
-    fn shows_that_would_get_nothing_are_told() {
-        let told = |shows: &[ShowFacts]| {
+    fn shows_that_would_get_nothing_are_named() {
+        let verdicts = |shows: &[ShowFacts]| {
             let found = handed_over(shows);
             found
                 .iter()
                 .map(|finding| finding.verdict)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(told(&[]), [Verdict::Warn]);
-        assert_eq!(told(&[show("a", false, 1)]), [Verdict::Warn]);
+        assert_eq!(verdicts(&[]), [Verdict::Warn]);
+        assert_eq!(verdicts(&[show("a", false, 1)]), [Verdict::Warn]);
         assert_eq!(
-            told(&[show("a", true, 1), show("b", false, 0)]),
+            verdicts(&[show("a", true, 1), show("b", false, 0)]),
             [Verdict::Ok]
         );
-        assert_eq!(told(&[show("a", true, 0)]), [Verdict::Ok, Verdict::Warn]);
+        assert_eq!(
+            verdicts(&[show("a", true, 0)]),
+            [Verdict::Ok, Verdict::Warn]
+        );
         let off = ShowFacts {
             booking: false,
             ..show("a", true, 1)
         };
-        assert_eq!(told(&[off]), [Verdict::Ok, Verdict::Warn]);
+        assert_eq!(verdicts(&[off]), [Verdict::Ok, Verdict::Warn]);
         let many: Vec<ShowFacts> = (0..7).map(|n| show(&format!("s{n}"), true, 1)).collect();
         assert!(
             handed_over(&many)[0]

@@ -3,11 +3,11 @@
 //!
 //! Invariant: each finding names what to change, with the word that one would search for.
 
+use cue_loops::{MAESTRO_REMEDY, maestro_conflict};
 use cue_store::{MaestroLeader, SchemaFacts, SharedAllocation, Store, StrangeRows};
 
-use super::Finding;
-use super::names::{NAMES, some};
-use crate::replicas::{MAESTRO_REMEDY, maestro_conflict};
+use super::finding::{Finding, fail, judged, ok, warn};
+use super::names::{NAMES, listed, some};
 
 /// Migrations between which the statements are tested, both included.
 const TESTED: std::ops::RangeInclusive<i32> = 47..=51;
@@ -17,22 +17,15 @@ const GUIDE: &str = "config/guides/beside-cuebot.md";
 
 /// Looks at OpenCue's own programs and at what they share with this one.
 pub(super) async fn look(store: &Store) -> Vec<Finding> {
-    let mut found = match store.check_schema().await {
-        Ok(facts) => schema(&facts),
-        Err(error) => vec![Finding::unanswered("schema", &error)],
-    };
-    found.push(match store.connected().await {
-        Ok(connected) => maestro(connected.maestro.as_ref()),
-        Err(error) => Finding::unanswered("maestro", &error),
-    });
-    match store.check_shared().await {
-        Ok(allocations) => found.extend(shared(&allocations)),
-        Err(error) => found.push(Finding::unanswered("shared", &error)),
-    }
-    match store.check_meaning(NAMES as i64).await {
-        Ok(rows) => found.extend(meaning(&rows)),
-        Err(error) => found.push(Finding::unanswered("meaning", &error)),
-    }
+    let mut found = judged("schema", store.check_schema().await, |facts| schema(&facts));
+    let connected = store.connected().await;
+    found.extend(judged("maestro", connected, |connected| {
+        [maestro(connected.maestro.as_ref())]
+    }));
+    let allocations = store.check_shared().await;
+    found.extend(judged("shared", allocations, |rows| shared(&rows)));
+    let rows = store.check_meaning(NAMES as i64).await;
+    found.extend(judged("meaning", rows, |rows| meaning(&rows)));
     found
 }
 
@@ -48,24 +41,21 @@ fn schema(facts: &SchemaFacts) -> Vec<Finding> {
         (None, None) => "older than OpenCue's migration V45".to_owned(),
     };
     let mut found = vec![match version {
-        Some(version) if TESTED.contains(&version) => Finding::ok("schema", source),
-        Some(version) if version > *TESTED.end() => Finding::warn(
-            "schema",
+        Some(version) if TESTED.contains(&version) => ok(source),
+        Some(version) if version > *TESTED.end() => warn(
             format!(
                 "{source}, newer than V{}, the newest that is tested",
                 TESTED.end()
             ),
             format!("try a copy of the database first; {GUIDE} lists what is tested"),
         ),
-        _ => Finding::fail(
-            "schema",
+        _ => fail(
             format!("{source}, and the scheduler needs V{}", TESTED.start()),
             "move to a Cuebot of 2026-07 or newer, which brings the schema up to date",
         ),
     }];
     if facts.slots {
-        found.push(Finding::warn(
-            "schema",
+        found.push(warn(
             "layers can ask for slots of a host (layer.int_slots_required), which the scheduler does not count",
             "leave slots unused for shows that are handed over",
         ));
@@ -75,11 +65,11 @@ fn schema(facts: &SchemaFacts) -> Vec<Finding> {
 
 fn maestro(leader: Option<&MaestroLeader>) -> Finding {
     match leader {
-        None => Finding::ok("maestro", "no Cuebot plans with it: it has no leader"),
+        None => ok("no Cuebot plans with it: it has no leader"),
         Some(leader) => {
             let says = maestro_conflict(leader);
             let says = says.trim_end_matches(MAESTRO_REMEDY).trim_end_matches(": ");
-            Finding::fail("maestro", says, MAESTRO_REMEDY)
+            fail(says, MAESTRO_REMEDY)
         }
     }
 }
@@ -90,8 +80,7 @@ fn shared(allocations: &[SharedAllocation]) -> Option<Finding> {
         0 => String::new(),
         more => format!(" ({more} more)"),
     };
-    Some(Finding::warn(
-        "shared",
+    Some(warn(
         format!(
             "allocation {}{more} has shows of both kinds, handed over ({}) and booked by Cuebot ({}): Cuebot keeps \
              freed cores for its own shows, so those handed over lose ground there",
@@ -106,49 +95,34 @@ fn shared(allocations: &[SharedAllocation]) -> Option<Finding> {
 }
 
 /// Kinds of rows that mean something else to Cuebot: the statement's word, the sentence, and the advice.
+#[rustfmt::skip]
 const MEANINGS: &[(&str, &str, &str)] = &[
-    (
-        "auto_book",
-        "Cuebot would start nothing of jobs with b_auto_book off, and the scheduler books them",
-        "pause the jobs that must not run",
-    ),
-    (
-        "booking_off",
-        "b_booking_enabled is off, which neither Cuebot nor the scheduler looks at, for shows",
-        "pause their jobs, or set the bursts of their subscriptions to 0",
-    ),
-    (
-        "untagged",
-        "layers without tags run on any host for Cuebot, and on none for the scheduler",
-        "give them a tag that hosts have",
-    ),
-    (
-        "pattern",
-        "Cuebot reads these tags of layers as regular expressions, and the scheduler as they are written",
-        "write whole tags, with | between them",
-    ),
-    (
-        "case",
-        "hosts have these tags of layers in other letters, which is the same to Cuebot and not to the scheduler",
-        "write the tags as the hosts have them",
-    ),
+    ("auto_book", "Cuebot would start nothing of jobs with b_auto_book off, and the scheduler books them",
+        "pause the jobs that must not run"),
+    ("booking_off", "b_booking_enabled is off, which neither Cuebot nor the scheduler looks at, for shows",
+        "pause their jobs, or set the bursts of their subscriptions to 0"),
+    ("untagged", "layers without tags run on any host for Cuebot, and on none for the scheduler",
+        "give them a tag that hosts have"),
+    ("pattern", "Cuebot reads these tags of layers as regular expressions, and the scheduler as they are written",
+        "write whole tags, with | between them"),
+    ("white_space", "tags of layers hold tabs or line breaks, which are a part of the tag (shown as ?)",
+        "write | and spaces between tags, and nothing else"),
+    ("case", "hosts have these tags of layers in other letters, which is the same to Cuebot and not to the scheduler",
+        "write the tags as the hosts have them"),
 ];
 
 fn meaning(rows: &[StrangeRows]) -> Vec<Finding> {
     let of = |kind: &str| rows.iter().find(|rows| rows.kind == kind).map(names);
-    let strange = MEANINGS.iter().filter_map(|&(kind, says, advice)| {
-        Some(Finding::warn(
-            "meaning",
-            format!("{says}: {}", of(kind)?),
-            advice,
-        ))
-    });
+    let strange = MEANINGS
+        .iter()
+        .filter_map(|&(kind, says, advice)| Some(warn(format!("{says}: {}", of(kind)?), advice)));
     let mut found: Vec<Finding> = strange.collect();
     if let Some(wanted) = of("os") {
         let offered = of("offered_os").unwrap_or_else(|| "none".to_owned());
-        found.push(Finding::warn(
-            "meaning",
-            format!("jobs ask for an OS that no host of their facility has: {wanted}; hosts have {offered}"),
+        found.push(warn(
+            format!(
+                "jobs ask for an OS that no host of their facility has: {wanted}; hosts have {offered}"
+            ),
             "set the OS of RQD (override_real_values.os) or of the jobs, letter by letter",
         ));
     }
@@ -157,20 +131,14 @@ fn meaning(rows: &[StrangeRows]) -> Vec<Finding> {
 
 /// The names of the first rows, and the number of the others.
 fn names(rows: &StrangeRows) -> String {
-    let shown = rows.names.join(", ");
-    match usize::try_from(rows.count)
-        .unwrap_or(0)
-        .saturating_sub(rows.names.len())
-    {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    let all = usize::try_from(rows.count).unwrap_or(0);
+    listed(rows.names.iter(), ", ", all)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
+    use crate::check::Verdict;
 
     #[test]
     fn the_version_of_the_schema_is_what_flyway_wrote_or_else_what_is_there() {

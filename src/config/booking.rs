@@ -1,4 +1,4 @@
-//! Settings of bookings: what they write, and whether they are launched.
+//! Settings of bookings and of their launches.
 //!
 //! Invariant: a dry run books exactly as a real run does, and only the call to the host is left out.
 
@@ -10,14 +10,14 @@ use super::rules::{duration, flag, numbers, size};
 use super::topic::topic;
 
 topic! {
-    /// What a booking writes.
+    /// Contents of a booking.
     Booking in "booking" {
-        /// Whether frames are booked in the database without being launched on hosts.
+        /// Book frames in the database without launching them on hosts.
         dry_run: bool = Some("false"), "CUE_DRY_RUN", flag();
-        /// How much memory a frame is said to use until its host's first report.
+        /// Memory that a frame counts as using until its host's first report.
         memory_reserved_min: Kib = Some("256MiB"), "CUE_MEMORY_RESERVED_MIN",
             size(Kib(1)..=Kib::gib(64));
-        /// How long after the start of a booking its launches may begin; later ones are taken back.
+        /// Time after the start of a booking within which its launches may begin; later ones are taken back.
         launch_deadline: Duration = Some("10s"), "CUE_LAUNCH_DEADLINE",
             duration(Duration::from_millis(100)..=Duration::from_secs(300));
         /// Exit statuses after which a frame starts again without a retry being charged: those that

@@ -1,33 +1,29 @@
-//! How the database is reached.
+//! Connections to the database.
 //!
 //! Invariant: there is no default address. A scheduler that books frames in a database nobody named
 //! would be worse than one that does not start.
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::rules::{Form, Rule, duration, flag, number, text};
-use super::secret::{Secret, mask_url};
 use super::topic::topic;
 
 topic! {
-    /// How the database is reached.
+    /// Connections to the database.
     Database in "database" {
         /// The PostgreSQL database that Cuebot uses.
-        url: Secret = None, "CUE_DATABASE_URL" or "DATABASE_URL", address();
-        /// How many connections may be open at a time.
+        url: SecretString = None, "CUE_DATABASE_URL" or "DATABASE_URL", address();
+        /// Connections that may be open at a time.
         pool: u32 = Some("24"), "CUE_DATABASE_POOL", number(1..=1000);
-        /// How long to wait for a free connection before the work is given back.
-        acquire_timeout: Duration = Some("10s"), "CUE_DATABASE_ACQUIRE_TIMEOUT",
-            duration(Duration::from_millis(100)..=Duration::from_secs(300));
-        /// How long one statement may run before the database ends it.
-        statement_timeout: Duration = Some("30s"), "CUE_DATABASE_STATEMENT_TIMEOUT",
+        /// Longest time of one statement. The server ends it then; a server that says nothing is given up a second later.
+        statement_timeout: Duration = Some("5s"), "CUE_DATABASE_STATEMENT_TIMEOUT",
             duration(Duration::from_millis(100)..=Duration::from_secs(3600));
-        /// How long a booking may wait for a row that somebody else holds before it is given up.
-        lock_timeout: Duration = Some("5s"), "CUE_DATABASE_LOCK_TIMEOUT",
+        /// Time that a booking waits for a row that another transaction holds, before it is abandoned.
+        lock_timeout: Duration = Some("500ms"), "CUE_DATABASE_LOCK_TIMEOUT",
             duration(Duration::from_millis(10)..=Duration::from_secs(300));
-        /// After how many failures in a row the database is left alone for a while.
-        breaker_failures: u32 = Some("5"), "CUE_DATABASE_BREAKER_FAILURES", number(1..=1000);
-        /// Whether the program ends when the database has been left alone ten times in a row; else it keeps trying.
+        /// End the program when the breaker in front of the database has opened ten times in a row; else keep trying.
         breaker_gives_up: bool = Some("true"), "CUE_DATABASE_BREAKER_GIVES_UP", flag();
         /// The name under which the connections show in `pg_stat_activity`, with a slash and the replica's own name
         /// behind it; replicas see those who share it.
@@ -35,7 +31,7 @@ topic! {
     }
 }
 
-fn address() -> Rule<Secret> {
+fn address() -> Rule<SecretString> {
     let known = cue_store::PARAMETERS.join("`, `");
     let allowed = format!(
         "an address such as `postgresql://user:password@host:5432/database`, with what is special in \
@@ -46,11 +42,10 @@ fn address() -> Rule<Secret> {
             .iter()
             .find_map(|scheme| text.strip_prefix(scheme))?;
         let is_whole = !place.is_empty() && cue_store::is_readable(text);
-        is_whole.then(|| Secret::new(text))
+        is_whole.then(|| SecretString::from(text))
     });
-    rule.mask = mask_url;
-    rule.absent = Some(Secret::new(""));
-    rule
+    rule.absent = Some(SecretString::default());
+    rule.secret(cue_store::without_password)
 }
 
 /// PostgreSQL cuts off names of more than 63 bytes without a word, and the replica's name has to fit

@@ -1,11 +1,11 @@
-//! What can be wrong with the settings.
+//! Faults of the settings.
 //!
-//! Invariant: faults are collected, never thrown one at a time, and each says which key it is about,
-//! where the value came from, what the value is (secrets masked) and what is allowed instead.
+//! Invariant: faults are collected, never thrown one at a time, and each names the key, the value (secrets
+//! masked), its source, and the values that are allowed.
 
 use std::fmt;
 
-/// Where the value of a setting came from.
+/// Source of a setting's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Nobody set it.
@@ -29,7 +29,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// A fault of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The settings file could not be read or is not TOML.
@@ -37,7 +37,17 @@ pub enum Fault {
     File {
         /// The path as given.
         path: String,
-        /// What went wrong.
+        /// The error.
+        reason: String,
+    },
+    /// The file of a secret could not be read.
+    #[error("{variable} names {path}, which cannot be read: {reason}")]
+    Secret {
+        /// The variable that names the file.
+        variable: String,
+        /// The path as given.
+        path: String,
+        /// The error.
         reason: String,
     },
     /// A setting without a default was not set.
@@ -47,7 +57,7 @@ pub enum Fault {
         key: &'static str,
         /// Its variable.
         env: &'static str,
-        /// What is allowed.
+        /// Values that are allowed.
         allowed: String,
     },
     /// A value is not one of those allowed.
@@ -55,11 +65,11 @@ pub enum Fault {
     Value {
         /// The key.
         key: &'static str,
-        /// Where the value came from.
+        /// Source of the value.
         origin: Origin,
         /// The value, masked if it is a secret.
         value: String,
-        /// What is allowed.
+        /// Values that are allowed.
         allowed: String,
     },
     /// A key that no setting has.
@@ -67,9 +77,9 @@ pub enum Fault {
     UnknownKey {
         /// The key as given.
         key: String,
-        /// Where it was found.
+        /// Source of the key.
         origin: Origin,
-        /// What was perhaps meant.
+        /// A setting that was perhaps meant.
         nearest: Option<String>,
     },
     /// A `CUE_` variable that no setting has.
@@ -77,7 +87,7 @@ pub enum Fault {
     UnknownVariable {
         /// The name of the variable.
         name: String,
-        /// What was perhaps meant.
+        /// A setting that was perhaps meant.
         nearest: Option<String>,
     },
     /// A setting that earlier versions had.
@@ -95,12 +105,12 @@ pub enum Fault {
         key: &'static str,
         /// Its value.
         value: String,
-        /// Why the values do not fit, and what would.
+        /// The reason, and values that would fit.
         reason: String,
     },
 }
 
-/// Everything that is wrong with the settings; at least one fault.
+/// All faults of the settings; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);
 
@@ -121,51 +131,4 @@ fn hint(nearest: &Option<String>) -> String {
     nearest
         .as_ref()
         .map_or_else(String::new, |name| format!(", did you mean {name}?"))
-}
-
-/// The candidate that looks most like `name`, unless none looks like it at all.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .map(|candidate| (edits(name, candidate), candidate))
-        .min()
-        .filter(|(edits, _)| *edits <= 2.max(name.len() / 3))
-        .map(|(_, candidate)| candidate.to_owned())
-}
-
-/// How many letters must be inserted, removed or replaced to turn one word into the other.
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, letter) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_found_and_a_far_one_is_not_offered() {
-        let names = ["CUE_DRY_RUN", "CUE_FACILITY", "CUE_RQD_PORT"];
-        assert_eq!(
-            nearest("CUE_DRYRUN", names.into_iter()).as_deref(),
-            Some("CUE_DRY_RUN")
-        );
-        assert_eq!(nearest("CUE_QUITE_ANOTHER_THING", names.into_iter()), None);
-    }
-
-    #[test]
-    fn edits_count_letters() {
-        for (from, to, count) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)] {
-            assert_eq!(edits(from, to), count, "{from} to {to}");
-        }
-    }
 }

@@ -13,23 +13,19 @@ use super::fault::Fault;
 pub(super) struct Written {
     /// The value as text; the elements of a list are joined with commas.
     pub(super) text: String,
-    /// Whether it was written as a list.
+    /// The value was written as a list.
     pub(super) list: bool,
 }
 
-/// Reads the file, adding what is wrong with it to `faults`.
+/// Reads the file, and adds its faults to `faults`.
 pub(super) fn read(path: &Path, faults: &mut Vec<Fault>) -> BTreeMap<String, Written> {
-    let parsed = std::fs::read_to_string(path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| flatten(&text));
-    match parsed {
-        Ok(values) => values,
-        Err(reason) => {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+    text.and_then(|text| flatten(&text))
+        .unwrap_or_else(|reason| {
             let path = path.display().to_string();
             faults.push(Fault::File { path, reason });
             BTreeMap::new()
-        }
-    }
+        })
 }
 
 fn flatten(text: &str) -> Result<BTreeMap<String, Written>, String> {
@@ -39,7 +35,7 @@ fn flatten(text: &str) -> Result<BTreeMap<String, Written>, String> {
     Ok(values)
 }
 
-/// The parser's own message quotes the line, which may hold a password: only its place is told.
+/// A syntax error with its line. The parser's own message quotes the line, which may hold a password.
 fn syntax(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     let before = text.get(..start).unwrap_or(text);
@@ -53,29 +49,22 @@ fn walk(
     values: &mut BTreeMap<String, Written>,
 ) -> Result<(), String> {
     for (name, value) in table {
-        let key = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}.{name}")
+        let key = format!("{prefix}{name}");
+        let (text, list) = match value {
+            toml::Value::Table(inner) => {
+                walk(&format!("{key}."), inner, values)?;
+                continue;
+            }
+            toml::Value::Array(items) => (join(&key, items)?, true),
+            scalar => (scalar_text(scalar), false),
         };
-        match value {
-            toml::Value::Table(inner) => walk(&key, inner, values)?,
-            toml::Value::Array(items) => {
-                let text = join(&key, items)?;
-                values.insert(key, Written { text, list: true });
-            }
-            scalar => {
-                let text = scalar_text(scalar);
-                values.insert(key, Written { text, list: false });
-            }
-        }
+        values.insert(key, Written { text, list });
     }
     Ok(())
 }
 
 fn join(key: &str, items: Vec<toml::Value>) -> Result<String, String> {
-    let mut texts = Vec::with_capacity(items.len());
-    for item in items {
+    let text = |item: toml::Value| {
         if item.is_array() || item.is_table() {
             return Err(format!("{key} is a list of lists, give a list of texts"));
         }
@@ -85,9 +74,10 @@ fn join(key: &str, items: Vec<toml::Value>) -> Result<String, String> {
                 "{key} has an element with a comma, give each element by itself"
             ));
         }
-        texts.push(text);
-    }
-    Ok(texts.join(","))
+        Ok(text)
+    };
+    let texts: Result<Vec<String>, String> = items.into_iter().map(text).collect();
+    Ok(texts?.join(","))
 }
 
 fn scalar_text(value: toml::Value) -> String {

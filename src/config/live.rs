@@ -1,14 +1,17 @@
-//! Whether the stages of a running service may have other workers.
+//! Changes of workers of a running service.
 //!
-//! Invariant: what would be refused at start is refused while it runs, with the same sum, so that no
+//! Invariant: what would be refused at start is refused while the service runs, with the same sum, so that no
 //! change can starve the stages of database connections.
 
 use std::num::NonZeroUsize;
 
 use super::cross::pool_covers_stages;
-use super::{Database, Fault, Settings, Stages};
+use super::database::Database;
+use super::fault::Fault;
+use super::settings::Settings;
+use super::stages::Stages;
 
-/// The widths of a service that runs with these settings.
+/// Widths of a service that runs with these settings.
 #[derive(Clone, Debug)]
 pub struct LiveWidths {
     stages: Stages,
@@ -16,7 +19,7 @@ pub struct LiveWidths {
 }
 
 impl LiveWidths {
-    /// The widths that were set.
+    /// The widths of the settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -25,7 +28,7 @@ impl LiveWidths {
         }
     }
 
-    /// Whether `stage` may have `workers` while the others have what `running` says. Fewer workers
+    /// Succeeds if `stage` may have `workers` while the others have those of `running`. Fewer workers
     /// than now are always allowed.
     ///
     /// # Errors

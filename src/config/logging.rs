@@ -1,4 +1,4 @@
-//! What is logged and how it looks.
+//! Log lines.
 //!
 //! Invariant: the filter is about log lines only. It never takes a span out of a trace.
 
@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use super::rules::{Form, Rule, choice};
 use super::topic::topic;
 
-/// How a log line looks.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people: time, level, sentence, `key=value`.
@@ -17,11 +17,11 @@ pub enum Format {
 }
 
 topic! {
-    /// What is logged and how it looks.
+    /// Log lines.
     Logging in "logging" {
-        /// What is logged: a level, or levels by module.
-        filter: String = Some("info"), "CUE_LOG", filter();
-        /// How a log line looks.
+        /// Lines that are logged: a level, or levels by module.
+        filter: String = Some("info"), "CUE_LOG" or "RUST_LOG", filter();
+        /// Format of a log line.
         format: Format = Some("human"), "CUE_LOG_FORMAT",
             choice(&[("human", Format::Human), ("json", Format::Json)]);
     }

@@ -1,4 +1,4 @@
-//! Settings: what can be set, where values come from, and what is wrong with them.
+//! Settings: their declarations, the sources of their values, and their faults.
 //!
 //! A value comes from the default, the TOML file, the environment or a flag; the later wins. Every
 //! setting has one dotted key and one environment variable, and is declared once, in the file of its
@@ -11,21 +11,23 @@ mod admin;
 mod booking;
 mod cross;
 mod database;
-mod environment;
 mod fault;
 mod feed;
 mod file;
 mod live;
 mod logging;
 mod matching;
+mod names;
+mod policy;
 mod reader;
 mod reference;
 mod rqd;
 mod rules;
-mod secret;
+mod settings;
 mod stages;
 mod telemetry;
 mod topic;
+pub mod wiring;
 
 #[cfg(test)]
 mod tests;
@@ -36,63 +38,34 @@ use std::path::{Path, PathBuf};
 pub use admin::{Admin, Lifecycle};
 pub use booking::Booking;
 pub use database::Database;
-pub use environment::Environment;
 pub use fault::{Fault, Faults, Origin};
 pub use feed::{Feed, Fetch, Lock};
 pub use live::LiveWidths;
 pub use logging::{Format, Logging};
 pub use matching::{Matching, Strategy};
-pub use reader::{Effective, Flag, Setting};
+pub use policy::Policy;
+pub use reader::{Effective, Environment, Flag, Setting};
 pub use reference::{listing, reference};
 pub use rqd::Rqd;
 pub use rules::Form;
-pub use secret::Secret;
-pub use stages::{MOST_WORKERS, Stages, Width};
+pub use settings::Settings;
+pub use stages::{MOST_WORKERS, Stages};
 pub use telemetry::{Compression, Exporter, Protocol, Sampler, Telemetry};
 
 use reader::{Reader, Sources};
 
-/// All settings, each checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// How wide the stages are.
-    pub stages: Stages,
-    /// How the database is reached.
-    pub database: Database,
-    /// Whose turn it is.
-    pub feed: Feed,
-    /// How much a turn takes.
-    pub fetch: Fetch,
-    /// How much is locked at once.
-    pub lock: Lock,
-    /// How hosts are picked.
-    pub matching: Matching,
-    /// What a booking writes.
-    pub booking: Booking,
-    /// How hosts are called.
-    pub rqd: Rqd,
-    /// The admin server.
-    pub admin: Admin,
-    /// How the program ends.
-    pub lifecycle: Lifecycle,
-    /// What is logged.
-    pub logging: Logging,
-    /// Where traces go.
-    pub telemetry: Telemetry,
-}
-
-/// What came of reading the settings.
+/// Result of reading the settings.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The settings, or everything that is wrong with them.
+    /// The settings, or all their faults.
     pub settings: Result<Settings, Faults>,
-    /// Every setting with the value it has and where that came from, good or bad.
+    /// Every setting with its value, good or bad, and the source of the value.
     pub effective: Vec<Effective>,
 }
 
 /// Reads the settings. The file is `file`, or else the one that `CUE_CONFIG` names.
-pub fn load(file: Option<&Path>, environment: &dyn Environment, flags: &[Flag]) -> Loaded {
-    let named = environment.get(reader::CONFIG).map(PathBuf::from);
+pub fn load(file: Option<&Path>, environment: &Environment, flags: &[Flag]) -> Loaded {
+    let named = reader::variable(environment, names::CONFIG).map(PathBuf::from);
     let path = file.map(Path::to_path_buf).or(named);
     let mut faults = Vec::new();
     let values = path
@@ -105,7 +78,10 @@ pub fn load(file: Option<&Path>, environment: &dyn Environment, flags: &[Flag]) 
         flags,
     };
     let mut reader = Reader::new(sources, faults);
-    let settings = read(&mut reader);
+    let settings = Settings::read(&mut reader);
+    if let Some(settings) = &settings {
+        cross::check(settings, &mut reader.faults);
+    }
     reader.refuse_unknown();
     Loaded {
         settings: match settings {
@@ -114,42 +90,4 @@ pub fn load(file: Option<&Path>, environment: &dyn Environment, flags: &[Flag]) 
         },
         effective: reader.entries,
     }
-}
-
-fn read(reader: &mut Reader<'_>) -> Option<Settings> {
-    let stages = Stages::read(reader);
-    let database = Database::read(reader);
-    let feed = Feed::read(reader);
-    let fetch = Fetch::read(reader);
-    let lock = Lock::read(reader);
-    let matching = Matching::read(reader);
-    let booking = Booking::read(reader);
-    let rqd = Rqd::read(reader);
-    let admin = Admin::read(reader);
-    let lifecycle = Lifecycle::read(reader);
-    let logging = Logging::read(reader);
-    let telemetry = Telemetry::read(reader);
-    let topics = cross::Topics {
-        stages: stages.as_ref(),
-        database: database.as_ref(),
-        lock: lock.as_ref(),
-        matching: matching.as_ref(),
-        rqd: rqd.as_ref(),
-        telemetry: telemetry.as_ref(),
-    };
-    topics.check(&mut reader.faults);
-    Some(Settings {
-        stages: stages?,
-        database: database?,
-        feed: feed?,
-        fetch: fetch?,
-        lock: lock?,
-        matching: matching?,
-        booking: booking?,
-        rqd: rqd?,
-        admin: admin?,
-        lifecycle: lifecycle?,
-        logging: logging?,
-        telemetry: telemetry?,
-    })
 }

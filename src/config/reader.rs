@@ -1,15 +1,18 @@
 //! Reads one setting after the other from file, environment and flags, and keeps a record.
 //!
 //! Invariant: a setting exists if, and only if, it was read. The table of settings (for the
-//! reference, for `config`, for spotting unknown keys) is what the reader has seen, so it cannot
-//! differ from what the program uses.
+//! reference, for `config`, for spotting unknown keys) is the record of the reader, so it cannot
+//! differ from the settings that the program uses.
 
 use std::collections::BTreeMap;
 
-use super::environment::Environment;
-use super::fault::{Fault, Origin, nearest};
+use super::fault::{Fault, Origin};
 use super::file::Written;
+use super::names::{CONFIG, is_foreign, misspelt_telemetry, nearest, removed};
 use super::rules::{Form, Rule};
+
+/// Variables of the process by name. `main` collects them once, so that a test can pass any others.
+pub type Environment = BTreeMap<String, String>;
 
 /// The declaration of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,23 +25,36 @@ pub struct Setting {
     pub also: Option<&'static str>,
     /// The default as text; without one the setting is either optional or must be given.
     pub default: Option<&'static str>,
-    /// One sentence on what it does.
+    /// One sentence on the effect of the setting.
     pub doc: &'static str,
 }
 
-/// A setting with the value it has.
+/// A setting with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
     /// The declaration.
     pub setting: Setting,
-    /// How the value is written in TOML.
+    /// The value is a secret: it is masked, and a variable can name a file that holds it.
+    pub secret: bool,
+    /// Spelling of the value in TOML.
     pub form: Form,
-    /// What values are allowed.
+    /// Values that are allowed, in words.
     pub allowed: String,
     /// The value as text, masked if it is a secret; none if it is not set.
     pub value: Option<String>,
-    /// Where the value came from.
+    /// Source of the value.
     pub origin: Origin,
+}
+
+impl Effective {
+    /// Names of all variables that give the value.
+    fn variables(&self) -> impl Iterator<Item = String> {
+        let names = [Some(self.setting.env), self.setting.also];
+        names.into_iter().flatten().flat_map(|name| {
+            let file = self.secret.then(|| file_variable(name));
+            file.into_iter().chain([name.to_owned()])
+        })
+    }
 }
 
 /// A value given on the command line.
@@ -46,17 +62,17 @@ pub struct Effective {
 pub struct Flag {
     /// The flag, as in `--dry-run`.
     pub name: String,
-    /// The key it sets.
+    /// The key of the setting.
     pub key: String,
     /// The value as text.
     pub value: String,
 }
 
-/// Everything that values come from, besides the defaults.
+/// Sources of values, without the defaults.
 pub(super) struct Sources<'a> {
     pub(super) file: BTreeMap<String, Written>,
     pub(super) path: String,
-    pub(super) environment: &'a dyn Environment,
+    pub(super) environment: &'a Environment,
     pub(super) flags: &'a [Flag],
 }
 
@@ -67,32 +83,24 @@ pub(super) struct Reader<'a> {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Variables with our prefix that belong to OpenCue's other programs and are often set farm-wide.
-const FOREIGN: [&str; 4] = [
-    "CUE_FRAME_LOG_DIR",
-    "CUE_FS_ROOT",
-    "CUE_PYTHON_BIN",
-    "CUE_PYTHONPATH",
-];
-
-/// Settings that earlier versions had: key, variable, and what the program does without them.
-const REMOVED: [(&str, &str, &str); 2] = [
-    ("booking.accounting", "CUE_ACCOUNTING", ACCOUNTS),
-    ("booking.recompute", "CUE_ACCOUNTING_RECOMPUTE", ACCOUNTS),
-];
-
-const ACCOUNTS: &str = "the accounts heal themselves beside every Cuebot";
-
-fn removed(name: &str) -> Option<Fault> {
-    let known = |(key, variable, _): &&(&str, &str, &str)| name == *key || name == *variable;
-    REMOVED.iter().find(known).map(|(.., why)| Fault::Removed {
-        name: name.to_owned(),
-        why,
-    })
+/// Value of a variable. An empty value counts as not set.
+pub(super) fn variable(environment: &Environment, name: &str) -> Option<String> {
+    let value = environment.get(name)?;
+    (!value.trim().is_empty()).then(|| value.clone())
 }
 
-/// The variable that names the settings file; it cannot be a setting of the file itself.
-pub(super) const CONFIG: &str = "CUE_CONFIG";
+/// The variable that names a file with the secret of the variable `name`.
+pub(super) fn file_variable(name: &str) -> String {
+    format!("{name}_FILE")
+}
+
+fn read_secret(name: &str, path: &str) -> Result<String, Fault> {
+    std::fs::read_to_string(path).map_err(|error| Fault::Secret {
+        variable: file_variable(name),
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
 
 impl<'a> Reader<'a> {
     pub(super) fn new(sources: Sources<'a>, faults: Vec<Fault>) -> Self {
@@ -103,118 +111,118 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of a setting. What is wrong with it is noted, and nothing or the rule's stand-in is
-    /// returned.
+    /// Value of a setting. A fault is recorded, and the default, or the rule's stand-in, lets the reading go on.
     pub(super) fn read<T>(&mut self, setting: Setting, rule: Rule<T>) -> Option<T> {
-        let (found, origin) = self.find(&setting);
-        let value = match &found {
-            Some(written) => self.check(&setting, &rule, written, &origin),
-            None => {
-                if rule.required {
-                    self.faults.push(Fault::Missing {
-                        key: setting.key,
-                        env: setting.env,
-                        allowed: rule.allowed.clone(),
-                    });
-                }
-                None
-            }
-        };
+        let faults = self.faults.len();
+        let (found, origin) = self.find(&setting, rule.secret).unwrap_or_else(|fault| {
+            self.faults.push(fault);
+            (None, Origin::Default)
+        });
+        let has_fault = self.faults.len() > faults;
+        let value = found.as_ref().and_then(|written| rule.value(written));
+        let shown = found.map(|written| (rule.mask)(written.text.trim()));
+        let (key, env, allowed) = (setting.key, setting.env, rule.allowed);
+        match &shown {
+            Some(shown) if value.is_none() => self.faults.push(Fault::Value {
+                key,
+                origin: origin.clone(),
+                value: shown.clone(),
+                allowed: allowed.clone(),
+            }),
+            None if rule.required && !has_fault => self.faults.push(Fault::Missing {
+                key,
+                env,
+                allowed: allowed.clone(),
+            }),
+            _ => {}
+        }
+        let default = || setting.default.and_then(|text| (rule.parse)(text));
+        let value = value.or_else(default).or(rule.absent);
         self.entries.push(Effective {
             setting,
+            secret: rule.secret,
             form: rule.form,
-            allowed: rule.allowed,
-            value: found.map(|written| (rule.mask)(written.text.trim())),
+            allowed,
+            value: shown,
             origin,
         });
-        value.or(rule.absent)
+        value
     }
 
-    /// Notes every key and `CUE_` variable that belongs to no setting read so far.
+    /// Records a fault for every key and every `CUE_` variable that belongs to no setting read so far.
     pub(super) fn refuse_unknown(&mut self) {
+        let keys = || self.entries.iter().map(|entry| entry.setting.key);
+        let variables = || {
+            let read = self.entries.iter().flat_map(Effective::variables);
+            read.chain([CONFIG.to_owned()])
+        };
         let path = Origin::File(self.sources.path.clone());
         let in_file = self.sources.file.keys().map(|key| (key, path.clone()));
-        let in_flags = self
-            .sources
-            .flags
-            .iter()
-            .map(|flag| (&flag.key, Origin::Flag(flag.name.clone())));
-        let mut unknown: Vec<Fault> = in_file
+        let flags = self.sources.flags.iter();
+        let in_flags = flags.map(|flag| (&flag.key, Origin::Flag(flag.name.clone())));
+        let unknown_keys = in_file
             .chain(in_flags)
-            .filter(|(key, _)| !self.entries.iter().any(|entry| entry.setting.key == *key))
+            .filter(|(key, _)| !keys().any(|known| known == *key))
             .map(|(key, origin)| {
-                let unknown = || Fault::UnknownKey {
+                removed(key).unwrap_or_else(|| Fault::UnknownKey {
+                    nearest: nearest(key, keys()),
                     key: key.clone(),
                     origin,
-                    nearest: nearest(key, self.entries.iter().map(|entry| entry.setting.key)),
-                };
-                removed(key).unwrap_or_else(unknown)
-            })
+                })
+            });
+        let names = self.sources.environment.keys();
+        let unknown_variables = names
+            .filter(|name| name.starts_with("CUE_") && !is_foreign(name))
+            .filter(|name| !variables().any(|known| known == **name))
+            .map(|name| {
+                removed(name).unwrap_or_else(|| Fault::UnknownVariable {
+                    nearest: nearest(
+                        name,
+                        variables().collect::<Vec<_>>().iter().map(String::as_str),
+                    ),
+                    name: name.clone(),
+                })
+            });
+        // Variables of OpenTelemetry may be meant for other programs, but one that is nearly ours is not.
+        let names = self.sources.environment.keys();
+        let misspelt = names
+            .filter(|name| name.starts_with("OTEL_") && !variables().any(|known| known == **name))
+            .filter_map(|name| misspelt_telemetry(name, variables()));
+        let unknown: Vec<Fault> = unknown_keys
+            .chain(unknown_variables)
+            .chain(misspelt)
             .collect();
-        let mut names = self.sources.environment.names();
-        names.sort();
-        for name in names.into_iter().filter(|name| name.starts_with("CUE_")) {
-            let known = self.variables().chain(FOREIGN).chain([CONFIG]);
-            if !known.into_iter().any(|known| known == name) {
-                let fault = removed(&name).unwrap_or_else(|| Fault::UnknownVariable {
-                    nearest: nearest(&name, self.variables().chain([CONFIG])),
-                    name,
-                });
-                unknown.push(fault);
-            }
-        }
-        self.faults.append(&mut unknown);
-    }
-
-    fn variables(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.entries
-            .iter()
-            .flat_map(|entry| [Some(entry.setting.env), entry.setting.also])
-            .flatten()
+        self.faults.extend(unknown);
     }
 
     /// The last source that has a value wins.
-    fn find(&self, setting: &Setting) -> (Option<Written>, Origin) {
+    fn find(&self, setting: &Setting, secret: bool) -> Result<(Option<Written>, Origin), Fault> {
         let plain = |text: String| Some(Written { text, list: false });
+        let sources = &self.sources;
         let given = |flag: &&Flag| flag.key == setting.key;
-        if let Some(flag) = self.sources.flags.iter().rev().find(given) {
-            return (plain(flag.value.clone()), Origin::Flag(flag.name.clone()));
+        if let Some(flag) = sources.flags.iter().rev().find(given) {
+            return Ok((plain(flag.value.clone()), Origin::Flag(flag.name.clone())));
         }
         for name in [Some(setting.env), setting.also].into_iter().flatten() {
-            // OpenTelemetry says that an empty variable is one that is not set.
-            let is_set = |value: &String| !(value.is_empty() && name.starts_with("OTEL_"));
-            if let Some(value) = self.sources.environment.get(name).filter(is_set) {
-                return (plain(value), Origin::Environment(name));
+            let value = variable(sources.environment, name);
+            let path = secret.then(|| variable(sources.environment, &file_variable(name)));
+            match (value, path.flatten()) {
+                (Some(value), None) => return Ok((plain(value), Origin::Environment(name))),
+                (None, Some(path)) => {
+                    return Ok((plain(read_secret(name, &path)?), Origin::File(path)));
+                }
+                (Some(_), Some(value)) => {
+                    let reason = format!("{name} and {name}_FILE are both set, give one of them");
+                    let key = setting.key;
+                    return Err(Fault::Combination { key, value, reason });
+                }
+                (None, None) => {}
             }
         }
-        if let Some(written) = self.sources.file.get(setting.key) {
-            return (
-                Some(written.clone()),
-                Origin::File(self.sources.path.clone()),
-            );
+        if let Some(written) = sources.file.get(setting.key) {
+            return Ok((Some(written.clone()), Origin::File(sources.path.clone())));
         }
         let default = setting.default.map(str::to_owned);
-        (default.and_then(plain), Origin::Default)
-    }
-
-    fn check<T>(
-        &mut self,
-        setting: &Setting,
-        rule: &Rule<T>,
-        written: &Written,
-        origin: &Origin,
-    ) -> Option<T> {
-        let text = written.text.trim();
-        let shaped = !written.list || rule.form == Form::List;
-        let value = shaped.then(|| (rule.parse)(text)).flatten();
-        if value.is_none() {
-            self.faults.push(Fault::Value {
-                key: setting.key,
-                origin: origin.clone(),
-                value: (rule.mask)(text),
-                allowed: rule.allowed.clone(),
-            });
-        }
-        value
+        Ok((default.and_then(plain), Origin::Default))
     }
 }

@@ -1,4 +1,4 @@
-//! How hosts are called.
+//! Calls of hosts.
 //!
 //! Invariant: every call to a host has a time limit, and the number of open connections and of calls
 //! under way is bounded.
@@ -12,24 +12,24 @@ use super::rules::{Form, Rule, count, duration, number};
 use super::topic::topic;
 
 topic! {
-    /// How hosts are called.
+    /// Calls of hosts.
     Rqd in "rqd" {
         /// The port that RQD listens on.
         port: u16 = Some("8444"), "CUE_RQD_PORT", number(1..=65_535);
-        /// How the address of a host is made from its name and the port.
+        /// Address of a host, made from its name and the port.
         address: AddressTemplate = Some("{host}:{port}"), "CUE_RQD_ADDRESS", template();
-        /// How long opening a connection to a host may take.
+        /// Longest time to open a connection to a host.
         connect_timeout: Duration = Some("5s"), "CUE_RQD_CONNECT_TIMEOUT",
             duration(Duration::from_millis(10)..=Duration::from_secs(120));
-        /// How long a host may take to answer.
+        /// Longest time until a host answers.
         request_timeout: Duration = Some("10s"), "CUE_RQD_REQUEST_TIMEOUT",
             duration(Duration::from_millis(10)..=Duration::from_secs(300));
-        /// How many connections to hosts are kept open at most.
+        /// Connections to hosts that are kept open at most.
         connections: NonZeroUsize = Some("512"), "CUE_RQD_CONNECTIONS", count(65_536);
-        /// How many frames are launched at a time, without those whose host is slow to answer; an eighth of them, or one, on the same host.
+        /// Frames that are launched at a time, without those whose host is slow to answer; an eighth of them, or one, on the same host.
         launches_in_flight: NonZeroUsize = Some("64"), "CUE_LAUNCHES_IN_FLIGHT", count(4096);
-        /// How often a host is asked whether a frame runs when its launch had no clear answer, for 5 s at most;
-        /// after that it is asked beside the pipeline.
+        /// Questions to a host about a launch without a clear answer, for 5 s at most; after that the host is asked
+        /// beside the pipeline.
         resolve_attempts: u32 = Some("5"), "CUE_RESOLVE_ATTEMPTS", number(1..=100);
     }
 }

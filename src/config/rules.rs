@@ -1,7 +1,7 @@
-//! What a value may be: for each kind of setting, how its text is read and how the rule is told.
+//! Values that are allowed: for each kind of setting, the reading of its text and the rule in words.
 //!
-//! Invariant: a rule tells in `allowed` exactly what its `parse` accepts, in words that finish the
-//! sentence "give ...".
+//! Invariant: `allowed` says exactly what `parse` accepts, in words that finish the sentence
+//! "give ...".
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use cue_domain::Kib;
 
-/// How a value is written in TOML.
+use super::file::Written;
+
+/// Spelling of a value in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A whole number.
+    /// A number.
     Number,
     /// `true` or `false`.
     Flag,
@@ -24,16 +26,18 @@ pub enum Form {
     List,
 }
 
-/// What a value may be.
+/// The values of a setting that are allowed.
 pub(super) struct Rule<T> {
-    /// What is allowed, in words.
+    /// The values in words.
     pub(super) allowed: String,
     pub(super) form: Form,
-    /// Whether a value must be given when there is no default.
+    /// A value must be given when there is no default.
     pub(super) required: bool,
-    /// What stands in for a value that is not there or not allowed. For a required setting it only
-    /// lets the other checks of its topic go on, for its fault has been noted.
+    /// Stand-in for a value that is missing. For a required setting it only lets the other checks go on, for its
+    /// fault has been recorded.
     pub(super) absent: Option<T>,
+    /// The value must not be seen: its variables can name a file that holds it.
+    pub(super) secret: bool,
     /// The text as it may be shown.
     pub(super) mask: fn(&str) -> String,
     pub(super) parse: Parse<T>,
@@ -53,11 +57,13 @@ impl<T: 'static> Rule<T> {
             form,
             required: true,
             absent: None,
+            secret: false,
             mask: str::to_owned,
             parse: Box::new(parse),
         }
     }
 
+    /// The same rule for values that are changed after they were read.
     fn map<U>(self, change: impl Fn(T) -> U + 'static) -> Rule<U> {
         let parse = self.parse;
         Rule {
@@ -65,10 +71,56 @@ impl<T: 'static> Rule<T> {
             form: self.form,
             required: self.required,
             absent: None,
+            secret: self.secret,
             mask: self.mask,
             parse: Box::new(move |text| parse(text).map(&change)),
         }
     }
+
+    /// The same rule for a secret, which is shown as `mask` makes it.
+    pub(super) fn secret(self, mask: fn(&str) -> String) -> Self {
+        Self {
+            secret: true,
+            mask,
+            ..self
+        }
+    }
+
+    /// The same rule, where the text `word` stands for none.
+    pub(super) fn or_none(self, word: &'static str, means: &str) -> Rule<Option<T>> {
+        let mut rule = self.map(Some);
+        let inner = rule.parse;
+        rule.allowed = format!("{}, or {means}", rule.allowed);
+        rule.parse = Box::new(move |text| {
+            if text == word {
+                Some(None)
+            } else {
+                inner(text)
+            }
+        });
+        rule
+    }
+}
+
+impl<T> Rule<T> {
+    /// The value of a text, if it is allowed.
+    pub(super) fn value(&self, written: &Written) -> Option<T> {
+        let has_form = !written.list || self.form == Form::List;
+        has_form
+            .then(|| (self.parse)(written.text.trim()))
+            .flatten()
+    }
+}
+
+/// Values in a range.
+fn within<T: PartialOrd + 'static>(
+    form: Form,
+    allowed: String,
+    range: RangeInclusive<T>,
+    parse: fn(&str) -> Option<T>,
+) -> Rule<T> {
+    let parse = move |text: &str| parse(text).filter(|value| range.contains(value));
+    Rule::new(form, allowed, parse)
 }
 
 /// A whole number in a range.
@@ -77,19 +129,19 @@ where
     T: FromStr + PartialOrd + Display + 'static,
 {
     let allowed = format!("a whole number from {} to {}", range.start(), range.end());
-    Rule::new(Form::Number, allowed, move |text| {
-        text.parse().ok().filter(|number| range.contains(number))
-    })
+    within(Form::Number, allowed, range, |text| text.parse().ok())
 }
 
 /// A whole number from 1 on.
 pub(super) fn count(most: usize) -> Rule<NonZeroUsize> {
-    let allowed = format!("a whole number from 1 to {most}");
-    Rule::new(Form::Number, allowed, move |text| {
-        text.parse()
-            .ok()
-            .filter(|number: &NonZeroUsize| number.get() <= most)
-    })
+    let one = NonZeroUsize::MIN;
+    number(one..=one.saturating_add(most.saturating_sub(1)))
+}
+
+/// A number with or without a fraction.
+pub(super) fn decimal(range: RangeInclusive<f64>) -> Rule<f64> {
+    let allowed = format!("a number from {} to {}", range.start(), range.end());
+    within(Form::Number, allowed, range, |text| text.parse().ok())
 }
 
 /// Yes or no.
@@ -99,27 +151,20 @@ pub(super) fn flag() -> Rule<bool> {
     })
 }
 
-/// What something counts: a number with or without a fraction.
-pub(super) fn weight() -> Rule<f64> {
-    let range = 0.0..=1e6;
-    Rule::new(Form::Number, "a number from 0 to 1000000", move |text| {
-        text.parse().ok().filter(|number| range.contains(number))
-    })
-}
-
 /// A time with a unit.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> Rule<Duration> {
-    let (from, to) = range.clone().into_inner();
     let allowed = format!(
         "a time from {} to {} with its unit, such as `250ms`, `30s` or `5m`",
-        humantime::format_duration(from),
-        humantime::format_duration(to)
+        humantime::format_duration(*range.start()),
+        humantime::format_duration(*range.end())
     );
-    Rule::new(Form::Text, allowed, move |text| {
-        humantime::parse_duration(text)
-            .ok()
-            .filter(|time| range.contains(time))
-    })
+    let parse = |text: &str| humantime::parse_duration(text).ok();
+    within(Form::Text, allowed, range, parse)
+}
+
+/// A time with a unit, or `0` for never.
+pub(super) fn duration_or_never(range: RangeInclusive<Duration>) -> Rule<Option<Duration>> {
+    duration(range).or_none("0", "`0` for never")
 }
 
 /// A time in milliseconds, without a unit.
@@ -127,29 +172,14 @@ pub(super) fn milliseconds(range: RangeInclusive<u64>) -> Rule<Duration> {
     number(range).map(Duration::from_millis)
 }
 
-/// A time with a unit, or `0` for never.
-pub(super) fn duration_or_never(range: RangeInclusive<Duration>) -> Rule<Option<Duration>> {
-    let timed = duration(range);
-    let allowed = format!("{}, or `0` for never", timed.allowed);
-    Rule::new(Form::Text, allowed, move |text| {
-        if text == "0" {
-            return Some(None);
-        }
-        (timed.parse)(text).map(Some)
-    })
-}
-
 /// An amount of memory with a unit.
 pub(super) fn size(range: RangeInclusive<Kib>) -> Rule<Kib> {
-    let (from, to) = range.clone().into_inner();
     let allowed = format!(
         "a size from {} to {} in KiB, MiB or GiB, such as `256MiB`",
-        size_text(from),
-        size_text(to)
+        size_text(*range.start()),
+        size_text(*range.end())
     );
-    Rule::new(Form::Text, allowed, move |text| {
-        parse_size(text).filter(|size| range.contains(size))
-    })
+    within(Form::Text, allowed, range, parse_size)
 }
 
 /// Any text but an empty one.
@@ -170,10 +200,9 @@ pub(super) fn list() -> Rule<Vec<String>> {
 pub(super) fn numbers(range: RangeInclusive<i32>) -> Rule<Vec<i32>> {
     let (from, to) = (range.start(), range.end());
     let allowed = format!("whole numbers from {from} to {to} separated by commas");
+    let each = number(range).parse;
     Rule::new(Form::List, allowed, move |text| {
-        elements(text)
-            .map(|number| number.parse().ok().filter(|number| range.contains(number)))
-            .collect()
+        elements(text).map(&each).collect()
     })
 }
 
@@ -185,36 +214,18 @@ pub(super) fn choice<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> 
         _ => quoted.concat(),
     };
     Rule::new(Form::Text, allowed, move |text| {
-        words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
+        let found = words.iter().find(|(word, _)| *word == text);
+        found.map(|(_, value)| *value)
     })
 }
 
-/// The same, but it may be left out: an empty text is the same as none.
+/// The same, but the setting may be left out: an empty text is the same as none.
 pub(super) fn optional<T: 'static>(rule: Rule<T>) -> Rule<Option<T>> {
-    let inner = rule.parse;
     Rule {
-        allowed: format!("{}, or nothing", rule.allowed),
-        form: rule.form,
         required: false,
         absent: Some(None),
-        mask: rule.mask,
-        parse: Box::new(move |text| {
-            if text.is_empty() {
-                return Some(None);
-            }
-            inner(text).map(Some)
-        }),
+        ..rule.or_none("", "nothing")
     }
-}
-
-/// A whole number where 0 means never.
-pub(super) fn number_or_never(most: u32) -> Rule<Option<std::num::NonZeroU32>> {
-    let mut rule = number(0..=most).map(std::num::NonZeroU32::new);
-    rule.allowed = format!("{}, where 0 is never", rule.allowed);
-    rule
 }
 
 /// The elements of a list.
@@ -233,75 +244,12 @@ fn parse_size(text: &str) -> Option<Kib> {
     })
 }
 
+/// A size in the greatest unit of which it is a whole number.
 fn size_text(size: Kib) -> String {
-    let unit = UNITS
-        .iter()
-        .rev()
-        .find(|(_, kib)| size.0 >= *kib && size.0 % kib == 0);
-    let (name, kib) = unit.unwrap_or(&UNITS[0]);
-    format!("{}{name}", size.0 / kib)
+    let fits = |(_, kib): &&(&str, i64)| size.0 >= *kib && size.0 % kib == 0;
+    let (unit, kib) = UNITS.iter().rev().find(fits).unwrap_or(&UNITS[0]);
+    format!("{}{unit}", size.0 / kib)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_need_a_unit_and_keep_every_kib() {
-        for (text, kib) in [("1KiB", 1), ("256MiB", 262_144), ("2 GiB", 2_097_152)] {
-            assert_eq!(parse_size(text), Some(Kib(kib)), "{text}");
-        }
-        for bad in [
-            "256",
-            "256MB",
-            "-1KiB",
-            "1.5GiB",
-            "",
-            "KiB",
-            "99999999999GiB",
-        ] {
-            assert_eq!(parse_size(bad), None, "{bad}");
-        }
-        assert_eq!(size_text(Kib(262_144)), "256MiB");
-        assert_eq!(size_text(Kib(0)), "0KiB");
-    }
-
-    #[test]
-    fn never_is_a_zero_and_other_times_need_a_unit() {
-        let rule = duration_or_never(Duration::from_secs(1)..=Duration::from_secs(60));
-        assert_eq!((rule.parse)("0"), Some(None));
-        assert_eq!((rule.parse)("30s"), Some(Some(Duration::from_secs(30))));
-        for bad in ["30", "2m", "1ms", ""] {
-            assert_eq!((rule.parse)(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn ranges_include_both_ends() {
-        let rule = number(1_u16..=9);
-        for (text, value) in [
-            ("1", Some(1)),
-            ("9", Some(9)),
-            ("0", None),
-            ("10", None),
-            ("x", None),
-        ] {
-            assert_eq!((rule.parse)(text), value, "{text}");
-        }
-    }
-
-    #[test]
-    fn lists_are_trimmed_and_have_no_empty_elements() {
-        assert_eq!(
-            (list().parse)(" a, b ,,c"),
-            Some(vec!["a".into(), "b".into(), "c".into()])
-        );
-        assert_eq!((list().parse)(""), Some(vec![]));
-        let statuses = numbers(1..=400);
-        assert_eq!((statuses.parse)(" 330, 75 "), Some(vec![330, 75]));
-        assert_eq!((statuses.parse)(""), Some(vec![]));
-        for bad in ["x", "0", "401", "330;75", "1 2"] {
-            assert_eq!((statuses.parse)(bad), None, "{bad}");
-        }
-    }
-}
+mod tests;

@@ -5,20 +5,13 @@
 
 use std::num::NonZeroUsize;
 
+use cue_flow::Width;
+
 use super::reader::{Reader, Setting};
-use super::rules::{Form, Rule, count};
+use super::rules::count;
 
-/// How wide a stage is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Width {
-    /// How many items the stage works on at a time.
-    pub workers: NonZeroUsize,
-    /// How many items may wait in front of the stage.
-    pub queue: NonZeroUsize,
-}
-
-/// How wide every stage is. The feed is always one worker.
-#[derive(Clone, Debug, PartialEq)]
+/// Width of every stage. The feed is always one worker.
+#[derive(Clone, Debug)]
 pub struct Stages {
     /// The stage that asks for jobs.
     pub job_fetch: Width,
@@ -36,35 +29,65 @@ pub struct Stages {
 pub const MOST_WORKERS: usize = 256;
 const LONGEST_QUEUE: usize = 10_000;
 
-impl Stages {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let feed = Setting {
-            key: "stages.cluster_feed.workers",
-            env: "CUE_CLUSTER_FEED_WORKERS",
+/// Reads workers and queue of a stage: its name, its variables, the defaults, and a sentence for each.
+macro_rules! width {
+    ($reader:ident, $name:literal, $variable:literal, $workers:literal, $about_workers:literal, $queue:literal, $about_queue:literal) => {{
+        let workers = Setting {
+            key: concat!("stages.", $name, ".workers"),
+            env: concat!("CUE_", $variable, "_WORKERS"),
             also: None,
-            default: Some("1"),
-            doc: "Workers of the feed; it is one, and the setting is here so that nobody guesses.",
+            default: Some($workers),
+            doc: $about_workers,
         };
-        let one = Rule::new(Form::Number, "1, the feed is one worker", |text| {
-            (text == "1").then_some(())
-        });
-        let feed = reader.read(feed, one);
-        let job_fetch = width(reader, JOB_FETCH);
-        let layer_lock = width(reader, LAYER_LOCK);
-        let host_match = width(reader, HOST_MATCH);
-        let dispatch = width(reader, DISPATCH);
-        let check_in = width(reader, CHECK_IN);
-        feed?;
+        let queue = Setting {
+            key: concat!("stages.", $name, ".queue"),
+            env: concat!("CUE_", $variable, "_QUEUE"),
+            also: None,
+            default: Some($queue),
+            doc: $about_queue,
+        };
+        Width {
+            workers: $reader.read(workers, count(MOST_WORKERS))?,
+            queue: $reader.read(queue, count(LONGEST_QUEUE))?,
+        }
+    }};
+}
+
+impl Stages {
+    #[rustfmt::skip]
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
-            job_fetch: job_fetch?,
-            layer_lock: layer_lock?,
-            host_match: host_match?,
-            dispatch: dispatch?,
-            check_in: check_in?,
+            job_fetch: width!(reader, "job_fetch", "JOB_FETCH",
+                "2", "Turns that look for jobs at a time; each uses a database connection.",
+                "4", "Turns that may wait to look for jobs."),
+            layer_lock: width!(reader, "layer_lock", "LAYER_LOCK",
+                "2", "Batches of layers that are locked at a time; each uses a database connection.",
+                "32", "Jobs that may wait to have their layers locked."),
+            host_match: width!(reader, "host_match", "HOST_MATCH",
+                "1", "Threads that pick hosts; each holds a batch with its open transaction.",
+                "1", "Locked batches that may wait for hosts; each holds an open transaction."),
+            dispatch: width!(reader, "dispatch", "DISPATCH",
+                "4", "Batches that are booked at a time; each uses a database connection.",
+                "2", "Plans that may wait to be booked; each holds an open transaction."),
+            check_in: width!(reader, "check_in", "CHECK_IN",
+                "1", "Outcomes that are taken in at a time.",
+                "8", "Outcomes that may wait to be taken in."),
         })
     }
 
-    /// The width of the stage of this name; the feed has none.
+    /// Workers of every stage that has some, by its name.
+    #[must_use]
+    pub fn workers(&self) -> [(&'static str, NonZeroUsize); 5] {
+        [
+            ("job_fetch", self.job_fetch.workers),
+            ("layer_lock", self.layer_lock.workers),
+            ("host_match", self.host_match.workers),
+            ("dispatch", self.dispatch.workers),
+            ("check_in", self.check_in.workers),
+        ]
+    }
+
+    /// Width of the stage of this name; the feed has none.
     pub(super) fn width_mut(&mut self, stage: &str) -> Option<&mut Width> {
         match stage {
             "job_fetch" => Some(&mut self.job_fetch),
@@ -75,91 +98,4 @@ impl Stages {
             _ => None,
         }
     }
-}
-
-/// The declarations of a stage: its workers, then its queue.
-type Declared = [Setting; 2];
-
-const fn declared(
-    keys: [&'static str; 2],
-    variables: [&'static str; 2],
-    defaults: [&'static str; 2],
-    docs: [&'static str; 2],
-) -> Declared {
-    let [workers, queue] = [0, 1];
-    [
-        Setting {
-            key: keys[workers],
-            env: variables[workers],
-            also: None,
-            default: Some(defaults[workers]),
-            doc: docs[workers],
-        },
-        Setting {
-            key: keys[queue],
-            env: variables[queue],
-            also: None,
-            default: Some(defaults[queue]),
-            doc: docs[queue],
-        },
-    ]
-}
-
-const JOB_FETCH: Declared = declared(
-    ["stages.job_fetch.workers", "stages.job_fetch.queue"],
-    ["CUE_JOB_FETCH_WORKERS", "CUE_JOB_FETCH_QUEUE"],
-    ["2", "4"],
-    [
-        "How many turns look for jobs at a time; each uses a database connection.",
-        "How many turns may wait to look for jobs.",
-    ],
-);
-
-const LAYER_LOCK: Declared = declared(
-    ["stages.layer_lock.workers", "stages.layer_lock.queue"],
-    ["CUE_LAYER_LOCK_WORKERS", "CUE_LAYER_LOCK_QUEUE"],
-    ["2", "32"],
-    [
-        "How many batches of layers are locked at a time; each uses a database connection.",
-        "How many jobs may wait to have their layers locked.",
-    ],
-);
-
-const HOST_MATCH: Declared = declared(
-    ["stages.host_match.workers", "stages.host_match.queue"],
-    ["CUE_HOST_MATCH_WORKERS", "CUE_HOST_MATCH_QUEUE"],
-    ["1", "1"],
-    [
-        "How many threads pick hosts; each holds a batch with its open transaction.",
-        "How many locked batches may wait for hosts; each holds an open transaction.",
-    ],
-);
-
-const DISPATCH: Declared = declared(
-    ["stages.dispatch.workers", "stages.dispatch.queue"],
-    ["CUE_DISPATCH_WORKERS", "CUE_DISPATCH_QUEUE"],
-    ["4", "2"],
-    [
-        "How many batches are booked at a time; each uses a database connection.",
-        "How many plans may wait to be booked; each holds an open transaction.",
-    ],
-);
-
-const CHECK_IN: Declared = declared(
-    ["stages.check_in.workers", "stages.check_in.queue"],
-    ["CUE_CHECK_IN_WORKERS", "CUE_CHECK_IN_QUEUE"],
-    ["1", "8"],
-    [
-        "How many outcomes are taken in at a time.",
-        "How many outcomes may wait to be taken in.",
-    ],
-);
-
-fn width(reader: &mut Reader<'_>, [workers, queue]: Declared) -> Option<Width> {
-    let workers = reader.read(workers, count(MOST_WORKERS));
-    let queue = reader.read(queue, count(LONGEST_QUEUE));
-    Some(Width {
-        workers: workers?,
-        queue: queue?,
-    })
 }

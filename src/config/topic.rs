@@ -1,11 +1,9 @@
-//! Declares the settings of one topic: the struct, its documentation and how it is read, at once.
+//! Declares the settings of one topic: the struct, its documentation and its reading, at once.
 //!
 //! Invariant: a field, its key, variable, default, rule and sentence stand together in one place,
 //! and the sentence in the reference is the field's own documentation.
 
 /// Makes a struct with one public field a setting, and `fn read(&mut Reader) -> Option<Self>`.
-///
-/// Every field is read before the first missing one ends the topic, so that all faults are found.
 macro_rules! topic {
     (
         $(#[doc = $about:literal])+
@@ -17,26 +15,27 @@ macro_rules! topic {
         }
     ) => {
         $(#[doc = $about])+
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug)]
         pub struct $name {
             $( $(#[doc = $doc])+ pub $field: $type, )+
         }
 
         impl $name {
             pub(super) fn read(reader: &mut $crate::config::reader::Reader<'_>) -> Option<Self> {
-                $(
-                    let $field = reader.read(
-                        $crate::config::reader::Setting {
-                            key: concat!($section, ".", stringify!($field)),
-                            env: $env,
-                            also: <[&'static str]>::first(&[$($also)?]).copied(),
-                            default: $default,
-                            doc: concat!($($doc),+).trim_ascii(),
-                        },
-                        $rule,
-                    );
-                )+
-                Some(Self { $( $field: $field?, )+ })
+                Some(Self {
+                    $(
+                        $field: reader.read(
+                            $crate::config::reader::Setting {
+                                key: concat!($section, ".", stringify!($field)),
+                                env: $env,
+                                also: <[&'static str]>::first(&[$($also)?]).copied(),
+                                default: $default,
+                                doc: concat!($($doc),+).trim_ascii(),
+                            },
+                            $rule,
+                        )?,
+                    )+
+                })
             }
         }
     };

@@ -1,36 +1,31 @@
-//! The numbers about traces, for the metrics page.
-//!
-//! Invariant: every trace and every span that is not exported is counted under the reason.
+//! Counters of traces and spans, for the metrics page.
 
 use cue_flow::Labelled;
 use prometheus::{IntCounterVec, Opts, Registry};
 
-/// Counters of traces and exports; copies count together.
+/// Counters of traces and exports. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Counts {
-    traces: Labelled,
-    spans: Labelled,
+    /// Turns: `kept`, `no_work` or `thinned`.
+    pub(super) traces: Labelled,
+    /// Spans to be exported: `ok`, `failed`, `left_out` or `beyond_limit`.
+    pub(super) spans: Labelled,
     families: [IntCounterVec; 2],
 }
 
 impl Counts {
     pub(super) fn new() -> Self {
         let traces = family(
-            "scheduler_traces_total",
-            "Traces of turns by what became of them: kept, no_work, not_sampled, evicted.",
-            "outcome",
+            ("scheduler_traces_total", "outcome"),
+            "Sampled turns by what became of their traces: kept, no_work, thinned.",
         );
         let spans = family(
-            "scheduler_spans_exported_total",
-            "Spans to be exported by what came of it: ok, failed, left_out.",
-            "result",
+            ("scheduler_spans_exported_total", "result"),
+            "Spans to be exported by result: ok, failed, left_out, beyond_limit.",
         );
         Self {
-            traces: Labelled::new(
-                traces.clone(),
-                &["kept", "no_work", "not_sampled", "evicted"],
-            ),
-            spans: Labelled::new(spans.clone(), &["ok", "failed", LEFT_OUT]),
+            traces: Labelled::new(traces.clone(), &["kept", "no_work", "thinned"]),
+            spans: Labelled::new(spans.clone(), &["ok", "failed", "left_out", "beyond_limit"]),
             families: [traces, spans],
         }
     }
@@ -41,41 +36,9 @@ impl Counts {
         }
         Ok(())
     }
-
-    /// Traces, by what became of them.
-    pub(super) const fn traces(&self) -> &Labelled {
-        &self.traces
-    }
-
-    /// So many more spans were sent, or could not be.
-    pub(super) fn spans(&self, ok: bool, more: u64) {
-        self.spans.inc_by(result(ok), more);
-    }
-
-    /// How many were sent so far, or could not be.
-    #[cfg(test)]
-    pub(super) fn exported(&self, ok: bool) -> u64 {
-        self.spans.count(result(ok))
-    }
-
-    /// One more span for which there was no room in the queue.
-    pub(super) fn leave_out(&self) {
-        self.spans.inc(LEFT_OUT);
-    }
-
-    /// How many were left out so far.
-    pub(super) fn left_out(&self) -> u64 {
-        self.spans.count(LEFT_OUT)
-    }
 }
 
-const fn result(ok: bool) -> &'static str {
-    if ok { "ok" } else { "failed" }
-}
-
-const LEFT_OUT: &str = "left_out";
-
-fn family(name: &str, help: &str, label: &str) -> IntCounterVec {
+fn family((name, label): (&str, &str), help: &str) -> IntCounterVec {
     match IntCounterVec::new(Opts::new(name, help), &[label]) {
         Ok(counters) => counters,
         // Names, help and label are the literals above, and they are well formed.

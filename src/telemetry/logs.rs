@@ -1,147 +1,159 @@
-//! Log lines: one a fact, for people or for machines.
+//! Log lines, for people or for machines.
 //!
 //! The filter can be changed while the program runs: with `PUT /log` of the admin server, or with
-//! SIGUSR1, which switches between the filter that was set and [`DETAILED`] and back. Invariants: the
-//! filter belongs to this layer alone, so the layer of traces does not see it; a filter that cannot
-//! be read changes nothing; it chooses among lines only, so that a line always has the ids of the
-//! spans that it stands in.
+//! SIGUSR1, which switches to [`DETAILED`] and back. Invariants: the filter belongs to this layer alone, so the layer of
+//! traces does not see it; a filter that cannot be read changes nothing; the filter hides lines and no spans, so that a
+//! line always has the fields of the spans around it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::Metadata;
 use tracing_subscriber::filter::{FilterExt as _, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use super::TelemetryError;
+use super::ids::{AnyLayer, Installed, WithIds};
 use crate::config::{Format, Logging};
 
-/// What SIGUSR1 switches to: every detail of the scheduler, and no more of the libraries below it.
+/// Filter that SIGUSR1 switches to: every detail of the scheduler, and no more of the libraries below it.
 pub const DETAILED: &str = "info,cue_=debug";
 
-/// The target of lines that no filter hides: that the filter itself was changed, and by whom.
+/// Target of lines that no filter hides: the filter itself was changed.
 pub const ALWAYS: &str = "cue_scheduler::log_filter";
-
-/// A layer of the subscriber, whatever it is made of.
-pub(super) type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 pub(super) fn layer<W>(
     logging: &Logging,
     writer: W,
-) -> Result<(AnyLayer, LogFilter), TelemetryError>
+    installed: &Installed,
+) -> Result<(AnyLayer, LogFilter), FilterError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&logging.filter).map_err(|source| TelemetryError::Filter {
-        filter: logging.filter.clone(),
-        source,
-    })?;
-    let (filter, handle) = reload::Layer::new(filter);
+    let (filter, handle) = reload::Layer::new(parse(&logging.filter)?);
     let filter = filter_fn(is_always_shown).or(filter);
     let lines = fmt::layer().with_writer(writer);
-    let layer = match logging.format {
-        Format::Human => lines.with_filter(filter).boxed(),
-        Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    let (format, installed) = (logging.format, installed.clone());
+    let layer = match format {
+        Format::Human => {
+            let lines = lines.map_event_format(|lines| WithIds {
+                lines,
+                format,
+                installed,
+            });
+            lines.with_filter(filter).boxed()
+        }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true);
+            let lines = lines.map_event_format(|lines| WithIds {
+                lines,
+                format,
+                installed,
+            });
+            lines.with_filter(filter).boxed()
+        }
     };
-    let shown = Shown {
+    let state = FilterState {
         current: logging.filter.clone(),
         before: None,
     };
-    let filter = LogFilter {
-        handle,
-        shown: Arc::new(Mutex::new(shown)),
-    };
-    Ok((layer, filter))
+    let state = Arc::new(Mutex::new(state));
+    Ok((layer, LogFilter { handle, state }))
 }
 
-/// Our own spans, which are shown with the lines in them, and the lines that nothing hides.
-fn is_always_shown(what: &Metadata<'_>) -> bool {
-    let is_ours = what.is_span() && what.target().starts_with("cue_");
-    is_ours || what.target() == ALWAYS
+/// Returns true for spans of the scheduler, which are shown with the lines in them, and for lines that no filter hides.
+fn is_always_shown(metadata: &Metadata<'_>) -> bool {
+    let is_ours = metadata.is_span() && metadata.target().starts_with("cue_");
+    is_ours || metadata.target() == ALWAYS
 }
 
-/// Why the filter of the log stays as it is.
+fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
+    if filter.trim().is_empty() {
+        return Err(FilterError::Empty);
+    }
+    EnvFilter::try_new(filter).map_err(|source| FilterError::Unreadable {
+        filter: filter.to_owned(),
+        source,
+    })
+}
+
+/// The filter of the log cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// It is not a filter.
+    /// The text is not a filter.
     #[error("`{filter}` is not a log filter, give one such as `info` or `warn,cue_dispatch=debug`")]
     Unreadable {
-        /// What was given.
+        /// The text.
         filter: String,
-        /// What is wrong with it.
+        /// Fault in it.
         #[source]
         source: ParseError,
     },
-    /// Nothing is given.
+    /// The text is empty.
     #[error("an empty filter would hide every line, give `off` if that is meant")]
     Empty,
-    /// The log it belongs to has ended.
+    /// The log has ended.
     #[error("the log of this filter has ended")]
     Gone(#[source] reload::Error),
 }
 
-/// The filter of the log of a running program. Cloning shares it.
+/// Filter of the log of a running program. Clones share it.
 #[derive(Clone, Debug)]
 pub struct LogFilter {
     handle: reload::Handle<EnvFilter, Registry>,
-    shown: Arc<Mutex<Shown>>,
+    state: Arc<Mutex<FilterState>>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct FilterState {
     current: String,
-    /// What to go back to, while the details are on.
+    /// Filter to return to, while the details are on.
     before: Option<String>,
 }
 
 impl LogFilter {
-    /// The filter that is in use.
+    /// Filter in use.
     #[must_use]
     pub fn current(&self) -> String {
-        self.shown().current.clone()
+        self.state().current.clone()
     }
 
-    /// Uses another filter from now on.
+    /// Changes the filter.
     ///
     /// # Errors
-    /// It cannot be read, or the log is gone. The filter in use stays.
+    /// The text cannot be read, or the log is gone. The filter in use stays.
     pub fn set(&self, filter: &str) -> Result<(), FilterError> {
-        let mut shown = self.shown();
-        self.put(filter)?;
-        filter.clone_into(&mut shown.current);
-        shown.before = None;
+        let mut state = self.state();
+        self.reload(filter)?;
+        filter.clone_into(&mut state.current);
+        state.before = None;
         Ok(())
     }
 
-    /// Switches the details on, or back to what was in use before. Returns what is in use now.
+    /// Switches the details on, or back to the filter before. Returns the filter in use.
     ///
     /// # Errors
     /// The log is gone.
     pub fn toggle(&self) -> Result<String, FilterError> {
-        let mut shown = self.shown();
-        let (next, before) = match &shown.before {
+        let mut state = self.state();
+        let (next, before) = match &state.before {
             Some(before) => (before.clone(), None),
-            None => (DETAILED.to_owned(), Some(shown.current.clone())),
+            None => (DETAILED.to_owned(), Some(state.current.clone())),
         };
-        self.put(&next)?;
-        shown.current.clone_from(&next);
-        shown.before = before;
+        self.reload(&next)?;
+        state.current.clone_from(&next);
+        state.before = before;
         Ok(next)
     }
 
-    fn put(&self, filter: &str) -> Result<(), FilterError> {
-        if filter.trim().is_empty() {
-            return Err(FilterError::Empty);
-        }
-        let parsed = EnvFilter::try_new(filter).map_err(|source| FilterError::Unreadable {
-            filter: filter.to_owned(),
-            source,
-        })?;
-        self.handle.reload(parsed).map_err(FilterError::Gone)
+    fn reload(&self, filter: &str) -> Result<(), FilterError> {
+        self.handle
+            .reload(parse(filter)?)
+            .map_err(FilterError::Gone)
     }
 
-    fn shown(&self) -> std::sync::MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, FilterState> {
+        self.state.lock()
     }
 }
 
@@ -158,7 +170,7 @@ mod tests {
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            self.0.lock().write(bytes)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
@@ -173,28 +185,29 @@ mod tests {
         };
         let lines = Lines::default();
         let writer = lines.clone();
-        let (layer, _filter) = layer(&logging, move || writer.clone()).unwrap();
+        let (layer, _filter) =
+            layer(&logging, move || writer.clone(), &Installed::default()).unwrap();
         tracing::subscriber::with_default(Registry::default().with(vec![layer]), speak);
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(lines.0.lock().clone()).unwrap()
     }
 
     #[test]
     fn a_line_has_the_ids_of_its_spans_whatever_the_filter_hides() {
         let speak = || {
-            let span = tracing::info_span!(target: "cue_dispatch", "launch", frame.id = "f1");
+            let span = tracing::info_span!(target: "cue_dispatch", "launch", cue.frame.id = "f1");
             let _in = span.entered();
             tracing::info!(target: "cue_dispatch", "hidden");
             tracing::warn!(target: "cue_dispatch", "shown");
             tracing::info!(target: ALWAYS, "never hidden");
         };
-        let told = log("warn", Format::Human, speak);
-        let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 2, "{told}");
+        let text = log("warn", Format::Human, speak);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
         assert!(
             lines[0].contains("f1") && lines[0].ends_with("shown"),
-            "{told}"
+            "{text}"
         );
-        assert!(lines[1].ends_with("never hidden"), "{told}");
+        assert!(lines[1].ends_with("never hidden"), "{text}");
     }
 
     #[test]
@@ -205,10 +218,10 @@ mod tests {
             filter: "a=b=c".to_owned(),
             source: unreadable,
         };
-        let told = log("info", Format::Json, || {
+        let text = log("info", Format::Json, || {
             tracing::warn!(error = %cue_flow::Chain(&error), "it stays");
         });
-        let line: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
         let error = line["error"].as_str().unwrap();
         assert!(
             error.contains("not a log filter") && error.ends_with(&cause),
@@ -224,7 +237,8 @@ mod tests {
         };
         let lines = Lines::default();
         let writer = lines.clone();
-        let (layer, filter) = layer(&logging, move || writer.clone()).unwrap();
+        let (layer, filter) =
+            layer(&logging, move || writer.clone(), &Installed::default()).unwrap();
         tracing::subscriber::with_default(Registry::default().with(vec![layer]), || {
             let speak = |turn: &str| {
                 tracing::info!(target: "cue_dispatch", "info {turn}");
@@ -245,7 +259,7 @@ mod tests {
             speak("set");
         });
         assert_eq!(filter.current(), "info");
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
         let said: Vec<&str> = text
             .lines()
             .map(|line| line.rsplit(": ").next().unwrap())

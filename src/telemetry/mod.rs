@@ -4,32 +4,31 @@
 //!
 //! 1. The filter of the log never takes a span out of a trace.
 //! 2. A collector that is slow, away or broken never stops or slows booking: spans wait in a bounded
-//!    queue on a thread of their own, and what does not fit is left out.
-//! 3. A turn that found no work makes no trace; of the others, those that failed or were slow always
-//!    make one.
+//!    queue on a thread of their own, and spans that do not fit are dropped and counted.
+//! 3. A turn that found no work makes no trace. Of the others the sampler decides when they begin; keeping slow and
+//!    failed ones is up to the collector.
 
 mod counts;
+mod destination;
+mod error;
 mod export;
-mod http;
+mod ids;
 mod logs;
 mod otlp;
-mod queue;
 mod resource;
-mod sampler;
-mod tail;
-mod tls;
-mod watched;
+mod trace_filter;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -37,59 +36,29 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::config::{Logging, Telemetry};
 use counts::Counts;
+use export::ExportEnd;
+use ids::Installed;
 
+pub use destination::Destination;
+pub use error::TelemetryError;
 pub use logs::{ALWAYS, DETAILED, FilterError, LogFilter};
 pub use resource::replica;
-pub use tls::TlsError;
 
-/// How long the end of the program waits for the last spans to be exported.
+/// Version of OpenTelemetry's conventions.
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.40.0";
+
+/// Time for the last spans to be exported when the program ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
-/// The crates of this workspace: their spans are exported, those of libraries are not.
+/// Prefix of the crates of this workspace: their spans are exported, spans of libraries are not.
 const OUR_CRATES: &str = "cue_";
 
-/// Why telemetry could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The filter of the log is not one.
-    #[error("the log filter `{filter}` cannot be read, set CUE_LOG to one such as `info`")]
-    Filter {
-        /// The filter.
-        filter: String,
-        /// What is wrong with it.
-        #[source]
-        source: tracing_subscriber::filter::ParseError,
-    },
-    /// The exporter could not be made.
-    #[error("spans cannot be exported to {endpoint}, check OTEL_EXPORTER_OTLP_ENDPOINT")]
-    Exporter {
-        /// The collector.
-        endpoint: String,
-        /// What is wrong with it.
-        #[source]
-        source: opentelemetry_otlp::ExporterBuildError,
-    },
-    /// The collector is to be reached over TLS, and what that needs is not there.
-    #[error("spans cannot be exported over TLS")]
-    Tls(#[from] TlsError),
-    /// Something cannot be a header.
-    #[error("the header `{name}` cannot be sent with spans, check OTEL_EXPORTER_OTLP_HEADERS")]
-    Header {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        #[source]
-        source: axum::http::Error,
-    },
-    /// Another subscriber was installed before.
-    #[error("logging was already set up in this process, call `init` once")]
-    Installed(#[from] tracing::subscriber::SetGlobalDefaultError),
-}
-
-/// Keeps telemetry going. Finish it when the program ends, so that the last spans are exported.
+/// Owner of the exporter. Finish it when the program ends, so that the last spans are exported.
 #[derive(Debug)]
 pub struct TelemetryGuard {
     provider: Option<SdkTracerProvider>,
+    ended: ExportEnd,
+    installed: Installed,
     counts: Counts,
     filter: LogFilter,
 }
@@ -98,10 +67,37 @@ pub struct TelemetryGuard {
 pub fn init(telemetry: &Telemetry, logging: &Logging) -> Result<TelemetryGuard, TelemetryError> {
     let exporter = otlp::exporter(telemetry)?;
     let (subscriber, guard) = subscriber(telemetry, logging, exporter, std::io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber)?;
-    // The client that calls hosts writes the trace into its requests with this propagator.
-    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let dispatch = Dispatch::new(subscriber);
+    guard.installed.is(&dispatch);
+    tracing::dispatcher::set_global_default(dispatch)?;
+    match Destination::of(telemetry) {
+        Some(destination) => tracing::info!(
+            sampler = telemetry.sampler_text(),
+            "traces go to {destination}"
+        ),
+        None => tracing::info!(
+            "traces are not exported: {}",
+            telemetry.not_exported_because()
+        ),
+    }
     Ok(guard)
+}
+
+/// Asks the collector of the settings to take no span at all. Returns `None` if spans are not exported.
+pub async fn try_collector(telemetry: &Telemetry) -> Option<(Destination, Result<(), String>)> {
+    let destination = Destination::of(telemetry)?;
+    let answer = match otlp::exporter(telemetry) {
+        Ok(Some(exporter)) => {
+            let exported = tokio::time::timeout(telemetry.timeout, exporter.export(Vec::new()));
+            match exported.await {
+                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Err(_elapsed) => Err(format!("no answer in {:?}", telemetry.timeout)),
+            }
+        }
+        Ok(None) => return None,
+        Err(error) => Err(crate::output::chain(&error)),
+    };
+    Some((destination, answer))
 }
 
 /// Makes the subscriber that [`init`] installs, with any exporter and any place for log lines.
@@ -115,14 +111,16 @@ where
     E: SpanExporter + 'static,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let counts = Counts::new();
-    let (lines, filter) = logs::layer(logging, writer)?;
+    let (counts, ended) = (Counts::new(), ExportEnd::default());
+    let installed = Installed::default();
+    let (lines, filter) = logs::layer(logging, writer, &installed)?;
     let mut layers = vec![lines];
-    let provider = exporter.map(|exporter| export::provider(telemetry, exporter, &counts));
+    let provider = exporter.map(|exporter| export::provider(telemetry, exporter, &counts, &ended));
     if let Some(provider) = &provider {
         let layer = tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("cue-scheduler"))
+            .with_tracer(provider.tracer_with_scope(scope()))
             .with_location(false)
+            .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
             // Nothing here asks for the current OpenTelemetry context; spans know their own.
@@ -132,25 +130,35 @@ where
     }
     let guard = TelemetryGuard {
         provider,
+        ended,
+        installed,
         counts,
         filter,
     };
     Ok((Registry::default().with(layers), guard))
 }
 
+/// The library that makes the spans, and the version of OpenTelemetry's conventions that their names follow.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder("cue-scheduler")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}
+
 impl TelemetryGuard {
-    /// Adds the numbers about traces to the metrics.
+    /// Registers the metrics of traces.
     pub fn register(&self, registry: &prometheus::Registry) -> Result<(), prometheus::Error> {
         self.counts.register(registry)
     }
 
-    /// The filter of the log, to change it while the program runs.
+    /// Filter of the log, to change it while the program runs.
     #[must_use]
     pub fn filter(&self) -> LogFilter {
         self.filter.clone()
     }
 
-    /// Exports what is left, for a few seconds at most.
+    /// Exports the last spans, for a few seconds at most.
     pub async fn finish(self) {
         self.finish_within(FLUSH_LIMIT).await;
     }
@@ -160,19 +168,17 @@ impl TelemetryGuard {
             return;
         };
         // The exporter needs the runtime, so it must not be blocked while the last spans are sent.
-        let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(limit));
+        let ended = self.ended;
+        let flush = tokio::task::spawn_blocking(move || {
+            let flushed = provider.shutdown_with_timeout(limit);
+            // Spans that are not exported by now are given up, since the runtime ends next.
+            ended.end();
+            flushed
+        });
         match flush.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the last spans may not have been exported"),
             Err(error) => tracing::warn!(%error, "the export of the last spans broke off"),
-        }
-    }
-
-    /// Waits until all spans that have ended are exported.
-    #[cfg(test)]
-    fn flush(&self) {
-        if let Some(provider) = &self.provider {
-            provider.force_flush().unwrap();
         }
     }
 }

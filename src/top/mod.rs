@@ -1,171 +1,217 @@
 //! `cue-scheduler top`: the live page in a terminal, from the samples of a running service.
 //!
-//! Invariants: it only looks; the terminal is put back as it was, also after a panic and when a signal
-//! ends it; without a service it says so in one line and ends. When a service that was there goes
-//! away, the last numbers stay with a mark, and it is dialled again.
+//! Invariants: it changes nothing; the terminal is put back as it was, also after a panic and when a signal ends the
+//! view; a terminal that is gone or stopped holds up neither. Without a service it ends with one line. When a service
+//! goes away, the last numbers stay with a mark, and the service is dialled again.
 
-mod client;
-mod clusters;
-mod counts;
-mod stages;
+mod edges;
+mod hosts;
 mod state;
+mod style;
+mod tables;
+mod terminal;
 mod view;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
-use std::io::Write as _;
 use std::pin::pin;
 use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
-use ratatui::crossterm::event::{self, Event, KeyEvent};
+use ratatui::crossterm::event::KeyEvent;
+use ratatui::crossterm::terminal::disable_raw_mode;
 use ratatui::layout::Rect;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use ratatui::widgets::Widget as _;
+use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::live::Sample;
-use client::Samples;
-pub use client::{Answer, ClientError, get};
-use state::State;
+use crate::client::{ClientError, Samples, answered, get};
+use crate::hosts::HostFilter;
+use crate::output;
+use crate::status::{HostList, HostState, Status};
+use state::{Screen, State};
+use terminal::{EndSignals, Keyboard};
 
-/// How often the keyboard is asked whether to go on.
-const GLANCE: Duration = Duration::from_millis(100);
+/// Time that a terminal has to take the last bytes of the view. One that is stopped takes none.
+const RESTORE_LIMIT: Duration = Duration::from_millis(500);
 
-/// How long to wait before the service is dialled again.
+/// Time before the service is dialled again.
 const REDIAL: Duration = Duration::from_secs(1);
 
-/// A sample comes every second; after this long without one the service counts as gone.
+/// Time without a sample after which the service counts as gone. A sample comes every second.
 const SILENT_AFTER: Duration = Duration::from_secs(4);
 
-/// The width of the plain text.
+/// Hosts that are listed.
+const HOSTS: usize = 1_000;
+
+/// Width of the plain text.
 const PLAIN_WIDTH: u16 = 100;
 
-/// Why the view cannot be shown.
+/// Failure to show the view.
 #[derive(Debug, thiserror::Error)]
 pub enum TopError {
-    /// There is no service to look at.
+    /// No service answers.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The terminal is not one, or cannot be drawn on.
     #[error("the terminal cannot be used, try `cue-scheduler top --once`")]
     Terminal(#[source] std::io::Error),
+    /// The text cannot be written.
+    #[error("the view cannot be printed")]
+    Output(#[source] std::io::Error),
 }
 
 /// Prints one view as plain text.
 ///
 /// # Errors
-/// There is no service at the address, or nobody reads what is printed.
+/// There is no service at the address, or the text cannot be written.
 pub async fn once(address: &str) -> Result<(), TopError> {
     let mut state = State::default();
     state.show(Samples::open(address).await?.next().await?);
-    let text = plain(&state);
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(TopError::Terminal)
+    let text = plain(&mut state);
+    output::answer(&mut std::io::stdout(), &text).map_err(TopError::Output)
 }
 
-/// The signals that end the view as a key does, so that the terminal is put back.
-struct Ends([Signal; 3]);
-
-impl Ends {
-    /// Takes the signals over: from now on they do not end the process by themselves.
-    fn listen() -> std::io::Result<Self> {
-        let kinds = [
-            SignalKind::terminate(),
-            SignalKind::interrupt(),
-            SignalKind::hangup(),
-        ];
-        let [terminate, interrupt, hangup] = kinds.map(signal);
-        Ok(Self([terminate?, interrupt?, hangup?]))
-    }
-
-    async fn next(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-/// Shows the view until a key or a signal ends it.
+/// Shows the view until a key ends it, or the signal that is returned. A terminal that is gone counts as SIGHUP.
 ///
 /// # Errors
 /// There is no service at the address, or the terminal cannot be used.
-pub async fn watch(address: &str) -> Result<(), TopError> {
+pub async fn watch(address: &str) -> Result<Option<SignalKind>, TopError> {
+    let keyboard = Keyboard::open().map_err(TopError::Terminal)?;
     let mut samples = Samples::open(address).await?;
     let mut state = State::default();
     state.show(samples.next().await?);
-    let mut ends = Ends::listen().map_err(TopError::Terminal)?;
-    let mut terminal = ratatui::try_init().map_err(TopError::Terminal)?;
+    let mut signals = EndSignals::listen().map_err(TopError::Terminal)?;
+    let terminal = ratatui::try_init().map_err(TopError::Terminal)?;
+    let keys = keyboard.listen().map_err(TopError::Terminal)?;
     let stop = CancellationToken::new();
-    let (tell, mut keys) = mpsc::channel(16);
-    let mut reading = JoinSet::new();
-    let stopped = stop.clone();
-    reading.spawn_blocking(move || read_keys(&tell, &stopped));
-    let end = tokio::select! {
-        end = run(&mut terminal, address, samples, &mut state, &mut keys) => end,
-        () = ends.next() => Ok(()),
+    let view = View {
+        address: address.to_owned(),
+        samples,
+        state,
+        keys,
+    };
+    // In a task of its own: a write to a stopped terminal blocks, and signals must be handled.
+    let mut task = JoinSet::new();
+    task.spawn(view.show(terminal, stop.clone()));
+    let signal = tokio::select! {
+        ended = task.join_next() => {
+            let shown = ended.map_or(Ok(Ok(())), |ended| ended);
+            return match shown.map_err(std::io::Error::other).flatten() {
+                _ if keyboard.is_gone() => Ok(Some(SignalKind::hangup())),
+                Ok(()) => Ok(None),
+                Err(error) => Err(TopError::Terminal(error)),
+            };
+        }
+        signal = signals.next() => signal,
+        () = keyboard.gone() => SignalKind::hangup(),
     };
     stop.cancel();
-    drop(keys);
-    reading.join_all().await;
-    ratatui::restore();
-    end.map_err(TopError::Terminal)
+    if tokio::time::timeout(RESTORE_LIMIT, task.join_next())
+        .await
+        .is_err()
+    {
+        let _gone = disable_raw_mode();
+    }
+    Ok(Some(signal))
 }
 
-async fn run(
-    terminal: &mut DefaultTerminal,
-    address: &str,
+/// The parts of a view that is shown.
+struct View {
+    address: String,
     samples: Samples,
-    state: &mut State,
-    keys: &mut mpsc::Receiver<Option<KeyEvent>>,
-) -> std::io::Result<()> {
-    let mut coming = pin!(next(address, Some(samples)));
-    let mut seen = Instant::now();
-    let mut clock = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        let size = terminal.size()?;
-        state.fit(view::room(state, size.width, size.height));
-        terminal.draw(|frame| view::draw(state, frame.area(), frame.buffer_mut()))?;
-        tokio::select! {
-            key = keys.recv() => match key {
-                Some(Some(key)) if state.press(key) => return Ok(()),
-                Some(_) => {}
-                None => return Ok(()),
-            },
-            (samples, sample) = &mut coming => {
-                coming.set(next(address, samples));
-                match sample {
-                    Ok(sample) => {
-                        seen = Instant::now();
-                        state.show(sample);
-                    }
-                    Err(error) => state.lose(error.brief(), seen.elapsed()),
-                }
+    state: State,
+    keys: mpsc::Receiver<Option<KeyEvent>>,
+}
+
+impl View {
+    /// Draws until a key, the end of the terminal or `stop`, and puts the terminal back.
+    async fn show(
+        self,
+        mut terminal: DefaultTerminal,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        let end = tokio::select! {
+            end = self.run(&mut terminal) => end,
+            () = stop.cancelled() => Ok(()),
+        };
+        terminal::restore(terminal);
+        end
+    }
+
+    async fn run(mut self, terminal: &mut DefaultTerminal) -> std::io::Result<()> {
+        let (address, state) = (&self.address, &mut self.state);
+        let mut coming = pin!(next(address, Some(self.samples)));
+        let mut seen = Instant::now();
+        let mut clock = tokio::time::interval(Duration::from_secs(1));
+        let (mut reading, mut wants_hosts) = (JoinSet::new(), true);
+        loop {
+            if state.screen() == Screen::Hosts && wants_hosts && reading.is_empty() {
+                reading.spawn(read_hosts(address.clone(), state.of_state()));
+                wants_hosts = false;
             }
-            _ = clock.tick() => {
-                if seen.elapsed() > SILENT_AFTER {
-                    state.miss(address, seen.elapsed());
+            terminal.draw(|frame| draw(state, frame.area(), frame.buffer_mut()))?;
+            tokio::select! {
+                key = self.keys.recv() => match key {
+                    Some(Some(key)) if state.press(key) => return Ok(()),
+                    Some(_) => wants_hosts = true,
+                    None => return Ok(()),
+                },
+                (samples, sample) = &mut coming => {
+                    coming.set(next(address, samples));
+                    match sample {
+                        Ok(sample) => {
+                            seen = Instant::now();
+                            state.show(sample);
+                        }
+                        Err(error) => state.lose(Some(error.brief()), seen.elapsed()),
+                    }
+                }
+                Some(read) = reading.join_next() => {
+                    if let Ok(Ok(list)) = read {
+                        state.show_hosts(list);
+                    }
+                }
+                _ = clock.tick() => {
+                    wants_hosts = true;
+                    if seen.elapsed() > SILENT_AFTER {
+                        state.lose(None, seen.elapsed());
+                    }
                 }
             }
         }
     }
 }
 
-/// The next sample; after trouble, from a new connection. The connection is handed back for the
-/// sample after that.
+/// Draws the screen that is turned to.
+fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
+    match state.screen() {
+        Screen::Hosts => hosts::draw(state, area, buffer),
+        Screen::Farm | Screen::Clusters => view::draw(state, area, buffer),
+    }
+}
+
+/// The hosts in this state, or all of them. A failure is seen by the samples too, which have the reason.
+async fn read_hosts(address: String, state: Option<HostState>) -> Result<HostList, ClientError> {
+    let filter = HostFilter {
+        state,
+        limit: Some(HOSTS),
+        ..HostFilter::default()
+    };
+    let answer = get(&address, &filter.path("/hosts")).await?;
+    answered(&address, &answer)
+}
+
+/// The next sample; after a failure, from a new connection. The connection is returned for the next sample.
 async fn next(
     address: &str,
     samples: Option<Samples>,
-) -> (Option<Samples>, Result<Sample, ClientError>) {
+) -> (Option<Samples>, Result<Status, ClientError>) {
     let mut open = match samples {
         Some(open) => open,
         None => {
@@ -182,39 +228,33 @@ async fn next(
     }
 }
 
-/// Tells of keys, and of a new size as no key, until stopped or until nobody listens.
-fn read_keys(tell: &mpsc::Sender<Option<KeyEvent>>, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
-        let told = match event::poll(GLANCE) {
-            Ok(false) => continue,
-            Ok(true) => match event::read() {
-                Ok(Event::Key(key)) => tell.blocking_send(Some(key)),
-                Ok(_) => tell.blocking_send(None),
-                Err(_) => return,
-            },
-            Err(_) => return,
-        };
-        if told.is_err() {
-            return;
-        }
+/// The whole view as text, without colours, blank rows and the line about keys: the shows, then the pipeline with its
+/// clusters.
+fn plain(state: &mut State) -> String {
+    let mut lines = Vec::new();
+    if state.screen() == Screen::Farm {
+        let height = u16::try_from(state.status.shows.len()).unwrap_or(u16::MAX);
+        let area = Rect::new(0, 0, PLAIN_WIDTH, height.saturating_add(1));
+        let mut buffer = Buffer::empty(area);
+        tables::shows(&state.status.shows, PLAIN_WIDTH).render(area, &mut buffer);
+        lines = rows(&buffer);
+        state.show_clusters();
     }
-}
-
-/// The whole view as text, without colours and without blanks at the ends of lines.
-fn plain(state: &State) -> String {
     let area = Rect::new(0, 0, PLAIN_WIDTH, view::height(state, PLAIN_WIDTH));
     let mut buffer = Buffer::empty(area);
     view::draw(state, area, &mut buffer);
-    text(&buffer, area.height - 1)
+    let mut pipeline = rows(&buffer);
+    pipeline.pop();
+    lines.extend(pipeline);
+    lines.retain(|row| !row.is_empty());
+    lines.join("\n") + "\n"
 }
 
-/// The first rows of a buffer as text.
-fn text(buffer: &Buffer, rows: u16) -> String {
-    let mut out = String::new();
-    for y in 0..rows {
-        let row = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol());
-        out.push_str(row.collect::<String>().trim_end());
-        out.push('\n');
-    }
-    out
+/// Rows of a buffer, without blanks at their ends.
+fn rows(buffer: &Buffer) -> Vec<String> {
+    let row = |y| {
+        let cells = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol());
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    (0..buffer.area.height).map(row).collect()
 }

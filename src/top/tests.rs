@@ -1,5 +1,6 @@
 //! The view on a screen of memory.
 
+mod screens;
 mod served;
 mod trouble;
 
@@ -8,13 +9,13 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
-use crate::admin::live::{
-    AccountsLine, ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, MaestroLine, Queue,
-    ReplicaLine, Sample, StageLine, Standing, Times, Verdict,
+use crate::status::{
+    Accounts, Cluster, Condition, Count, Hosts, LastTurn, Maestro, Queue, Replica, Stage, Standing,
+    Status, Times, Verdict,
 };
 
-fn stage(name: &str, standing: Standing) -> StageLine {
-    StageLine {
+fn stage(name: &str, standing: Standing) -> Stage {
+    Stage {
         name: name.to_owned(),
         kind: "stage".to_owned(),
         workers: 4,
@@ -25,7 +26,7 @@ fn stage(name: &str, standing: Standing) -> StageLine {
         },
         standing,
         per_second: 12_345.0,
-        wait_ms: Times {
+        queue_wait_ms: Times {
             p50: Some(0.3),
             p99: Some(4500.0),
         },
@@ -33,18 +34,18 @@ fn stage(name: &str, standing: Standing) -> StageLine {
             p50: Some(75.0),
             p99: None,
         },
-        ..StageLine::default()
+        ..Stage::default()
     }
 }
 
-const HOSTS: HostsLine = HostsLine {
+const HOSTS: Hosts = Hosts {
     known: 600,
     leased: 3,
     idle_centicores: 123_400,
     total_centicores: 2_323_200,
 };
 
-fn sample(clusters: usize) -> Sample {
+fn sample(clusters: usize) -> Status {
     let names = [
         "cluster_feed",
         "job_fetch",
@@ -58,22 +59,17 @@ fn sample(clusters: usize) -> Sample {
         "check_in" => Standing::Idle,
         _ => Standing::HeldUp,
     };
-    let shown = (0..clusters).map(|n| ClusterLine {
-        name: format!("yard/show{n:02}/alloc:general"),
-        turn: "waiting".to_owned(),
+    let shown = (0..clusters).map(|n| Cluster {
+        name: format!("yard/show{n:02}"),
         due_in_ms: Some(1500),
         last: Some(LastTurn {
             reason: "booked".to_owned(),
             booked: 100 - n as u64,
             ..LastTurn::default()
         }),
+        ..Cluster::default()
     });
-    let asleep = (0..34).map(|n| ClusterLine {
-        name: format!("yard/show00/hostname:h{n:02}"),
-        turn: "asleep".to_owned(),
-        ..ClusterLine::default()
-    });
-    Sample {
+    Status {
         version: "0.1.0".to_owned(),
         replica: "host-17".to_owned(),
         uptime_seconds: 61,
@@ -86,13 +82,9 @@ fn sample(clusters: usize) -> Sample {
                     .to_owned(),
         },
         stages: names.map(|name| stage(name, standing(name))).into(),
-        clusters: Clusters {
-            total: clusters + 34,
-            awake: clusters,
-            shown: shown.collect(),
-            asleep: asleep.collect(),
-        },
-        replicas: vec![ReplicaLine::default(); 2],
+        cluster_count: clusters + 34,
+        clusters: shown.collect(),
+        replicas: vec![Replica::default(); 2],
         hosts: Some(HOSTS),
         refused: vec![Count {
             name: "limit".to_owned(),
@@ -100,7 +92,7 @@ fn sample(clusters: usize) -> Sample {
             total: 1230,
             per_second: 1.0,
         }],
-        ..Sample::default()
+        ..Status::default()
     }
 }
 
@@ -110,13 +102,12 @@ fn state(clusters: usize) -> State {
     state
 }
 
-fn screen(state: &State, width: u16, height: u16) -> Vec<String> {
+fn screen(state: &mut State, width: u16, height: u16) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal
-        .draw(|frame| view::draw(state, frame.area(), frame.buffer_mut()))
+        .draw(|frame| draw(state, frame.area(), frame.buffer_mut()))
         .unwrap();
-    let all = text(terminal.backend().buffer(), height);
-    all.lines().map(str::to_owned).collect()
+    rows(terminal.backend().buffer())
 }
 
 fn key(code: KeyCode) -> KeyEvent {
@@ -125,7 +116,7 @@ fn key(code: KeyCode) -> KeyEvent {
 
 #[test]
 fn everything_that_matters_is_on_a_small_screen() {
-    let lines = screen(&state(30), 80, 24);
+    let lines = screen(&mut state(30), 80, 24);
     let all = lines.join("\n");
     for wanted in [
         "cue-scheduler 0.1.0  host-17  up 1m 1s     ",
@@ -140,10 +131,10 @@ fn everything_that_matters_is_on_a_small_screen() {
         "failed: none  retried: none  skipped: none",
         "refused: limit 1,230",
         "launches: none",
-        "yard/show00/alloc:general",
+        "yard/show00",
         "in 1 s",
         "q quit",
-        "not shown: 25 with work, 34 that sleep",
+        "not shown: 60 of 64 clusters with work",
     ] {
         assert!(all.contains(wanted), "{wanted} is missing in\n{all}");
     }
@@ -153,79 +144,99 @@ fn everything_that_matters_is_on_a_small_screen() {
 #[test]
 fn any_size_can_be_drawn() {
     for (width, height) in [(1, 1), (20, 5), (80, 24), (300, 80)] {
-        screen(&state(3), width, height);
-        screen(&State::default(), width, height);
+        screen(&mut state(3), width, height);
+        screen(&mut State::default(), width, height);
     }
+}
+
+/// Clusters on a small screen.
+fn drawn(state: &mut State) -> Vec<String> {
+    let lines = screen(state, 80, 24).into_iter();
+    lines.filter(|line| line.starts_with("yard/")).collect()
 }
 
 #[test]
 fn keys_scroll_within_the_clusters_sort_them_and_quit() {
-    let mut state = state(3);
-    for code in [
-        KeyCode::Char('j'),
-        KeyCode::Down,
-        KeyCode::Down,
-        KeyCode::PageDown,
-    ] {
+    let mut state = state(30);
+    let all = drawn(&mut state).len();
+    let first = |state: &mut State| drawn(state)[0][..11].to_owned();
+    for code in [KeyCode::Char('j'), KeyCode::Down, KeyCode::PageDown] {
         assert!(!state.press(key(code)));
     }
-    assert_eq!(state.scrolled, 2);
     state.press(key(KeyCode::Char('k')));
-    assert_eq!(state.scrolled, 1);
+    assert_eq!(first(&mut state), "yard/show11");
+    state.press(key(KeyCode::End));
+    let end = drawn(&mut state);
+    assert_eq!(end.len(), all, "the end of the list fills the screen");
+    assert!(end[all - 1].starts_with("yard/show29"), "{end:#?}");
     state.press(key(KeyCode::Home));
-    assert_eq!(state.scrolled, 0);
-    let first = |state: &State| state.sample.clusters.shown[0].name.clone();
-    state.sample.clusters.shown[2].last.as_mut().unwrap().booked = 7000;
+    assert_eq!(first(&mut state), "yard/show00");
+    state.status.clusters[2].last.as_mut().unwrap().booked = 7000;
     state.press(key(KeyCode::Char('s')));
-    assert_eq!(first(&state), "yard/show00/alloc:general");
+    assert_eq!(first(&mut state), "yard/show00");
     state.press(key(KeyCode::Char('s')));
-    assert_eq!(first(&state), "yard/show02/alloc:general");
+    assert_eq!(first(&mut state), "yard/show02");
+    state.press(key(KeyCode::End));
     state.show(sample(1));
-    assert_eq!(state.scrolled, 0, "fewer clusters than before");
+    assert_eq!(
+        first(&mut state),
+        "yard/show00",
+        "fewer clusters than before"
+    );
     assert!(state.press(key(KeyCode::Char('q'))));
     assert!(state.press(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)));
 }
 
 #[test]
-fn the_end_of_the_list_fills_the_screen() {
+fn clusters_on_the_screen_and_those_that_are_not_add_up() {
     let mut state = state(30);
-    state.fit(view::room(&state, 80, 24));
-    state.press(key(KeyCode::End));
-    let lines = screen(&state, 80, 24);
-    let shown = |line: &&String| line.starts_with("yard/");
-    assert_eq!(lines.iter().filter(shown).count(), 30 - state.scrolled);
-    assert!(lines[21].starts_with("yard/show29"), "{lines:#?}");
+    let foot = |state: &mut State| {
+        let shown = drawn(state).len();
+        (shown, screen(state, 80, 24)[22].clone())
+    };
+    let (shown, line) = foot(&mut state);
+    assert!(shown > 0 && shown < 30, "{shown}");
+    let hidden = 64 - shown;
+    assert_eq!(
+        line,
+        format!("not shown: {hidden} of 64 clusters with work")
+    );
+    state.status.clusters.truncate(shown - 1);
+    state.status.cluster_count = shown - 1;
+    let all = format!("all {} clusters with work are shown", shown - 1);
+    assert_eq!(foot(&mut state), (shown - 1, all));
+    state.show(Status::default());
+    assert_eq!(foot(&mut state), (0, "no cluster has work".to_owned()));
 }
 
 #[test]
-fn clusters_that_sleep_are_folded_and_come_last_when_they_are_not() {
-    let mut state = state(2);
-    let folded = screen(&state, 80, 24).join("\n");
-    assert!(!folded.contains("hostname:h00"), "{folded}");
-    assert!(folded.contains("not shown: 34 that sleep"), "{folded}");
-    state.press(key(KeyCode::Char('a')));
-    let lines = screen(&state, 80, 24);
-    let at = |name: &str| lines.iter().position(|line| line.contains(name)).unwrap();
-    assert!(at("yard/show01/alloc") < at("yard/show00/hostname:h00"));
-    let shown = lines.iter().filter(|line| line.contains("asleep")).count();
-    let rest = format!("not shown: {} that sleep", 34 - shown);
-    assert!(shown > 0 && lines.contains(&rest), "{rest}\n{lines:#?}");
-    state.press(key(KeyCode::End));
-    assert!(screen(&state, 80, 24).join("\n").contains("hostname:h33"));
-    state.press(key(KeyCode::Char('a')));
-    assert_eq!(state.scrolled, 1, "back at the last that is listed");
+fn columns_are_left_out_whole_and_the_last_ones_first() {
+    for (width, last) in [
+        (79, "p99"),
+        (72, "waited"),
+        (60, "run"),
+        (51, "items/s"),
+        (40, "busy"),
+    ] {
+        let lines = screen(&mut state(1), width, 30);
+        let head = lines
+            .iter()
+            .find(|line| line.starts_with("stage "))
+            .unwrap();
+        assert!(head.ends_with(last), "{width}: {head}");
+    }
 }
 
 #[test]
 fn trouble_is_told_in_one_line_with_its_age_and_the_last_numbers_stay() {
     let mut state = state(2);
-    let error = ClientError::Unreachable {
-        address: "127.0.0.1:9090".to_owned(),
-        source: std::io::ErrorKind::ConnectionRefused.into(),
-    };
-    state.lose(error.brief(), Duration::from_secs(25));
-    state.miss("127.0.0.1:9090", Duration::from_secs(26));
-    let lines = screen(&state, 80, 24);
+    let error = ClientError::Unreachable(
+        "127.0.0.1:9090".to_owned(),
+        std::io::ErrorKind::ConnectionRefused.into(),
+    );
+    state.lose(Some(error.brief()), Duration::from_secs(25));
+    state.lose(None, Duration::from_secs(26));
+    let lines = screen(&mut state, 80, 24);
     assert!(lines[0].ends_with("DRY RUN  DISCONNECTED"), "{lines:#?}");
     assert_eq!(
         lines[23],
@@ -233,10 +244,10 @@ fn trouble_is_told_in_one_line_with_its_age_and_the_last_numbers_stay() {
     );
     assert!(lines.iter().any(|line| line.contains("yard/show01")));
     state.show(sample(2));
-    assert!(!screen(&state, 80, 24)[0].contains("DISCONNECTED"));
-    state.miss("127.0.0.1:9090", Duration::from_secs(5));
-    let foot = &screen(&state, 80, 24)[23];
-    assert!(foot.starts_with("127.0.0.1:9090 does not answer; last seen 5 s ago"));
+    assert!(!screen(&mut state, 80, 24)[0].contains("DISCONNECTED"));
+    state.lose(None, Duration::from_secs(5));
+    let foot = &screen(&mut state, 80, 24)[23];
+    assert!(foot.starts_with("the service does not answer; last seen 5 s ago"));
 }
 
 #[test]
@@ -246,18 +257,18 @@ fn a_long_name_gives_way_to_what_is_wrong() {
     sample.condition = Condition {
         draining: true,
         database_retry_ms: Some(400),
-        maestro_leader: Some(MaestroLine::default()),
+        maestro_leader: Some(Maestro::default()),
         ..Condition::default()
     };
     let mut state = State::default();
     state.show(sample);
-    let title = &screen(&state, 80, 24)[0];
+    let title = &screen(&mut state, 80, 24)[0];
     assert!(
         title.starts_with("cue-scheduler 0.1.0  a-render"),
         "{title}"
     );
     assert!(
-        title.ends_with("…  DRY RUN  DRAINING  DATABASE AWAY  MAESTRO"),
+        title.ends_with("  DRY RUN  DRAINING  DATABASE AWAY  MAESTRO"),
         "{title}"
     );
 }
@@ -266,17 +277,17 @@ fn a_long_name_gives_way_to_what_is_wrong() {
 fn accounts_that_no_replica_compares_are_marked() {
     let titles = [(Some(4_000), 61), (Some(60_000), 90), (None, 61), (None, 5)].map(
         |(checked_ms_ago, uptime_seconds)| {
-            let accounts = AccountsLine {
+            let accounts = Accounts {
                 checked_ms_ago,
-                ..AccountsLine::default()
+                ..Accounts::default()
             };
             let mut state = State::default();
-            state.show(Sample {
+            state.show(Status {
                 accounts: Some(accounts),
                 uptime_seconds,
                 ..sample(1)
             });
-            screen(&state, 80, 24)[0].contains("ACCOUNTS UNCHECKED")
+            screen(&mut state, 80, 24)[0].contains("ACCOUNTS UNCHECKED")
         },
     );
     assert_eq!(titles, [false, true, true, false]);
@@ -284,9 +295,11 @@ fn accounts_that_no_replica_compares_are_marked() {
 
 #[test]
 fn the_plain_text_shows_every_cluster_and_no_keys() {
-    let text = plain(&state(30));
+    let text = plain(&mut state(30));
     assert!(
-        text.contains("yard/show29") && !text.contains("q quit") && text.contains("34 that sleep"),
+        text.contains("yard/show29")
+            && !text.contains("q quit")
+            && text.contains("not shown: 34 of 64"),
         "{text}"
     );
 }

@@ -1,86 +1,40 @@
-//! Draws the terminal view into a buffer: on the screen, into plain text, or for a test.
+//! Terminal view of a state, drawn into a buffer: on the screen, into plain text, or for a test.
 //!
-//! Invariant: it never draws outside its area and fits 80 columns and 24 rows; what does not fit is
-//! the tail of the clusters, and a line says how many. What is wrong (a bottleneck, a database that is
-//! away, a service that is gone) is named in words, not by colour alone.
+//! Invariant: trouble (a bottleneck, a database that is away, a service that is gone) is named in words, not by
+//! colour alone. All but the tail of the clusters fits 80 columns and 24 rows, and a line counts the clusters that
+//! are not shown.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line, Span};
-use ratatui::widgets::{Cell, Paragraph, Row, Widget as _};
+use ratatui::style::{Color, Style};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Paragraph, Widget as _};
 
-use super::clusters::{draw_clusters, draw_rest};
-use super::counts::{draw_counts, draw_loops, draw_refusals, draw_trouble, refusals};
-use super::stages::draw_stages;
-use super::state::State;
-use super::words::{head, wrap};
-use crate::admin::live::Sample;
-use crate::words::{cores, count, rate, time};
+use super::edges::{NONE, draw_title, foot_line, listed, wrapped};
+use super::state::{Screen, State};
+use super::style::{BOLD, DIM, timed};
+use super::tables;
+use crate::status::{Count, Items, Stage, Status};
+use crate::words::{cores, count, rate};
 
-/// Rows besides verdict, refusals and clusters: title, figures, head and stages, trouble, loops,
-/// refused, launches, the clusters' head, what is not shown, the keys.
-const FIXED: u16 = 1 + 2 + 7 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
-
-/// Rows of the verdict: two, so that nothing jumps, and a third if a long one needs it.
-const VERDICT: std::ops::RangeInclusive<u16> = 2..=3;
+/// Rows besides refusals and clusters.
+const FIXED: u16 = 1 + 3 + 2 + 7 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
 
 /// Rows that clusters have before refusals have more than one.
-const CLUSTERS: usize = 6;
+const CLUSTERS: u16 = 4;
 
-/// How many rows it takes to show everything that is listed.
+/// Rows that show everything.
 pub(super) fn height(state: &State, width: u16) -> u16 {
-    let clusters = u16::try_from(state.listed().count()).unwrap_or(u16::MAX);
-    let verdict = rows_of(&verdict(&state.sample, width));
-    let refusals = u16::try_from(refusals(&state.sample, width, usize::MAX).len());
-    FIXED
-        .saturating_add(verdict)
-        .saturating_add(refusals.unwrap_or(u16::MAX))
-        .saturating_add(clusters)
+    let clusters = u16::try_from(state.status.clusters.len()).unwrap_or(u16::MAX);
+    let refusals = rows(&refusals(&state.status), width);
+    FIXED.saturating_add(refusals).saturating_add(clusters)
 }
 
-/// How many clusters there is room for.
-pub(super) fn room(state: &State, width: u16, height: u16) -> usize {
-    let (lines, rows) = share(state, width, height);
-    usize::from(rows).saturating_sub(lines.len())
-}
-
-/// The lines about refusals, and how many rows they and the clusters have together. Refusals have
-/// one row if there are any, and more where the clusters have enough.
-fn share(state: &State, width: u16, height: u16) -> (Vec<String>, u16) {
-    let verdict = rows_of(&verdict(&state.sample, width));
-    let rows = height.saturating_sub(FIXED.saturating_add(verdict));
-    let clusters = state.listed().count().min(CLUSTERS);
-    let most = usize::from(rows).saturating_sub(clusters).max(1);
-    (refusals(&state.sample, width, most), rows)
-}
-
-/// Draws all of it.
-pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
-    let sample = &state.sample;
-    let sentence = verdict(sample, area.width);
-    let (mut reasons, _) = share(state, area.width, area.height);
-    // What fits nowhere else is given up before the stages are: loops, launches, what was refused.
-    let least = FIXED + rows_of(&sentence) + 1;
-    let missing = least.saturating_sub(area.height);
-    let kept = |nth: u16| u16::from(missing < nth);
-    if missing > 0 {
-        reasons.clear();
-    }
-    let rows = Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Length(rows_of(&sentence)),
-        Constraint::Length(2),
-        Constraint::Length(7),
-        Constraint::Length(1),
-        Constraint::Length(kept(1)),
-        Constraint::Length(kept(3)),
-        Constraint::Length(u16::try_from(reasons.len()).unwrap_or(u16::MAX)),
-        Constraint::Length(kept(2)),
-        Constraint::Min(1),
-        Constraint::Length(1),
-        Constraint::Length(1),
-    ]);
+/// Draws the screen, and keeps its rows scrolled to where there are some.
+pub(super) fn draw(state: &mut State, area: Rect, buffer: &mut Buffer) {
+    let refusals = refusals(&state.status);
+    let clusters = u16::try_from(state.status.clusters.len()).unwrap_or(u16::MAX);
+    let spare = area.height.saturating_sub(FIXED + clusters.min(CLUSTERS));
     let [
         title,
         verdict,
@@ -92,165 +46,176 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         last,
         launches,
         clusters,
-        rest,
+        hidden,
         foot,
-    ] = rows.areas(area);
-    draw_title(state, title, buffer);
-    draw_verdict(state, sentence).render(verdict, buffer);
-    draw_figures(sample).render(figures, buffer);
-    draw_stages(sample, stages.width).render(stages, buffer);
-    draw_trouble(sample, trouble.width).render(trouble, buffer);
-    draw_loops(sample, loops.width).render(loops, buffer);
-    draw_counts("refused", &sample.refused, refused.width).render(refused, buffer);
-    draw_refusals(reasons).render(last, buffer);
-    draw_counts("launches", &sample.launches, launches.width).render(launches, buffer);
-    draw_clusters(state, clusters.width).render(clusters, buffer);
-    draw_rest(state, clusters.height.saturating_sub(1), rest.width).render(rest, buffer);
-    draw_foot(state, foot.width).render(foot, buffer);
-}
-
-fn verdict(sample: &Sample, width: u16) -> Vec<String> {
-    let most = usize::from(*VERDICT.end());
-    wrap(&sample.verdict.sentence, usize::from(width), most)
-}
-
-fn rows_of(lines: &[String]) -> u16 {
-    let lines = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    lines.clamp(*VERDICT.start(), *VERDICT.end())
-}
-
-pub(super) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
-/// Fainter than the rest, whatever the colours of the terminal are: a grey of its own can be that of
-/// the background.
-pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
-
-/// Who it is on the left, and on the right what is out of the ordinary, which is never cut.
-fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
-    let sample = &state.sample;
-    let accounts = sample.accounts.as_ref();
-    let marks = [
-        (sample.dry_run, "DRY RUN", Color::Yellow),
-        (sample.condition.draining, "DRAINING", Color::Yellow),
-        (
-            sample.condition.database_retry_ms.is_some(),
-            "DATABASE AWAY",
-            Color::Red,
-        ),
-        (
-            sample.condition.maestro_leader.is_some(),
-            "MAESTRO",
-            Color::Red,
-        ),
-        (
-            accounts.is_some_and(|accounts| accounts.late(sample.uptime_seconds)),
-            "ACCOUNTS UNCHECKED",
-            Color::Red,
-        ),
-        (state.trouble.is_some(), "DISCONNECTED", Color::Red),
-    ];
-    let marks: Vec<Span<'_>> = marks
-        .into_iter()
-        .filter(|(on, ..)| *on)
-        .map(|(_, word, colour)| Span::styled(format!("  {word}"), BOLD.fg(colour)))
-        .collect();
-    let marks = Line::from(marks);
-    let taken = u16::try_from(marks.width()).unwrap_or(u16::MAX);
-    let [who, wrong] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(taken)]).areas(area);
-    let up = std::time::Duration::from_secs(sample.uptime_seconds);
-    let about = format!(
-        "{}  {}  up {}",
-        sample.version,
-        sample.replica,
-        humantime::format_duration(up)
-    );
-    let name = "cue-scheduler ";
-    let room = usize::from(who.width).saturating_sub(name.len());
-    Line::from(vec![
-        Span::styled(name, BOLD),
-        Span::raw(head(&about, room)),
+    ] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(3),
+        Constraint::Length(2),
+        Constraint::Length(7),
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Length(rows(&refusals, area.width).min(spare.max(1))),
+        Constraint::Length(1),
+        Constraint::Min(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
     ])
-    .render(who, buffer);
-    marks.render(wrong, buffer);
+    .areas(area);
+    let room = usize::from(clusters.height.saturating_sub(1));
+    state.fit(room);
+    let (state, status) = (&*state, &state.status);
+    draw_title(state, title, buffer);
+    verdict_text(state).render(verdict, buffer);
+    figures_text(status).render(figures, buffer);
+    tables::stages(&status.stages, stages.width).render(stages, buffer);
+    trouble_line(&status.stages).render(trouble, buffer);
+    loops_line(&status.stages).render(loops, buffer);
+    counts_line("refused", &status.refused).render(refused, buffer);
+    wrapped(refusals.join("\n")).render(last, buffer);
+    counts_line("launches", &status.launches).render(launches, buffer);
+    if state.screen() == Screen::Farm {
+        tables::shows(state.listed_shows(), clusters.width).render(clusters, buffer);
+    } else {
+        tables::clusters(state.listed(), clusters.width).render(clusters, buffer);
+    }
+    hidden_line(state, room).render(hidden, buffer);
+    foot_line(state).render(foot, buffer);
 }
 
-fn draw_verdict(state: &State, lines: Vec<String>) -> Paragraph<'static> {
-    let sample = &state.sample;
+/// Rows of lines that are wrapped. A row that is broken at a blank may be some columns short.
+fn rows(lines: &[String], width: u16) -> u16 {
+    let width = usize::from(width.saturating_sub(12).max(1));
+    let rows = lines
+        .iter()
+        .map(|line| Span::raw(line).width().div_ceil(width));
+    u16::try_from(rows.sum::<usize>()).unwrap_or(u16::MAX)
+}
+
+fn verdict_text(state: &State) -> Paragraph<'_> {
+    let (verdict, condition) = (&state.status.verdict, &state.status.condition);
     let style = if state.trouble.is_some() {
         DIM
-    } else if sample.verdict.bottleneck.is_some()
-        || sample.condition.database_retry_ms.is_some()
-        || sample.condition.maestro_leader.is_some()
+    } else if verdict.bottleneck.is_some()
+        || condition.database_retry_ms.is_some()
+        || condition.booking_failing.is_some()
+        || condition.maestro_leader.is_some()
     {
         BOLD.fg(Color::Red)
     } else {
         Style::new().fg(Color::Cyan)
     };
-    let lines: Vec<Line<'_>> = lines.into_iter().map(Line::from).collect();
-    Paragraph::new(lines).style(style)
+    wrapped(verdict.sentence.as_str()).style(style)
 }
 
-fn draw_figures(sample: &Sample) -> Paragraph<'_> {
-    let launches = sample.launches.iter().map(|one| one.per_second);
-    let work = format!(
+fn figures_text(status: &Status) -> Text<'static> {
+    let launched: f64 = status.launches.iter().map(|one| one.per_second).sum();
+    let mut lines = vec![format!(
         "booked {}/s ({} since the start)  launched {}/s  SQL {}/s",
-        rate(sample.frames.per_second),
-        count(sample.frames.total),
-        rate(launches.sum()),
-        rate(sample.statements.per_second),
-    );
-    let replicas = match sample.replicas.len() {
-        0 => String::new(),
-        replicas => format!("  replicas {replicas}"),
-    };
-    let farm = sample.hosts.as_ref().map_or_else(String::new, |hosts| {
-        format!(
-            "idle {} of {} cores  hosts {}, {} with a batch{replicas}",
+        rate(status.frames.per_second),
+        count(status.frames.total),
+        rate(launched),
+        rate(status.statements.per_second),
+    )];
+    if let Some(hosts) = &status.hosts {
+        let mut farm = format!(
+            "idle {} of {} cores  hosts {}, {} with a batch",
             cores(hosts.idle_centicores),
             cores(hosts.total_centicores),
             count(hosts.known),
             count(hosts.leased),
-        )
-    });
-    Paragraph::new(vec![Line::from(work), Line::from(farm)])
-}
-
-fn draw_foot(state: &State, width: u16) -> Line<'static> {
-    if let Some(trouble) = &state.trouble {
-        let line = format!(
-            "{}; last seen {} s ago, trying again  q quit",
-            trouble.words,
-            count(trouble.silent.as_secs())
         );
-        let line = head(&line, usize::from(width));
-        return Line::styled(line, Style::new().fg(Color::Red));
-    }
-    let fold = if state.unfolded { "hide" } else { "show" };
-    let line = format!(
-        "q quit  ↑↓/jk scroll  s sort (by {})  a {fold} those that sleep",
-        state.order.as_str()
-    );
-    Line::styled(head(&line, usize::from(width)), DIM)
-}
-
-/// A head whose columns from `left` on are right-aligned, as their numbers are.
-pub(super) fn header<'a>(names: &[&'a str], left: usize) -> Row<'a> {
-    let cells = names.iter().enumerate().map(|(n, name)| {
-        let line = Line::from(*name);
-        if n < left && *name != "turn" || *name == "last" {
-            Cell::from(line)
-        } else {
-            Cell::from(line.right_aligned())
+        if !status.replicas.is_empty() {
+            farm.push_str(&format!("  replicas {}", status.replicas.len()));
         }
+        lines.push(farm);
+    }
+    lines.into_iter().map(Line::from).collect()
+}
+
+/// Items that stages failed at, are to try again and had nothing to do for, since the start.
+fn trouble_line(stages: &[Stage]) -> Line<'static> {
+    type Amount = fn(&Items) -> u64;
+    let parts: [(&str, Amount, Style); 3] = [
+        (
+            "failed",
+            |items| items.fatal + items.panic,
+            Style::new().fg(Color::Red),
+        ),
+        (
+            "retried",
+            |items| items.retry,
+            Style::new().fg(Color::Yellow),
+        ),
+        ("skipped", |items| items.skip, DIM),
+    ];
+    let spans = parts.into_iter().map(|(name, amount, style)| {
+        let stages = stages.iter().filter(|stage| !stage.is_loop());
+        let some = stages.filter(|stage| amount(&stage.items) > 0);
+        let some = some.map(|stage| format!("{} {}", stage.name, count(amount(&stage.items))));
+        let list = listed(some);
+        let style = if list == NONE { DIM } else { style };
+        Span::styled(format!("{name}: {list}  "), style)
     });
-    Row::new(cells).style(DIM)
+    spans.collect()
 }
 
-/// A cell whose text stands on the right.
-pub(super) fn right<'a>(text: String) -> Cell<'a> {
-    Cell::from(Line::from(text).right_aligned())
+fn loops_line(stages: &[Stage]) -> Line<'static> {
+    let loops = stages.iter().filter(|stage| stage.is_loop()).map(|one| {
+        let trouble = match one.items.retry + one.items.panic {
+            0 => String::new(),
+            1 => " (failed 1 time)".to_owned(),
+            n => format!(" (failed {n} times)"),
+        };
+        format!("{} {}{trouble}", one.name, timed(one.run_ms.p50))
+    });
+    Line::styled(format!("loops: {}", listed(loops)), DIM)
 }
 
-pub(super) fn timed(ms: Option<f64>) -> String {
-    ms.map_or_else(|| "-".to_owned(), time)
+/// Counts by their labels, the greatest first.
+fn counts_line(name: &str, counts: &[Count]) -> Line<'static> {
+    let mut counts: Vec<&Count> = counts.iter().filter(|one| one.total > 0).collect();
+    counts.sort_by_key(|one| std::cmp::Reverse(one.total));
+    let counts = counts.iter();
+    let counts = listed(counts.map(|one| format!("{} {}", one.words, count(one.total))));
+    Line::from(format!("{name}: {counts}"))
+}
+
+/// The last refusal of each cap, those of the caps that refuse most now first.
+fn refusals(status: &Status) -> Vec<String> {
+    let mut caps: Vec<&Count> = status.refused.iter().collect();
+    caps.sort_by(|left, right| {
+        let rates = right.per_second.total_cmp(&left.per_second);
+        rates.then(right.total.cmp(&left.total))
+    });
+    let last = caps
+        .iter()
+        .filter_map(|cap| status.last_refusals.get(&cap.name));
+    last.map(|sentence| format!("- {sentence}")).collect()
+}
+
+fn hidden_line(state: &State, room: usize) -> Line<'static> {
+    if state.screen() == Screen::Farm {
+        let total = state.status.shows.len();
+        let hidden = total.saturating_sub(state.listed_shows().len().min(room));
+        let line = match hidden {
+            0 => format!("all {total} shows are shown"),
+            _ => format!("not shown: {hidden} of {total} shows"),
+        };
+        return Line::styled(line, DIM);
+    }
+    let total = state.status.cluster_count;
+    let hidden = total.saturating_sub(state.listed().len().min(room));
+    let number = |clusters: usize| count(clusters as u64);
+    let line = match (total, hidden) {
+        (0, _) => "no cluster has work".to_owned(),
+        (_, 0) => format!("all {} clusters with work are shown", number(total)),
+        _ => format!(
+            "not shown: {} of {} clusters with work",
+            number(hidden),
+            number(total)
+        ),
+    };
+    Line::styled(line, DIM)
 }

@@ -1,4 +1,4 @@
-//! What a comparison costs the server on a farm of 40,000 procs.
+//! Cost of a comparison on the server, on a farm of 40,000 procs.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use cue_simfarm::postgres::TestDb;
 use cue_store::{Compared, Look};
 use prometheus::Registry;
 
-use crate::world::store;
+use crate::yard::store;
 
 /// 10 shows, 4 allocations, 5,000 hosts, 500 live jobs with 2,000 layers, 10,000 finished jobs with
 /// 40,000 layers, and 40,000 procs; all counters are right.

@@ -1,32 +1,26 @@
 //! Whole farms with the whole pipeline: it books, Cuebot's stand-in releases, and the accounts follow.
 
 use cue_simfarm::waiting::{until, within};
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use cue_domain::{Centicores, Kib};
-use cue_scheduler::pipeline::Pipeline;
-use cue_simfarm::audit::{AuditOptions, AuditWatch, LaunchLog, audit_with};
-use cue_simfarm::completion::{Accounting, Completer, CompleterSettings};
+use cue_simfarm::audit::{AuditOptions, AuditWatch, audit_with};
+use cue_simfarm::completion::{Accounting, CompleterSettings};
 use cue_simfarm::postgres::TestDb;
-use cue_simfarm::rqd::{FrameDuration, SimHost, SimRqd, SimRqdSettings};
+use cue_simfarm::rqd::{FrameDuration, SimRqdSettings};
 use cue_simfarm::seed::{FarmSpec, Fixture, HostClass, Span, seed};
 use prometheus::Registry;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 
-use crate::world::{labelled, settings, store, value};
+use crate::world::{Scheduler, World, endless};
+use crate::yard::store;
 
 /// A farm at work, with a scheduler and a Cuebot of some kind.
-struct World {
-    db: TestDb,
-    rqd: SimRqd,
-    completer: Completer,
-    pipeline: Pipeline,
-    registry: Registry,
+struct Farm {
+    world: World,
+    scheduler: Scheduler,
 }
 
-impl World {
+impl Farm {
     async fn start(db: TestDb, duration: FrameDuration, accounting: Accounting) -> Self {
         Self::start_with(db, duration, accounting, true).await
     }
@@ -37,66 +31,31 @@ impl World {
         accounting: Accounting,
         finish_jobs: bool,
     ) -> Self {
-        let mut rqd = SimRqd::start(SimRqdSettings {
+        let hosts = SimRqdSettings {
             duration,
-            hosts: hosts(&db.pool).await,
-            completions: NonZeroUsize::MIN.saturating_add(65_535),
-            ..SimRqdSettings::default()
-        })
-        .unwrap();
+            ..endless()
+        };
         let cuebot = CompleterSettings {
             accounting,
             finish_jobs,
             ..CompleterSettings::default()
         };
-        let ends = rqd.completions().unwrap();
-        let completer = Completer::start(db.pool.clone(), ends, cuebot);
-        let settings = settings(&db.url, rqd.address(), &[]);
-        let registry = Registry::new();
-        let pipeline = Pipeline::build(&settings, &registry).await.unwrap();
-        Self {
-            db,
-            rqd,
-            completer,
-            pipeline,
-            registry,
-        }
+        let world = World::open_with(db, hosts, cuebot).await;
+        let scheduler = Scheduler::start(&world, &[]).await;
+        Self { world, scheduler }
     }
 
     /// Waits until the accounts have caught up, then takes everything down and audits it.
     async fn close(self) {
         until("the counters to follow", async || {
             let options = AuditOptions::default();
-            audit_with(&self.db.pool, &options).await.unwrap().is_ok()
+            let audit = audit_with(&self.world.db.pool, &options).await;
+            audit.unwrap().is_ok()
         })
         .await;
-        let report = self.pipeline.flow.drain(Duration::from_secs(30)).await;
-        assert!(report.laggards.is_empty() && report.fatal.is_none());
-        let log = LaunchLog::of(&self.rqd);
-        self.rqd.shutdown().await;
-        assert_eq!(self.completer.finish().await.lost, 0);
-        let options = AuditOptions {
-            launches: Some(&log),
-            exactly_once: true,
-            ..AuditOptions::default()
-        };
-        let audit = audit_with(&self.db.pool, &options).await.unwrap();
-        assert!(audit.is_ok(), "{audit}");
+        self.scheduler.drain().await;
+        self.world.close().await;
     }
-}
-
-async fn hosts(pool: &PgPool) -> HashMap<String, SimHost> {
-    let rows = sqlx::query("SELECT str_name, int_cores, int_mem FROM host").fetch_all(pool);
-    let rows = rows.await.unwrap();
-    rows.iter()
-        .map(|row| {
-            let host = SimHost {
-                cores: Centicores(row.get("int_cores")),
-                memory: Kib(row.get("int_mem")),
-            };
-            (row.get("str_name"), host)
-        })
-        .collect()
 }
 
 /// Far more work than the bursts let run at once, so that it ends only if what ends makes room.
@@ -128,60 +87,51 @@ async fn tight_farm() -> (TestDb, u64) {
 
 const SHORT: FrameDuration = FrameDuration::Uniform(Duration::ZERO, Duration::from_millis(60));
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_farm_drains_on_messages_and_no_cap_is_ever_passed() {
     let (db, frames) = tight_farm().await;
     let watch = AuditWatch::start(db.pool.clone());
-    let world = World::start(db, SHORT, Accounting::Managed).await;
-    within(
-        "the farm to drain",
-        world.completer.completed_at_least(frames),
-    )
-    .await;
+    let farm = Farm::start(db, SHORT, Accounting::Managed).await;
+    farm.world.completed(frames).await;
     let seen = watch.finish().await;
     assert!(seen.is_ok(), "{seen}");
-    assert!(value(&world.registry, "scheduler_accounting_releases_total") > 0.0);
-    let found = labelled(
-        &world.registry,
-        "scheduler_accounting_corrected_total",
-        "look",
-    );
+    assert!(farm.scheduler.sum("scheduler_accounting_releases_total") > 0.0);
+    let found = farm
+        .scheduler
+        .sum_of("scheduler_accounting_corrected_total", "look");
     assert_eq!(found, 0.0, "releases are no drift");
-    world.close().await;
+    farm.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn beside_a_cuebot_that_subtracts_nothing_is_ever_corrected() {
     let (db, frames) = tight_farm().await;
-    let world = World::start(db, SHORT, Accounting::Current).await;
-    within(
-        "the farm to drain",
-        world.completer.completed_at_least(frames),
-    )
-    .await;
-    let corrected = value(&world.registry, "scheduler_accounting_corrected_total");
+    let farm = Farm::start(db, SHORT, Accounting::Current).await;
+    farm.world.completed(frames).await;
+    let corrected = farm.scheduler.sum("scheduler_accounting_corrected_total");
     assert_eq!(corrected, 0.0);
-    let differing = value(&world.registry, "scheduler_accounting_differing_counters");
+    let differing = farm
+        .scheduler
+        .sum("scheduler_accounting_differing_counters");
     assert_eq!(
         differing, 0.0,
         "a snapshot shows no booking or release by half"
     );
     assert!(
-        value(
-            &world.registry,
-            "scheduler_recompute_cycle_duration_seconds"
-        ) >= 1.0
+        farm.scheduler
+            .sum("scheduler_recompute_cycle_duration_seconds")
+            >= 1.0
     );
-    world.close().await;
+    farm.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn bookings_and_a_second_session_that_heals_all_the_time_pass_no_cap() {
     let (db, frames) = tight_farm().await;
     let watch = AuditWatch::start(db.pool.clone());
     let store = store(&db, &Registry::new()).await;
     let mut second = store.accounts_session().await.unwrap();
-    let world = World::start(db, SHORT, Accounting::Managed).await;
+    let farm = Farm::start(db, SHORT, Accounting::Managed).await;
     let mut counted = 0;
     let second = async {
         loop {
@@ -191,10 +141,7 @@ async fn bookings_and_a_second_session_that_heals_all_the_time_pass_no_cap() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let drained = within(
-        "the farm to drain",
-        world.completer.completed_at_least(frames),
-    );
+    let drained = farm.world.completed(frames);
     tokio::select! {
         () = second => {}
         () = drained => {}
@@ -202,40 +149,37 @@ async fn bookings_and_a_second_session_that_heals_all_the_time_pass_no_cap() {
     let seen = watch.finish().await;
     assert!(seen.is_ok(), "{seen}");
     assert!(counted > 0, "the second session found nothing to do");
-    world.close().await;
+    farm.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_show_at_its_burst_goes_on_within_two_seconds_of_a_completion() {
     let db = TestDb::fresh().await;
     let farm = Fixture::new(&db.pool).await.unwrap();
     farm.host("node1", |_| ()).await.unwrap();
     farm.frames("comp", 12, |_| ()).await.unwrap();
-    sqlx::query("UPDATE subscription SET int_burst = 400")
-        .execute(&db.pool)
-        .await
-        .unwrap();
-    let world = World::start(db, FrameDuration::Never, Accounting::Managed).await;
+    db.run("UPDATE subscription SET int_burst = 400").await;
+    let farm = Farm::start(db, FrameDuration::Never, Accounting::Managed).await;
     let mut worst = Duration::ZERO;
     for ended in 0..8 {
-        within("the show to be at its burst", world.rqd.launched(4 + ended)).await;
-        assert_eq!(world.rqd.running_count(), 4);
-        let launches = world.rqd.launches();
+        within(
+            "the show to be at its burst",
+            farm.world.rqd.launched(4 + ended),
+        )
+        .await;
+        assert_eq!(farm.world.rqd.running_count(), 4);
+        let launches = farm.world.rqd.launches();
         let began = Instant::now();
-        assert!(world.rqd.finish(&launches[ended].frame_id, 0).await);
-        within("the next launch", world.rqd.launched(5 + ended)).await;
+        assert!(farm.world.rqd.finish(&launches[ended].frame_id, 0).await);
+        within("the next launch", farm.world.rqd.launched(5 + ended)).await;
         worst = worst.max(began.elapsed());
     }
     assert!(worst < Duration::from_secs(2), "{worst:?}");
-    for launch in &world.rqd.launches()[8..] {
-        world.rqd.finish(&launch.frame_id, 0).await;
+    for launch in &farm.world.rqd.launches()[8..] {
+        farm.world.rqd.finish(&launch.frame_id, 0).await;
     }
-    within(
-        "the last completions",
-        world.completer.completed_at_least(12),
-    )
-    .await;
-    world.close().await;
+    farm.world.completed(12).await;
+    farm.close().await;
 }
 
 /// A job of 150 one-core frames with a cap of 100 cores, on hosts with room for all of them.
@@ -250,25 +194,24 @@ async fn capped() -> TestDb {
         "UPDATE job_resource SET int_max_cores = 10000",
         "UPDATE subscription SET int_size = 20000, int_burst = 20000",
     ] {
-        sqlx::query(cap).execute(&db.pool).await.unwrap();
+        db.run(cap).await;
     }
     db
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_at_its_cap_goes_on_beside_every_cuebot_without_a_setting() {
     for accounting in [Accounting::Managed, Accounting::Silent, Accounting::Current] {
         let db = capped().await;
         let watch = AuditWatch::start(db.pool.clone());
         let began = Instant::now();
-        let world =
-            World::start(db, FrameDuration::Fixed(Duration::from_secs(1)), accounting).await;
-        within("all frames", world.completer.completed_at_least(150)).await;
+        let farm = Farm::start(db, FrameDuration::Fixed(Duration::from_secs(1)), accounting).await;
+        farm.world.completed(150).await;
         eprintln!("{accounting:?}: 150 frames in {:?}", began.elapsed());
         assert!(began.elapsed() < Duration::from_secs(20), "{accounting:?}");
         let seen = watch.finish().await;
         assert!(seen.is_ok(), "{seen}");
-        world.close().await;
+        farm.close().await;
     }
 }
 
@@ -300,16 +243,12 @@ async fn drift_by_hand_while_three_replicas_book_beside_every_cuebot_is_healed()
         let (db, frames) = tight_farm().await;
         let pool = db.pool.clone();
         // Layers of a finished job are compared only while something else of the job is counted.
-        let world = World::start_with(db, SHORT, accounting, false).await;
+        let farm = Farm::start_with(db, SHORT, accounting, false).await;
         let mut more = Vec::new();
         for _ in 0..2 {
-            let settings = settings(&world.db.url, world.rqd.address(), &[]);
-            more.push(Pipeline::build(&settings, &Registry::new()).await.unwrap());
+            more.push(Scheduler::start(&farm.world, &[]).await);
         }
-        let drained = within(
-            "the farm to drain",
-            world.completer.completed_at_least(frames),
-        );
+        let drained = farm.world.completed(frames);
         tokio::select! {
             () = meddle(&pool) => {}
             () = drained => {}
@@ -326,10 +265,9 @@ async fn drift_by_hand_while_three_replicas_book_beside_every_cuebot_is_healed()
             began.elapsed()
         );
         assert!(began.elapsed() < Duration::from_secs(10), "{accounting:?}");
-        for pipeline in more {
-            let report = pipeline.flow.drain(Duration::from_secs(30)).await;
-            assert!(report.laggards.is_empty() && report.fatal.is_none());
+        for scheduler in more {
+            scheduler.drain().await;
         }
-        world.close().await;
+        farm.close().await;
     }
 }

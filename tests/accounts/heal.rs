@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cue_simfarm::completion::Accounting;
 use cue_store::CounterKeys;
 
-use crate::world::Yard;
+use crate::yard::Yard;
 
 /// Breaks all five counters.
 const BREAK: [&str; 5] = [
@@ -33,12 +33,12 @@ fn job_keys(yard: &Yard) -> CounterKeys {
     keys
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn every_counter_that_is_wrong_is_found_and_set_to_the_sum_of_its_procs() {
     let yard = Yard::new(4).await;
     assert!(yard.store.drift(1000).await.unwrap().keys.is_empty());
     for statement in BREAK {
-        yard.run(statement).await;
+        yard.db.run(statement).await;
     }
     let drift = yard.store.drift(1000).await.unwrap();
     assert_eq!(drift.keys.len(), 5, "{drift:?}");
@@ -54,36 +54,37 @@ async fn every_counter_that_is_wrong_is_found_and_set_to_the_sum_of_its_procs() 
     assert_eq!(healed.corrected.sum(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_local_proc_counts_for_its_layer_only() {
     let yard = Yard::new(2).await;
-    yard.run("UPDATE proc SET b_local = true WHERE pk_proc = (SELECT min(pk_proc) FROM proc)")
+    yard.db
+        .run("UPDATE proc SET b_local = true WHERE pk_proc = (SELECT min(pk_proc) FROM proc)")
         .await;
     assert_eq!(heal_drift(&yard).await, 4);
     yard.assert_sound().await;
     let layer = "SELECT sum(int_cores)::bigint FROM layer_resource";
     let subscription = "SELECT sum(int_cores)::bigint FROM subscription";
-    assert_eq!(yard.number(layer).await, 200);
-    assert_eq!(yard.number(subscription).await, 100);
+    assert_eq!(yard.db.count(layer).await, 200);
+    assert_eq!(yard.db.count(subscription).await, 100);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_finished_job_is_looked_at_while_it_still_counts_something() {
     let yard = Yard::new(2).await;
     yard.release(2, Accounting::Silent).await;
-    yard.run("UPDATE job SET str_state = 'FINISHED'").await;
+    yard.db.run("UPDATE job SET str_state = 'FINISHED'").await;
     assert_eq!(heal_drift(&yard).await, 5);
     yard.assert_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_counter_above_a_lowered_cap_is_set_and_the_cap_stays() {
     let yard = Yard::new(5).await;
     for statement in [
         "UPDATE subscription SET int_cores = 0, int_burst = 300",
         "UPDATE job_resource SET int_cores = 0, int_max_cores = 200, int_max_gpus = 0",
     ] {
-        yard.run(statement).await;
+        yard.db.run(statement).await;
     }
     assert_eq!(heal_drift(&yard).await, 2);
     for (query, expected) in [
@@ -93,14 +94,15 @@ async fn a_counter_above_a_lowered_cap_is_set_and_the_cap_stays() {
         ("SELECT int_max_cores::bigint FROM job_resource", 200),
         ("SELECT int_max_gpus::bigint FROM job_resource", 0),
     ] {
-        assert_eq!(yard.number(query).await, expected, "{query}");
+        assert_eq!(yard.db.count(query).await, expected, "{query}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_cap_that_an_operator_edits_before_the_count_is_locked_survives() {
     let yard = Yard::new(5).await;
-    yard.run("UPDATE subscription SET int_cores = 0, int_burst = 300")
+    yard.db
+        .run("UPDATE subscription SET int_cores = 0, int_burst = 300")
         .await;
     let keys = job_keys(&yard);
     let mut operator = yard.db.pool.begin().await.unwrap();
@@ -111,7 +113,7 @@ async fn a_cap_that_an_operator_edits_before_the_count_is_locked_survives() {
     let waiting = async {
         cue_simfarm::waiting::until("the count to wait for the row", async || {
             let locks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-            yard.number(locks).await > 0
+            yard.db.count(locks).await > 0
         })
         .await;
         operator.commit().await.unwrap();
@@ -120,10 +122,10 @@ async fn a_cap_that_an_operator_edits_before_the_count_is_locked_survives() {
     let (healed, ()) = tokio::join!(session.heal(keys), waiting);
     assert_eq!(healed.unwrap().corrected.sum(), 1);
     let row = "SELECT int_cores * 1000 + int_burst FROM subscription";
-    assert_eq!(yard.number(row).await, 500_400);
+    assert_eq!(yard.db.count(row).await, 500_400);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn no_edit_of_a_cap_is_lost_while_counts_raise_and_restore_it() {
     let yard = Yard::new(5).await;
     let keys = job_keys(&yard);
@@ -131,8 +133,8 @@ async fn no_edit_of_a_cap_is_lost_while_counts_raise_and_restore_it() {
     let mut session = yard.session().await;
     let counting = async {
         loop {
-            yard.run("UPDATE subscription SET int_cores = 0").await;
-            yard.run("UPDATE job_resource SET int_cores = 0").await;
+            yard.db.run("UPDATE subscription SET int_cores = 0").await;
+            yard.db.run("UPDATE job_resource SET int_cores = 0").await;
             let healed = session.heal(keys.clone()).await.unwrap();
             counts += healed.corrected.sum();
         }
@@ -149,7 +151,7 @@ async fn no_edit_of_a_cap_is_lost_while_counts_raise_and_restore_it() {
             }
             let read = "SELECT int_burst + 1000 * (SELECT int_max_cores FROM job_resource) FROM subscription";
             assert_eq!(
-                yard.number(read).await,
+                yard.db.count(read).await,
                 1001 * (100 + n),
                 "edit {n} is lost"
             );
@@ -162,10 +164,10 @@ async fn no_edit_of_a_cap_is_lost_while_counts_raise_and_restore_it() {
     assert!(counts > 0, "nothing was counted meanwhile");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_count_waits_for_a_booking_under_way_and_sees_all_of_it() {
     let yard = Yard::new(2).await;
-    yard.run("UPDATE subscription SET int_cores = 0").await;
+    yard.db.run("UPDATE subscription SET int_cores = 0").await;
     let keys = job_keys(&yard);
     let mut booker = yard.db.pool.begin().await.unwrap();
     for statement in [
@@ -178,7 +180,7 @@ async fn a_count_waits_for_a_booking_under_way_and_sees_all_of_it() {
     let waiting = async {
         cue_simfarm::waiting::until("the count to wait for the booking", async || {
             let locks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-            yard.number(locks).await > 0
+            yard.db.count(locks).await > 0
         })
         .await;
         booker.commit().await.unwrap();
@@ -187,14 +189,14 @@ async fn a_count_waits_for_a_booking_under_way_and_sees_all_of_it() {
     let (healed, ()) = tokio::join!(session.heal(keys), waiting);
     assert!(healed.unwrap().skipped.is_none());
     let counted = "SELECT int_cores::bigint FROM subscription";
-    assert_eq!(yard.number(counted).await, 300);
+    assert_eq!(yard.db.count(counted).await, 300);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_row_that_somebody_holds_is_skipped_and_makes_no_other_table_wait() {
     let yard = Yard::new(4).await;
     for statement in BREAK {
-        yard.run(statement).await;
+        yard.db.run(statement).await;
     }
     let drift = yard.store.drift(1000).await.unwrap();
     let mut session = yard.session().await;
@@ -208,7 +210,8 @@ async fn a_row_that_somebody_holds_is_skipped_and_makes_no_other_table_wait() {
     let booking = async {
         loop {
             let began = Instant::now();
-            yard.run("UPDATE subscription SET int_burst = int_burst")
+            yard.db
+                .run("UPDATE subscription SET int_burst = int_burst")
                 .await;
             worst = worst.max(began.elapsed());
         }
@@ -225,35 +228,27 @@ async fn a_row_that_somebody_holds_is_skipped_and_makes_no_other_table_wait() {
     yard.assert_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn an_absurd_proc_ends_neither_the_comparison_nor_the_healing_of_others() {
     let yard = Yard::new(2).await;
     let other = yard.farm.frames("other", 1, |_| ()).await.unwrap();
     for name in ["absurd", "insane"] {
-        sqlx::query(
-            "INSERT INTO proc (pk_proc, pk_host, pk_job, pk_show, pk_layer, int_cores_reserved, int_mem_reserved) \
-             SELECT $1, pk_host, $2, pk_show, $3, 9223372036854775807, 1024 FROM proc LIMIT 1",
-        )
-        .bind(name)
-        .bind(&other.id)
-        .bind(&other.layers[0].id)
-        .execute(&yard.db.pool)
-        .await
-        .unwrap();
+        yard.db.run_for("INSERT INTO proc (pk_proc, pk_host, pk_job, pk_show, pk_layer, int_cores_reserved, int_mem_reserved) \
+             SELECT $1, pk_host, $2, pk_show, $3, 9223372036854775807, 1024 FROM proc LIMIT 1", &[name, &other.id, &other.layers[0].id]).await;
     }
     let wrong = "UPDATE job_resource SET int_cores = 4200 WHERE pk_job = (SELECT pk_job FROM proc WHERE pk_frame IS NOT NULL LIMIT 1)";
-    yard.run(wrong).await;
+    yard.db.run(wrong).await;
     let drift = yard.store.drift(1000).await.unwrap();
     let healed = yard.session().await.heal(drift.keys).await.unwrap();
     assert!(healed.skipped.is_some(), "no counter holds that much");
     let right = "SELECT int_cores FROM job_resource WHERE pk_job = (SELECT pk_job FROM proc WHERE pk_frame IS NOT NULL LIMIT 1)";
-    assert_eq!(yard.number(right).await, 200);
+    assert_eq!(yard.db.count(right).await, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_healing_that_hangs_loses_its_row_locks_within_seconds() {
     let yard = Yard::new(2).await;
-    yard.run("UPDATE subscription SET int_cores = 0").await;
+    yard.db.run("UPDATE subscription SET int_cores = 0").await;
     let keys = job_keys(&yard);
     let mut somebody = yard.db.pool.begin().await.unwrap();
     sqlx::query("SELECT 1 FROM subscription FOR UPDATE")
@@ -264,7 +259,7 @@ async fn a_healing_that_hangs_loses_its_row_locks_within_seconds() {
     let mut healing = Box::pin(session.heal(keys));
     let waits = cue_simfarm::waiting::until("the healing to wait for the row", async || {
         let locks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-        yard.number(locks).await > 0
+        yard.db.count(locks).await > 0
     });
     tokio::select! {
         _ = &mut healing => unreachable!("the row is held"),
@@ -274,12 +269,13 @@ async fn a_healing_that_hangs_loses_its_row_locks_within_seconds() {
     somebody.rollback().await.unwrap();
     let idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()";
     cue_simfarm::waiting::until("the lock to be held idly", async || {
-        yard.number(idle).await > 0
+        yard.db.count(idle).await > 0
     })
     .await;
     let began = Instant::now();
     // A booking waits for the row no longer than its lock timeout of 5 s.
-    yard.run("UPDATE subscription SET int_burst = int_burst")
+    yard.db
+        .run("UPDATE subscription SET int_burst = int_burst")
         .await;
     assert!(
         began.elapsed() < Duration::from_secs(5),

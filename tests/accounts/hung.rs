@@ -1,13 +1,14 @@
 //! The leader hangs: the real program is stopped by SIGSTOP, and goes on later.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cue_simfarm::completion::Accounting;
 use cue_simfarm::waiting::{until, within};
 use tokio::process::Command;
 
-use crate::binary::{Service, command};
-use crate::world::Yard;
+use crate::binary::{BUILT, Service, command};
+use crate::yard::Yard;
 
 async fn accounts(service: &Service) -> serde_json::Value {
     let (_, body) = service.get("/status").await;
@@ -25,11 +26,11 @@ async fn signal(service: &Service, signal: &str) {
     assert!(sent.unwrap().success());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_leader_that_hangs_has_a_successor_within_seconds_and_does_no_harm_later() {
     let yard = Yard::new(8).await;
     // No host is asked: what runs was booked by the test, and the rest of the job is paused.
-    yard.run("UPDATE job SET b_paused = true").await;
+    yard.db.run("UPDATE job SET b_paused = true").await;
     let mut services = Vec::new();
     for _ in 0..3 {
         let environment = [("CUE_DATABASE_URL", &*yard.db.url), ("CUE_DRY_RUN", "true")];
@@ -89,14 +90,14 @@ async fn a_leader_that_hangs_has_a_successor_within_seconds_and_does_no_harm_lat
     yard.assert_sound().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn check_says_which_replica_compares_the_accounts_and_when_none_does() {
     let yard = Yard::new(2).await;
-    yard.run("UPDATE job SET b_paused = true").await;
+    yard.db.run("UPDATE job SET b_paused = true").await;
     let environment = [("CUE_DATABASE_URL", &*yard.db.url), ("CUE_DRY_RUN", "true")];
     let service = Service::start(&environment).await;
     let check = async || {
-        let mut program = command(&["check"], &environment);
+        let mut program = command(Path::new(BUILT), &["check"], &environment);
         let ended = within("check to end", program.output()).await.unwrap();
         String::from_utf8(ended.stdout).unwrap()
     };

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use cue_simfarm::completion::Accounting;
 use cue_simfarm::waiting::until;
 
-use crate::world::{Replica, Yard};
+use crate::yard::{Replica, Yard};
 
 /// Time in which drift must be gone.
 const HEALED: Duration = Duration::from_secs(10);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn releases_that_cuebot_reports_are_counted_within_two_seconds() {
     let yard = Yard::new(6).await;
     let replica = Replica::start(&yard.db, "one").await;
@@ -31,7 +31,7 @@ async fn releases_that_cuebot_reports_are_counted_within_two_seconds() {
     assert_eq!(replica.corrected("look"), 0.0, "releases are no drift");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn releases_that_nobody_reports_are_counted_within_seconds() {
     let yard = Yard::new(6).await;
     let replica = Replica::start(&yard.db, "one").await;
@@ -50,7 +50,7 @@ async fn releases_that_nobody_reports_are_counted_within_seconds() {
     assert!(replica.corrected("look") >= 15.0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn drift_by_hand_in_any_table_and_either_direction_is_gone_within_ten_seconds() {
     let yard = Yard::new(3).await;
     let replica = Replica::start(&yard.db, "one").await;
@@ -64,7 +64,7 @@ async fn drift_by_hand_in_any_table_and_either_direction_is_gone_within_ten_seco
         "UPDATE point SET int_cores = int_cores + 700",
         "UPDATE job_resource SET int_cores = 0, int_max_cores = 100",
     ] {
-        yard.run(statement).await;
+        yard.db.run(statement).await;
         let began = Instant::now();
         until("the counter to be right again", async || {
             yard.store.drift(10).await.unwrap().keys.is_empty()
@@ -74,16 +74,18 @@ async fn drift_by_hand_in_any_table_and_either_direction_is_gone_within_ten_seco
     }
     assert!(worst < HEALED, "{worst:?}");
     assert_eq!(
-        yard.number("SELECT int_max_cores::bigint FROM job_resource")
+        yard.db
+            .count("SELECT int_max_cores::bigint FROM job_resource")
             .await,
         100
     );
-    yard.run("UPDATE job_resource SET int_max_cores = 20000")
+    yard.db
+        .run("UPDATE job_resource SET int_max_cores = 20000")
         .await;
     yard.assert_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_redirected_proc_and_a_moved_job_are_counted_where_they_are() {
     let yard = Yard::new(4).await;
     let other = yard.farm.frames("other", 4, |_| ()).await.unwrap();
@@ -108,20 +110,22 @@ async fn a_redirected_proc_and_a_moved_job_are_counted_where_they_are() {
     );
     until("the counters to follow", async || yard.is_sound().await).await;
     let counted = "SELECT int_cores::bigint FROM job_resource WHERE pk_job = (SELECT pk_job FROM job WHERE str_name LIKE '%other%')";
-    assert_eq!(yard.number(counted).await, 100, "{}", other.name);
+    assert_eq!(yard.db.count(counted).await, 100, "{}", other.name);
     // The trigger of a move adds what the counter says, which may be wrong at that moment.
     let folder = yard.farm.folder("elsewhere", -1, -1).await.unwrap();
-    yard.run("UPDATE job_resource SET int_cores = int_cores + 900")
+    yard.db
+        .run("UPDATE job_resource SET int_cores = int_cores + 900")
         .await;
-    sqlx::query("UPDATE job SET pk_folder = $1 WHERE str_name LIKE '%other%'")
-        .bind(&folder)
-        .execute(&yard.db.pool)
-        .await
-        .unwrap();
+    yard.db
+        .run_for(
+            "UPDATE job SET pk_folder = $1 WHERE str_name LIKE '%other%'",
+            &[&folder],
+        )
+        .await;
     until("the counters to follow", async || yard.is_sound().await).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn one_of_three_replicas_leads_all_know_it_and_its_death_has_a_successor() {
     let yard = Yard::new(6).await;
     let mut replicas = Vec::new();
@@ -156,13 +160,12 @@ async fn one_of_three_replicas_leads_all_know_it_and_its_death_has_a_successor()
     until("one leader", async || leaders(&replicas) == 1).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_session_that_the_server_ends_is_opened_again_and_what_was_missed_is_found() {
     let yard = Yard::new(6).await;
     let replica = Replica::start(&yard.db, "one").await;
     replica.settled().await;
-    let killed: i64 = yard
-        .number(
+    let killed: i64 = yard.db.count(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '-- compare_accounts:%' \
              AND datname = current_database() AND pid <> pg_backend_pid()",
         )
@@ -176,20 +179,23 @@ async fn a_session_that_the_server_ends_is_opened_again_and_what_was_missed_is_f
     until("the replica to lead again", async || replica.leads()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_message_that_cannot_be_read_makes_everything_be_compared() {
     let yard = Yard::new(3).await;
     let replica = Replica::start(&yard.db, "one").await;
     replica.settled().await;
     let before = replica.comparisons();
     let began = Instant::now();
-    yard.run("NOTIFY acct_release, 'a release of something'")
+    yard.db
+        .run("NOTIFY acct_release, 'a release of something'")
         .await;
     until("a comparison", async || replica.comparisons() > before).await;
     assert!(began.elapsed() < Duration::from_secs(2));
-    yard.run("NOTIFY cue_accounts, 'a replica of another version'")
+    yard.db
+        .run("NOTIFY cue_accounts, 'a replica of another version'")
         .await;
-    yard.run("UPDATE folder_resource SET int_cores = 4200")
+    yard.db
+        .run("UPDATE folder_resource SET int_cores = 4200")
         .await;
     until("the counter to be right again", async || {
         yard.is_sound().await
@@ -198,10 +204,11 @@ async fn a_message_that_cannot_be_read_makes_everything_be_compared() {
     assert!(replica.leads());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn shows_that_cuebot_keeps_are_never_touched() {
     let yard = Yard::new(3).await;
-    yard.run("UPDATE show SET b_scheduler_managed = false")
+    yard.db
+        .run("UPDATE show SET b_scheduler_managed = false")
         .await;
     for statement in [
         "UPDATE subscription SET int_cores = 100",
@@ -210,19 +217,18 @@ async fn shows_that_cuebot_keeps_are_never_touched() {
         "UPDATE folder_resource SET int_cores = 4200",
         "UPDATE point SET int_cores = 0",
     ] {
-        yard.run(statement).await;
+        yard.db.run(statement).await;
     }
     let rows = "SELECT concat_ws(' ', s.xmin, l.xmin, j.xmin, f.xmin, p.xmin) \
          FROM subscription s, layer_resource l, job_resource j, folder_resource f, point p";
-    let versions = async || -> Vec<String> {
-        let rows = sqlx::query_scalar(rows).fetch_all(&yard.db.pool);
-        rows.await.unwrap()
-    };
+    let versions = async || -> Vec<String> { yard.db.values(rows).await };
     let before = versions().await;
     let replica = Replica::start(&yard.db, "one").await;
     until("two comparisons", async || replica.comparisons() >= 2.0).await;
     assert_eq!(versions().await, before);
 
-    yard.run("UPDATE show SET b_scheduler_managed = true").await;
+    yard.db
+        .run("UPDATE show SET b_scheduler_managed = true")
+        .await;
     until("the counters to be right", async || yard.is_sound().await).await;
 }

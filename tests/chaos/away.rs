@@ -14,7 +14,7 @@ const BURST: i64 = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn frames_that_ended_while_cuebot_was_away_are_not_run_again() {
-    // A booking counts as forgotten after about 6 s here, and after 27 s by default.
+    // A booking counts as forgotten after about 7 s here, and after 27 s by default.
     let seconds = from_environment("CUE_TEST_AWAY", 20);
     let short = FrameDuration::Uniform(Duration::from_millis(20), Duration::from_millis(300));
     let mut farm = Farm::new("away", short, seconds).await;
@@ -25,15 +25,14 @@ async fn frames_that_ended_while_cuebot_was_away_are_not_run_again() {
     within("a hundred ends", farm.cuebot.completed_at_least(100)).await;
     farm.cuebot.go_away();
     farm.top_up().await;
-    // Everything that the show may have is booked, has run, and waits to be told.
-    let booked = "SELECT count(*) FROM proc WHERE pk_frame IS NOT NULL";
+    // Everything that the show may have is booked, its launch recorded, has run, and waits to be reported.
+    let launched = "SELECT count(*) FROM proc WHERE pk_frame IS NOT NULL AND ts_ping > ts_booked";
     until("the show to be full", async || {
-        farm.count(booked).await == BURST && farm.rqd.running_count() == 0
+        farm.db.count(launched).await == BURST && farm.rqd.running_count() == 0
     })
     .await;
     let launched = farm.rqd.launch_count();
-    // Answers that are on their way are recorded; then nobody is left who remembers a launch.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Now nobody is left who remembers a launch.
     for replica in &mut farm.replicas {
         replica.kill().await;
         replica.start();

@@ -1,10 +1,7 @@
 //! The farm under the storm: a database, hosts, a Cuebot and replicas, and what must be true of it in the end.
 
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use cue_domain::{Centicores, Kib};
 use cue_simfarm::audit::{LaunchLog, audit};
 use cue_simfarm::cuebot::{Cuebot, CuebotSettings};
 use cue_simfarm::postgres::TestDb;
@@ -43,25 +40,17 @@ impl Farm {
     pub async fn new(name: &str, duration: FrameDuration, seed: u64) -> Self {
         let db = TestDb::fresh().await;
         let fixture = Fixture::new(&db.pool).await.unwrap();
-        let mut hosts = HashMap::new();
         for n in 1..=HOSTS {
-            let name = format!("node{n}");
-            fixture.host(&name, |_| ()).await.unwrap();
-            let has = SimHost {
-                cores: Centicores::cores(32),
-                memory: Kib::gib(64),
-            };
-            hosts.insert(name, has);
+            fixture.host(&format!("node{n}"), |_| ()).await.unwrap();
         }
         let folder = fixture.folder("capped", 4_000, -1).await.unwrap();
         let limit = fixture.limit("licence", 25).await.unwrap();
         let mut rqd = SimRqd::start(SimRqdSettings {
             duration,
             seed,
-            hosts,
+            hosts: SimHost::all(&db.pool).await.unwrap(),
             // Long enough that a kill finds launches on their way.
             latency: Duration::from_millis(3),
-            completions: NonZeroUsize::MIN.saturating_add(65_535),
             ..SimRqdSettings::default()
         })
         .unwrap();
@@ -83,11 +72,6 @@ impl Farm {
 
     pub fn pool(&self) -> &PgPool {
         &self.db.pool
-    }
-
-    pub async fn count(&self, query: &'static str) -> i64 {
-        let count = sqlx::query_scalar(query).fetch_one(&self.db.pool);
-        count.await.unwrap()
     }
 
     /// Launches another job: in the capped folder, under the limit, or free.
@@ -117,7 +101,7 @@ impl Farm {
     /// Keeps work waiting.
     pub async fn top_up(&mut self) {
         let waiting = "SELECT count(*) FROM frame WHERE str_state = 'WAITING'";
-        while self.count(waiting).await < 400 {
+        while self.db.count(waiting).await < 400 {
             self.another_job().await;
         }
     }
@@ -126,10 +110,10 @@ impl Farm {
     pub async fn drained(&self) {
         const LEFT: &str =
             "SELECT count(*) FROM frame WHERE str_state NOT IN ('SUCCEEDED', 'EATEN')";
-        let (mut left, mut since) = (self.count(LEFT).await, Instant::now());
+        let (mut left, mut since) = (self.db.count(LEFT).await, Instant::now());
         while left > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let now = self.count(LEFT).await;
+            let now = self.db.count(LEFT).await;
             if now != left {
                 (left, since) = (now, Instant::now());
             }
@@ -152,7 +136,7 @@ impl Farm {
     /// As [`Farm::close`], and no frame was launched more than once.
     pub async fn close_once(self, seed: u64) {
         let launches = self.rqd.launch_count();
-        let frames = self.count("SELECT count(*) FROM frame").await;
+        let frames = self.db.count("SELECT count(*) FROM frame").await;
         assert_eq!(
             i64::try_from(launches).unwrap(),
             frames,
@@ -185,20 +169,14 @@ impl Farm {
         );
         assert_eq!(relaunches, 0, "seed {seed}: launched where they ran");
         let succeeded = "SELECT pk_frame FROM frame WHERE str_state = 'SUCCEEDED'";
-        let succeeded: Vec<String> = sqlx::query_scalar(succeeded)
-            .fetch_all(&self.db.pool)
-            .await
-            .unwrap();
+        let succeeded: Vec<String> = self.db.values(succeeded).await;
         let unproven = succeeded
             .iter()
             .filter(|frame| !ends.contains_key(frame.as_str()));
         assert_eq!(unproven.count(), 0, "seed {seed}: succeeded without a run");
         let audit = audit(&self.db.pool, Some(&log)).await.unwrap();
         assert!(audit.is_ok(), "seed {seed}: {audit}");
-        let procs: i64 = sqlx::query_scalar("SELECT count(*) FROM proc")
-            .fetch_one(&self.db.pool)
-            .await
-            .unwrap();
+        let procs: i64 = self.db.value("SELECT count(*) FROM proc").await;
         assert_eq!(procs, 0, "seed {seed}: procs are left");
         let kills: u32 = self.replicas.iter().map(|replica| replica.kills).sum();
         println!(

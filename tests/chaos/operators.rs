@@ -16,7 +16,7 @@ const BURST: i64 = 200;
 /// The cap of the folder, in cores, when nobody has lowered it.
 const FOLDER: i64 = 40;
 
-/// What operators have changed.
+/// Changes by operators.
 #[derive(Default)]
 pub struct Operators {
     paused: Vec<JobId>,

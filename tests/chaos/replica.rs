@@ -10,24 +10,20 @@ use cue_simfarm::waiting::within;
 use tokio::process::{Child, Command};
 
 /// Limits under which a launch is soon given up, and a booking that nobody launched counts as
-/// forgotten after about 6 s. They are the same for all replicas, as they must be.
+/// forgotten after about 7 s. They are the same for all replicas, as they must be.
 const LIMITS: [(&str, &str); 4] = [
-    ("CUE_LAUNCH_DEADLINE", "200ms"),
+    ("CUE_LAUNCH_DEADLINE", "1s"),
     ("CUE_RQD_CONNECT_TIMEOUT", "2s"),
     ("CUE_RQD_REQUEST_TIMEOUT", "2s"),
     ("CUE_RESOLVE_ATTEMPTS", "2"),
 ];
 
 /// Small transactions, many at a time, and quick loops.
-const BUSY: [(&str, &str); 9] = [
+const BUSY: [(&str, &str); 5] = [
     ("CUE_BATCH_LAYERS", "4"),
     ("CUE_BATCH_FRAMES", "16"),
-    ("CUE_FRAMES_PER_LAYER", "6"),
     ("CUE_EMPTY_BACKOFF", "20ms"),
     ("CUE_SATURATED_BACKOFF", "20ms"),
-    ("CUE_HOST_REFRESH", "50ms"),
-    ("CUE_CLUSTER_RELOAD", "500ms"),
-    ("CUE_ACTIVE_SCAN", "50ms"),
     ("CUE_DATABASE_POOL", "30"),
 ];
 
@@ -37,7 +33,7 @@ pub struct Replica {
     rqd: String,
     log: PathBuf,
     child: Option<Child>,
-    /// How often it was killed.
+    /// Number of kills.
     pub kills: u32,
 }
 

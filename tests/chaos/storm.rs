@@ -1,6 +1,6 @@
 //! The storm: one fault after another, and in the end a calm farm.
 //!
-//! Two things are kept apart, because nobody can tell them from each other afterwards: a launch whose
+//! Two things are kept apart, because nobody can distinguish them afterwards: a launch whose
 //! answer is lost, and a Cuebot that is away while the frame ends. The host has forgotten the frame
 //! by then, and no row says that it ran.
 

@@ -1,6 +1,6 @@
 //! Rows that contradict each other: what is printed to set them right is enough.
 
-use crate::{check, fit, run};
+use crate::{check, fit};
 
 #[tokio::test]
 async fn ledgers_and_counters_that_are_wrong_are_named_and_set_right_by_what_is_printed() {
@@ -12,33 +12,33 @@ async fn ledgers_and_counters_that_are_wrong_are_named_and_set_right_by_what_is_
         "UPDATE layer_stat SET int_waiting_count = 0 WHERE pk_job = (SELECT pk_job FROM job WHERE str_name = 'shot')",
         "UPDATE job_stat SET int_waiting_count = 9 WHERE pk_job = (SELECT pk_job FROM job WHERE str_name <> 'shot')",
     ] {
-        run(&db.pool, statement).await;
+        db.run(statement).await;
     }
-    let told = check(&db.url).await;
-    assert_eq!(told.code, Some(0), "{}", told.out);
-    let warned = told.lines("warn");
-    assert_eq!(warned.len(), 2, "{}", told.out);
+    let answer = check(&db.url).await;
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
+    let warned = answer.lines("warn");
+    assert_eq!(warned.len(), 2, "{}", answer.out);
     for wanted in [
         "big has 0 cores and 63.5 GiB, 3 GPUs with 0 GiB idle, its procs leave 32 cores and 63.5 GiB",
         "job it's late counts 9 waiting, it has 3; layer render of job shot counts 0 waiting, it has 5",
     ] {
         assert!(
-            told.out.contains(wanted),
+            answer.out.contains(wanted),
             "{wanted} is missing in\n{}",
-            told.out
+            answer.out
         );
     }
     for line in warned {
         let (_, sql) = line.split_once("BEGIN;").unwrap();
-        run(&db.pool, format!("BEGIN;{sql}")).await;
+        db.run(&format!("BEGIN;{sql}")).await;
     }
-    let told = check(&db.url).await;
-    assert_eq!(told.lines("warn"), Vec::<&str>::new(), "{}", told.out);
+    let answer = check(&db.url).await;
+    assert_eq!(answer.lines("warn"), Vec::<&str>::new(), "{}", answer.out);
     for wanted in ["ok    ledgers ", "ok    counters "] {
         assert!(
-            told.out.contains(wanted),
+            answer.out.contains(wanted),
             "{wanted} is missing in\n{}",
-            told.out
+            answer.out
         );
     }
 }
@@ -48,10 +48,10 @@ async fn a_host_that_is_left_out_and_booking_that_is_switched_off_are_warned_abo
     let (db, farm) = fit().await;
     let broken = farm.host("broken", |host| host.thread_mode = 9);
     broken.await.unwrap();
-    run(&db.pool, "UPDATE show SET b_booking_enabled = false").await;
-    let told = check(&db.url).await;
-    assert_eq!(told.code, Some(0), "{}", told.out);
-    let warned = told.lines("warn").join("\n");
+    db.run("UPDATE show SET b_booking_enabled = false").await;
+    let answer = check(&db.url).await;
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
+    let warned = answer.lines("warn").join("\n");
     for wanted in [
         "broken is left out: host.int_thread_mode of broken is 9, which is not allowed",
         "booking is switched off, which neither Cuebot nor the scheduler heeds, for alpha",

@@ -10,7 +10,9 @@
 
 mod contradicted;
 mod neighbours;
+mod recorded;
 mod rights;
+mod statement_triggers;
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,18 +20,17 @@ use std::time::Duration;
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::schema::SchemaVersion;
 use cue_simfarm::seed::Fixture;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio::process::Command;
 
-/// What the program printed, and its exit code.
-struct Told {
+/// Output of the program, and its exit code.
+struct Answer {
     out: String,
     err: String,
     code: Option<i32>,
 }
 
-impl Told {
+impl Answer {
     /// The lines that begin with this verdict.
     fn lines(&self, verdict: &str) -> Vec<&str> {
         let lines = self.out.lines();
@@ -37,7 +38,7 @@ impl Told {
     }
 }
 
-async fn program(words: &[&str], url: &str) -> Told {
+async fn program(words: &[&str], url: &str) -> Answer {
     let running = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"))
         .args(words)
         .env_clear()
@@ -51,26 +52,18 @@ async fn program(words: &[&str], url: &str) -> Told {
     };
     let output = output.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Told {
+    Answer {
         out: text(output.stdout),
         err: text(output.stderr),
         code: output.status.code(),
     }
 }
 
-async fn check(url: &str) -> Told {
+async fn check(url: &str) -> Answer {
     program(&["check"], url).await
 }
 
-async fn run(db: &PgPool, sql: impl Into<String>) {
-    let sql = sql.into();
-    let done = sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(db).await;
-    if let Err(error) = done {
-        panic!("{sql}: {error}");
-    }
-}
-
-/// A database that nothing is to be said against. The server of the tests writes its log when it
+/// A database without faults. The server of the tests writes its log when it
 /// likes; a farm's must not.
 async fn fit() -> (TestDb, Fixture) {
     fit_at(SchemaVersion::default()).await
@@ -85,7 +78,7 @@ async fn fit_at(version: SchemaVersion) -> (TestDb, Fixture) {
         "ALTER DATABASE {} SET synchronous_commit = on",
         database(&db.pool).await
     );
-    run(&db.pool, sync).await;
+    db.run(&sync).await;
     (db, farm)
 }
 
@@ -104,11 +97,8 @@ impl Role {
     async fn create(db: &TestDb) -> Self {
         let name = format!("role_{}", database(&db.pool).await);
         let password = "only for this test";
-        run(
-            &db.pool,
-            format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"),
-        )
-        .await;
+        db.run(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"))
+            .await;
         let (scheme, rest) = db.url.split_once("://").unwrap();
         let place = rest.split_once('@').map_or(rest, |(_, place)| place);
         let url = format!("{scheme}://{name}:{}@{place}", password.replace(' ', "%20"));
@@ -116,21 +106,18 @@ impl Role {
     }
 
     async fn drop(self, db: &TestDb) {
-        run(
-            &db.pool,
-            format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name),
-        )
-        .await;
+        db.run(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name))
+            .await;
     }
 }
 
 #[tokio::test]
 async fn a_farm_that_is_fit_has_nothing_but_ok() {
     let (db, _farm) = fit().await;
-    let told = check(&db.url).await;
-    assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
+    let answer = check(&db.url).await;
+    assert_eq!(answer.code, Some(0), "{}{}", answer.out, answer.err);
     for verdict in ["FAIL", "warn"] {
-        assert_eq!(told.lines(verdict), Vec::<&str>::new(), "{}", told.out);
+        assert_eq!(answer.lines(verdict), Vec::<&str>::new(), "{}", answer.out);
     }
     for wanted in [
         "ok    server      PostgreSQL ",
@@ -143,23 +130,23 @@ async fn a_farm_that_is_fit_has_nothing_but_ok() {
         "ok    hosts       1 are up",
         "ok    facility    all of them: yard",
         "ok    accounting  every counter of the shows handed over ",
-        "offered indexes exist; see check --indexes",
+        "ok    indexes     OpenCue's index on the waiting frames of a layer (V51) is missing",
     ] {
         assert!(
-            told.out.contains(wanted),
+            answer.out.contains(wanted),
             "{wanted} is missing in\n{}",
-            told.out
+            answer.out
         );
     }
 }
 
 #[tokio::test]
-async fn the_same_is_told_as_json() {
+async fn the_same_is_reported_as_json() {
     let (db, _farm) = fit().await;
-    run(&db.pool, "UPDATE show SET b_scheduler_managed = false").await;
-    let told = program(&["check", "--json"], &db.url).await;
-    assert_eq!(told.code, Some(0), "{}", told.err);
-    let report: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    db.run("UPDATE show SET b_scheduler_managed = false").await;
+    let answer = program(&["check", "--json"], &db.url).await;
+    assert_eq!(answer.code, Some(0), "{}", answer.err);
+    let report: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
     let checks = report["checks"].as_array().unwrap();
     let shows: Vec<_> = checks
         .iter()
@@ -171,18 +158,17 @@ async fn the_same_is_told_as_json() {
         shows[0]["do"],
         "hand one over with: cueadmin -scheduler-managed SHOW ON"
     );
-    assert_eq!(report["indexes"][0]["state"], "missing");
 }
 
 #[tokio::test]
-async fn what_is_missing_in_the_schema_is_told_with_the_statement() {
+async fn what_is_missing_in_the_schema_is_reported_with_the_statement() {
     let (db, _farm) = fit().await;
-    run(&db.pool, "ALTER TABLE layer DROP COLUMN ts_start_after CASCADE; DROP TABLE layer_limit CASCADE; ALTER TABLE frame DISABLE TRIGGER update_frame_status_counts").await;
-    let told = check(&db.url).await;
-    assert_eq!(told.code, Some(78), "{}", told.out);
-    let fails = told.lines("FAIL").join("\n");
+    db.run("ALTER TABLE layer DROP COLUMN ts_start_after CASCADE; DROP TABLE layer_limit CASCADE; ALTER TABLE frame DISABLE TRIGGER update_frame_status_counts").await;
+    let answer = check(&db.url).await;
+    assert_eq!(answer.code, Some(78), "{}", answer.out);
+    let fails = answer.lines("FAIL").join("\n");
     for wanted in [
-        "statements  pending_layers does not fit the schema: column l.ts_start_after does not exist",
+        "statements  wanted_layers does not fit the schema: column l.ts_start_after does not exist",
         "statements  limit_use does not fit the schema: relation \"layer_limit\" does not exist",
         "schema      trigger frame.update_frame_status_counts is missing or switched off",
     ] {
@@ -192,26 +178,28 @@ async fn what_is_missing_in_the_schema_is_told_with_the_statement() {
 }
 
 #[tokio::test]
-async fn what_hurts_in_a_role_is_told_with_the_cure() {
+async fn what_hurts_in_a_role_is_reported_with_the_cure() {
     let (db, _farm) = fit().await;
     let role = Role::create(&db).await;
     let name = &role.name;
-    run(&db.pool, format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}; ALTER ROLE {name} CONNECTION LIMIT 4")).await;
-    run(&db.pool, format!("ALTER ROLE {name} SET default_transaction_isolation = 'serializable'; ALTER ROLE {name} SET idle_session_timeout = '5min'")).await;
-    let told = check(&role.url).await;
-    assert_eq!(told.code, Some(78), "{}", told.out);
-    assert_eq!(told.lines("FAIL").len(), 2, "{}", told.out);
-    assert_eq!(told.lines("warn").len(), 1, "{}", told.out);
+    db.run(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}; ALTER ROLE {name} CONNECTION LIMIT 4")).await;
+    db.run(&format!(
+        "ALTER ROLE {name} SET idle_session_timeout = '5min'"
+    ))
+    .await;
+    let answer = check(&role.url).await;
+    assert_eq!(answer.code, Some(78), "{}", answer.out);
+    assert_eq!(answer.lines("FAIL").len(), 1, "{}", answer.out);
+    assert_eq!(answer.lines("warn").len(), 1, "{}", answer.out);
     for wanted in [
         "the scheduler wants 25, the limit of the role leaves 4; raise the limit of the role"
             .to_owned(),
-        format!("ALTER ROLE {name} SET default_transaction_isolation = 'read committed';"),
         format!("ALTER ROLE {name} SET idle_session_timeout = 0;"),
     ] {
         assert!(
-            told.out.contains(&wanted),
+            answer.out.contains(&wanted),
             "{wanted} is missing in\n{}",
-            told.out
+            answer.out
         );
     }
     role.drop(&db).await;
@@ -220,15 +208,12 @@ async fn what_hurts_in_a_role_is_told_with_the_cure() {
 #[tokio::test]
 async fn accounts_that_drifted_and_shows_without_room_are_warned_about() {
     let (db, farm) = fit().await;
-    run(
-        &db.pool,
-        "UPDATE folder_resource SET int_cores = int_cores + 100",
-    )
-    .await;
-    run(&db.pool, "UPDATE subscription SET int_burst = 0").await;
-    let told = check(&db.url).await;
-    assert_eq!(told.code, Some(0), "{}", told.out);
-    let warned = told.lines("warn").join("\n");
+    db.run("UPDATE folder_resource SET int_cores = int_cores + 100")
+        .await;
+    db.run("UPDATE subscription SET int_burst = 0").await;
+    let answer = check(&db.url).await;
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
+    let warned = answer.lines("warn").join("\n");
     let drift = "1 counters of the shows handed over differ from their procs (1 in folder_resource), 1 cores too high and 0 too low";
     assert!(warned.contains(drift), "{warned}");
     assert!(
@@ -236,117 +221,32 @@ async fn accounts_that_drifted_and_shows_without_room_are_warned_about() {
         "{warned}"
     );
     let facility = ["check", "--facility", "moon"];
-    let told = program(&facility, &db.url).await;
-    assert_eq!(told.code, Some(78), "{}", told.out);
+    let answer = program(&facility, &db.url).await;
+    assert_eq!(answer.code, Some(78), "{}", answer.out);
     assert!(
-        told.lines("FAIL")[0].contains("set CUE_FACILITY to one of yard"),
+        answer.lines("FAIL")[0].contains("set CUE_FACILITY to one of yard"),
         "{}",
-        told.out
+        answer.out
     );
-}
-
-/// Runs a script of single statements one by one, for some must not be in a transaction.
-async fn run_script(db: &TestDb, script: &str) -> usize {
-    let options: PgConnectOptions = db.url.parse().unwrap();
-    let mut conn = PgConnection::connect_with(&options).await.unwrap();
-    let statements: Vec<&str> = script
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with("--"))
-        .collect();
-    for statement in &statements {
-        let done = sqlx::raw_sql(AssertSqlSafe((*statement).to_owned()));
-        done.execute(&mut conn).await.unwrap();
-    }
-    statements.len()
-}
-
-#[tokio::test]
-async fn the_indexes_that_are_printed_can_be_created_and_are_found_again() {
-    let (db, _farm) = fit().await;
-    let first = program(&["check", "--indexes"], &db.url).await;
-    assert_eq!(first.code, Some(0), "{}", first.err);
-    let offered = cue_store::INDEXES.len();
-    assert_eq!(run_script(&db, &first.out).await, offered, "{}", first.out);
-
-    let second = program(&["check", "--indexes"], &db.url).await;
-    assert_eq!(run_script(&db, &second.out).await, 0, "{}", second.out);
-    let exist = second.out.matches("there is nothing to do").count();
-    assert_eq!(exist, offered, "{}", second.out);
-    let summary = format!("{offered} of {offered} offered indexes exist");
-    assert!(check(&db.url).await.out.contains(&summary));
-
-    // By another name it is the same index; over other rows it is not.
-    let index = &cue_store::INDEXES[0];
-    run(
-        &db.pool,
-        format!("ALTER INDEX {} RENAME TO of_our_own", index.name),
-    )
-    .await;
-    let renamed = program(&["check", "--indexes"], &db.url).await;
-    assert!(
-        renamed.out.contains("exists: of_our_own does this"),
-        "{}",
-        renamed.out
-    );
-    run(&db.pool, "DROP INDEX of_our_own").await;
-    let columns = index.columns.join(", ");
-    let other = format!("CREATE INDEX {} ON frame ({columns})", index.name);
-    run(&db.pool, other).await;
-    let taken = program(&["check", "--indexes"], &db.url).await;
-    assert!(
-        taken.out.contains("is taken by another index"),
-        "{}",
-        taken.out
-    );
-}
-
-#[tokio::test]
-async fn the_offered_index_is_the_one_that_locking_frames_uses() {
-    let (db, farm) = fit().await;
-    farm.frames("deep", 2_000, |_| {}).await.unwrap();
-    for index in cue_store::INDEXES {
-        run(&db.pool, index.ddl().replace("CONCURRENTLY ", "")).await;
-    }
-    let lock = cue_store::statements::ALL
-        .iter()
-        .find(|statement| statement.name == "lock_frames")
-        .unwrap();
-    for upkeep in ["SELECT 1", "ANALYZE"] {
-        run(&db.pool, upkeep).await;
-        let layers: Vec<String> = sqlx::query_scalar("SELECT pk_layer::text FROM layer")
-            .fetch_all(&db.pool)
-            .await
-            .unwrap();
-        let explained = format!("EXPLAIN {}", lock.sql);
-        let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explained))
-            .bind(layers)
-            .bind(vec![100_i64])
-            .fetch_all(&db.pool)
-            .await
-            .unwrap();
-        let plan = plan.join("\n");
-        let wanted = format!("Index Scan using {}", cue_store::INDEXES[0].name);
-        assert!(plan.contains(&wanted), "after {upkeep}:\n{plan}");
-    }
 }
 
 #[tokio::test]
 async fn a_database_that_is_away_and_settings_that_are_wrong_end_as_they_do_elsewhere() {
-    let told = check("postgres://nobody@127.0.0.1:9/none").await;
-    assert_eq!(told.code, Some(1), "{}", told.out);
+    let answer = check("postgres://nobody@127.0.0.1:9/none").await;
+    assert_eq!(answer.code, Some(1), "{}", answer.out);
     let wanted = "FAIL  server      cannot connect to the database at 127.0.0.1:9/none; check CUE_DATABASE_URL";
-    assert!(told.out.starts_with(wanted), "{}", told.out);
+    assert!(answer.out.starts_with(wanted), "{}", answer.out);
 
     let words = [
         "check",
         "--set",
         "database.pool=0",
         "--set",
-        "feed.scan=never",
+        "feed.empty_backoff=never",
     ];
-    let told = program(&words, "postgres://h/d").await;
-    assert_eq!(told.code, Some(64), "{}", told.out);
-    assert!(told.err.starts_with("2 faults"), "{}", told.err);
+    let answer = program(&words, "postgres://h/d").await;
+    assert_eq!(answer.code, Some(64), "{}", answer.out);
+    assert!(answer.err.starts_with("2 faults"), "{}", answer.err);
 }
 
 #[tokio::test]
@@ -361,15 +261,15 @@ async fn limits_that_hold_back_less_or_more_than_one_may_think_are_named() {
         "UPDATE limit_record SET str_enforcement = 'ADVISORY' WHERE str_name = 'advisory'",
         "UPDATE limit_record SET int_max_value = NULL WHERE str_name = 'open'",
     ] {
-        run(&db.pool, change).await;
+        db.run(change).await;
     }
-    let told = check(&db.url).await;
-    let limits: Vec<&str> = told
+    let answer = check(&db.url).await;
+    let limits: Vec<&str> = answer
         .lines("warn")
         .into_iter()
         .filter(|line| line.contains(" limits "))
         .collect();
-    assert_eq!(limits.len(), 2, "{}", told.out);
+    assert_eq!(limits.len(), 2, "{}", answer.out);
     assert!(
         limits[0].contains("limit old holds nothing back: its last licence report is 2h"),
         "{limits:?}"
@@ -385,11 +285,12 @@ async fn limits_that_hold_back_less_or_more_than_one_may_think_are_named() {
     farm.frames("a", 1, |layer| layer.limits = limits)
         .await
         .unwrap();
-    let told = check(&db.url).await;
+    let answer = check(&db.url).await;
     assert!(
-        told.out
+        answer
+            .out
             .contains("limit twice is bound twice to 1 layers; each counts once"),
         "{}",
-        told.out
+        answer.out
     );
 }

@@ -3,12 +3,12 @@
 use cue_simfarm::schema::SchemaVersion;
 use cue_store::MAESTRO_KEY;
 
-use crate::{Role, Told, check, fit, fit_at, run};
+use crate::{Answer, Role, check, fit, fit_at};
 
 /// The only finding of a check.
-fn only<'t>(told: &'t Told, verdict: &str, check: &str) -> &'t str {
-    let lines = told.lines(&format!("{verdict:<5} {check} "));
-    assert_eq!(lines.len(), 1, "{}", told.out);
+fn only<'t>(answer: &'t Answer, verdict: &str, check: &str) -> &'t str {
+    let lines = answer.lines(&format!("{verdict:<5} {check} "));
+    assert_eq!(lines.len(), 1, "{}", answer.out);
     lines[0]
 }
 
@@ -16,51 +16,48 @@ fn only<'t>(told: &'t Told, verdict: &str, check: &str) -> &'t str {
 async fn the_newest_version_of_the_schema_is_printed_with_its_source() {
     for version in SchemaVersion::ALL {
         let (db, _farm) = fit_at(version).await;
-        let told = check(&db.url).await;
+        let answer = check(&db.url).await;
         let wanted = format!("migration {version}, by its tables and columns");
         assert!(
-            only(&told, "ok", "schema").contains(&wanted),
+            only(&answer, "ok", "schema").contains(&wanted),
             "{}",
-            told.out
+            answer.out
         );
+        let index = only(&answer, "ok", "indexes");
+        let missing = version < SchemaVersion::V51;
+        assert_eq!(index.contains("is missing"), missing, "{index}");
     }
     let (db, _farm) = fit().await;
-    run(&db.pool, "CREATE TABLE flyway_schema_history (installed_rank int, version varchar(50), success boolean)").await;
-    run(&db.pool, "INSERT INTO flyway_schema_history VALUES (1, '9', true), (2, '49', true), (3, '47', true), (4, '51', false), (5, NULL, true)").await;
-    let told = check(&db.url).await;
+    db.run("CREATE TABLE flyway_schema_history (installed_rank int, version varchar(50), success boolean)").await;
+    db.run("INSERT INTO flyway_schema_history VALUES (1, '9', true), (2, '49', true), (3, '47', true), (4, '51', false), (5, NULL, true)").await;
+    let answer = check(&db.url).await;
     assert!(
-        only(&told, "ok", "schema").contains("V49, by flyway_schema_history"),
+        only(&answer, "ok", "schema").contains("V49, by flyway_schema_history"),
         "{}",
-        told.out
+        answer.out
     );
 
     let role = Role::create(&db).await;
-    let told = check(&role.url).await;
+    let answer = check(&role.url).await;
     assert!(
-        only(&told, "ok", "schema").contains("V47, by its tables"),
+        only(&answer, "ok", "schema").contains("V47, by its tables"),
         "{}",
-        told.out
+        answer.out
     );
     role.drop(&db).await;
 
-    run(
-        &db.pool,
-        "INSERT INTO flyway_schema_history VALUES (6, '52', true)",
-    )
-    .await;
-    run(
-        &db.pool,
-        "ALTER TABLE layer ADD COLUMN int_slots_required int NOT NULL DEFAULT 0",
-    )
-    .await;
-    let told = check(&db.url).await;
-    let warned = told.lines("warn  schema").join("\n");
+    db.run("INSERT INTO flyway_schema_history VALUES (6, '52', true)")
+        .await;
+    db.run("ALTER TABLE layer ADD COLUMN int_slots_required int NOT NULL DEFAULT 0")
+        .await;
+    let answer = check(&db.url).await;
+    let warned = answer.lines("warn  schema").join("\n");
     assert!(
         warned.contains("V52") && warned.contains("int_slots_required"),
         "{}",
-        told.out
+        answer.out
     );
-    assert_eq!(told.code, Some(0));
+    assert_eq!(answer.code, Some(0));
 }
 
 #[tokio::test]
@@ -73,9 +70,9 @@ async fn a_leader_of_maestro_fails_the_check_until_it_is_gone() {
     // A role of its own may not see where the session comes from, and sees that it is there.
     let role = Role::create(&db).await;
     for url in [&db.url, &role.url] {
-        let told = check(url).await;
-        assert_eq!(told.code, Some(78), "{}", told.out);
-        let line = only(&told, "FAIL", "maestro");
+        let answer = check(url).await;
+        assert_eq!(answer.code, Some(78), "{}", answer.out);
+        let line = only(&answer, "FAIL", "maestro");
         assert!(
             line.contains("; set maestro.enabled=no in the properties of every Cuebot"),
             "{line}"
@@ -85,9 +82,9 @@ async fn a_leader_of_maestro_fails_the_check_until_it_is_gone() {
     only(&check(&other.url).await, "ok", "maestro");
     let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(MAESTRO_KEY);
     unlock.execute(&mut *cuebot).await.unwrap();
-    let told = check(&db.url).await;
-    only(&told, "ok", "maestro");
-    assert_eq!(told.code, Some(0), "{}", told.out);
+    let answer = check(&db.url).await;
+    only(&answer, "ok", "maestro");
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
 }
 
 #[tokio::test]
@@ -99,9 +96,9 @@ async fn an_allocation_that_shows_of_both_kinds_share_is_warned_about() {
          VALUES ('sub', 'other', '{}', 100, 1000)",
         farm.allocation.id
     );
-    run(&db.pool, other).await;
-    let told = check(&db.url).await;
-    let line = only(&told, "warn", "shared");
+    db.run(&other).await;
+    let answer = check(&db.url).await;
+    let line = only(&answer, "warn", "shared");
     let wanted = format!(
         "has shows of both kinds, handed over ({}) and booked by Cuebot (beta)",
         farm.show.name
@@ -111,7 +108,7 @@ async fn an_allocation_that_shows_of_both_kinds_share_is_warned_about() {
         "UPDATE subscription SET int_burst = 0 WHERE pk_show = 'other'",
         "UPDATE subscription SET int_burst = 1000; UPDATE show SET b_scheduler_managed = true",
     ] {
-        run(&db.pool, cured).await;
+        db.run(cured).await;
         assert_eq!(
             check(&db.url).await.lines("warn  shared"),
             Vec::<&str>::new()
@@ -127,21 +124,15 @@ async fn rows_that_mean_something_else_to_cuebot_are_warned_about() {
     }
     let meaning = async || check(&db.url).await.lines("warn  meaning").join("\n");
     assert_eq!(meaning().await, "");
-    run(
-        &db.pool,
-        "UPDATE job SET b_auto_book = false WHERE str_name IN ('manual', 'done')",
-    )
-    .await;
-    run(
-        &db.pool,
-        "UPDATE job SET str_state = 'FINISHED' WHERE str_name = 'done'",
-    )
-    .await;
-    run(&db.pool, "UPDATE job SET str_os = 'Linux' WHERE str_name = 'foreign'; UPDATE host_stat SET str_os = 'debian, centos'").await;
-    run(&db.pool, "UPDATE layer SET str_tags = 'gen.*|General' WHERE pk_job = (SELECT pk_job FROM job WHERE str_name = 'sound')").await;
+    db.run("UPDATE job SET b_auto_book = false WHERE str_name IN ('manual', 'done')")
+        .await;
+    db.run("UPDATE job SET str_state = 'FINISHED' WHERE str_name = 'done'")
+        .await;
+    db.run("UPDATE job SET str_os = 'Linux' WHERE str_name = 'foreign'; UPDATE host_stat SET str_os = 'debian, centos'").await;
+    db.run("UPDATE layer SET str_tags = 'gen.*|General' WHERE pk_job = (SELECT pk_job FROM job WHERE str_name = 'sound')").await;
     let bare = "UPDATE layer SET str_tags = ' | ' WHERE pk_job = (SELECT pk_job FROM job WHERE str_name = 'bare')";
-    run(&db.pool, bare).await;
-    run(&db.pool, "UPDATE show SET b_booking_enabled = false").await;
+    db.run(bare).await;
+    db.run("UPDATE show SET b_booking_enabled = false").await;
     let warned = meaning().await;
     for wanted in [
         "the scheduler books them: manual;",
@@ -154,10 +145,7 @@ async fn rows_that_mean_something_else_to_cuebot_are_warned_about() {
         assert!(warned.contains(wanted), "{wanted} is missing in\n{warned}");
     }
     assert_eq!(warned.lines().count(), 6, "{warned}");
-    run(
-        &db.pool,
-        "UPDATE job SET str_os = 'centos' WHERE str_name = 'foreign'",
-    )
-    .await;
+    db.run("UPDATE job SET str_os = 'centos' WHERE str_name = 'foreign'")
+        .await;
     assert_eq!(meaning().await.lines().count(), 5);
 }

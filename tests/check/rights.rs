@@ -3,11 +3,11 @@
 use cue_simfarm::schema::SchemaVersion;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::{Role, Told, check, fit_at, program, run};
+use crate::{Answer, Role, check, fit_at, program};
 
-/// What follows `GRANT ` in the findings about rights, each without its semicolon.
-fn grants(told: &Told) -> Vec<String> {
-    let lines = told.lines("FAIL  rights").into_iter();
+/// Text behind `GRANT ` in the findings about rights, each without its semicolon.
+fn grants(answer: &Answer) -> Vec<String> {
+    let lines = answer.lines("FAIL  rights").into_iter();
     let grant = |line: &str| {
         Some(
             line.split_once("GRANT ")?
@@ -37,25 +37,22 @@ async fn the_grants_that_are_printed_are_enough_to_book() {
         let (db, farm) = fit_at(version).await;
         farm.frames("shot", 5, |_| {}).await.unwrap();
         let role = Role::create(&db).await;
-        let told = check(&role.url).await;
-        assert_eq!(told.code, Some(78), "{}{}", told.out, told.err);
-        let grants = grants(&told);
+        let answer = check(&role.url).await;
+        assert_eq!(answer.code, Some(78), "{}{}", answer.out, answer.err);
+        let grants = grants(&answer);
         let proc = format!("SELECT, INSERT, UPDATE, DELETE ON proc TO {}", role.name);
         assert!(grants.contains(&proc), "{grants:?}");
         for grant in &grants {
-            run(&db.pool, format!("GRANT {grant}")).await;
+            db.run(&format!("GRANT {grant}")).await;
         }
-        let told = check(&role.url).await;
-        assert_eq!(told.code, Some(0), "{version}: {}", told.out);
+        let answer = check(&role.url).await;
+        assert_eq!(answer.code, Some(0), "{version}: {}", answer.out);
 
         let words = ["run", "--dry-run", "--exit-when-idle", "2"];
         let booked = program(&words, &role.url).await;
         assert_eq!(booked.code, Some(0), "{version}: {}", booked.err);
         let running = "SELECT count(*) FROM frame WHERE str_state = 'RUNNING'";
-        let running: i64 = sqlx::query_scalar(running)
-            .fetch_one(&db.pool)
-            .await
-            .unwrap();
+        let running: i64 = db.value(running).await;
         assert_eq!(running, 5, "{version}: {}", booked.err);
         role.drop(&db).await;
     }
@@ -93,9 +90,9 @@ async fn the_role_that_the_page_for_operators_makes_has_every_right() {
                 Err(error) => panic!("{statement}: {error}"),
             }
         }
-        let told = check(&role.url).await;
+        let answer = check(&role.url).await;
         let none: [&str; 0] = [];
-        assert_eq!(told.lines("FAIL"), none, "{version}: {}", told.out);
+        assert_eq!(answer.lines("FAIL"), none, "{version}: {}", answer.out);
         role.drop(&db).await;
     }
 }
@@ -106,7 +103,7 @@ async fn a_role_without_one_right_is_asked_for_exactly_that_one() {
     let role = Role::create(&db).await;
     let needed = grants(&check(&role.url).await);
     for grant in &needed {
-        run(&db.pool, format!("GRANT {grant}")).await;
+        db.run(&format!("GRANT {grant}")).await;
     }
     let each = each(&role, &needed);
     assert!(each.len() > 30, "{each:?}");
@@ -122,21 +119,20 @@ async fn a_role_without_one_right_is_asked_for_exactly_that_one() {
         "{each:?}"
     );
     for (right, relation) in &each {
-        run(
-            &db.pool,
-            format!("REVOKE {right} ON {relation} FROM {}", role.name),
-        )
-        .await;
-        let told = check(&role.url).await;
-        assert_eq!(told.code, Some(78), "{right} on {relation}: {}", told.out);
-        let missing = grants(&told);
+        db.run(&format!("REVOKE {right} ON {relation} FROM {}", role.name))
+            .await;
+        let answer = check(&role.url).await;
+        assert_eq!(
+            answer.code,
+            Some(78),
+            "{right} on {relation}: {}",
+            answer.out
+        );
+        let missing = grants(&answer);
         let wanted = format!("{right} ON {relation} TO {}", role.name);
-        assert_eq!(missing, [wanted], "{}", told.out);
-        run(
-            &db.pool,
-            format!("GRANT {right} ON {relation} TO {}", role.name),
-        )
-        .await;
+        assert_eq!(missing, [wanted], "{}", answer.out);
+        db.run(&format!("GRANT {right} ON {relation} TO {}", role.name))
+            .await;
     }
     assert_eq!(check(&role.url).await.code, Some(0));
     role.drop(&db).await;
@@ -161,38 +157,26 @@ async fn the_rights_follow_the_triggers_that_are_installed_and_not_a_version() {
     assert_eq!(asked("frame_history").await, all);
     assert_eq!(asked("frame_history_queue").await, None);
 
-    run(
-        &db.pool,
-        "ALTER TABLE frame DISABLE TRIGGER frame_history_open",
-    )
-    .await;
+    db.run("ALTER TABLE frame DISABLE TRIGGER frame_history_open")
+        .await;
     assert_eq!(asked("frame_history").await, None);
-    assert_eq!(asked("config").await, None, "only that trigger read it");
+    let reads = Some("SELECT".to_owned());
+    assert_eq!(asked("config").await, reads, "pauses are read from it");
 
     // A farm's own: what a function of a trigger calls counts, what a comment says and what its owner does not.
-    run(
-        &db.pool,
-        "CREATE TABLE audit_log (id bigserial, what text); CREATE TABLE sealed (what text)",
-    )
-    .await;
-    run(
-        &db.pool,
+    db.run("CREATE TABLE audit_log (id bigserial, what text); CREATE TABLE sealed (what text)")
+        .await;
+    db.run(
         "CREATE FUNCTION note() RETURNS void AS $$ BEGIN -- DELETE FROM sealed\n
         /* UPDATE sealed */ INSERT INTO Audit_Log (what) VALUES ('x'); END $$ LANGUAGE plpgsql",
     )
     .await;
-    run(&db.pool, "CREATE FUNCTION noted() RETURNS trigger AS $$ BEGIN PERFORM note(); RETURN NULL; END $$ LANGUAGE plpgsql").await;
-    run(&db.pool, "CREATE FUNCTION seal() RETURNS trigger AS $$ BEGIN INSERT INTO sealed VALUES ('x'); RETURN NULL; END $$ LANGUAGE plpgsql SECURITY DEFINER").await;
-    run(
-        &db.pool,
-        "CREATE TRIGGER noted AFTER INSERT ON proc FOR EACH STATEMENT EXECUTE FUNCTION noted()",
-    )
-    .await;
-    run(
-        &db.pool,
-        "CREATE TRIGGER seal AFTER INSERT ON proc FOR EACH STATEMENT EXECUTE FUNCTION seal()",
-    )
-    .await;
+    db.run("CREATE FUNCTION noted() RETURNS trigger AS $$ BEGIN PERFORM note(); RETURN NULL; END $$ LANGUAGE plpgsql").await;
+    db.run("CREATE FUNCTION seal() RETURNS trigger AS $$ BEGIN INSERT INTO sealed VALUES ('x'); RETURN NULL; END $$ LANGUAGE plpgsql SECURITY DEFINER").await;
+    db.run("CREATE TRIGGER noted AFTER INSERT ON proc FOR EACH STATEMENT EXECUTE FUNCTION noted()")
+        .await;
+    db.run("CREATE TRIGGER seal AFTER INSERT ON proc FOR EACH STATEMENT EXECUTE FUNCTION seal()")
+        .await;
     assert_eq!(asked("audit_log").await, Some("INSERT".to_owned()));
     assert_eq!(
         asked("SEQUENCE audit_log_id_seq").await,
@@ -208,7 +192,8 @@ async fn refused(role: &Role) -> Vec<&'static str> {
     let mut conn = PgConnection::connect(&role.url).await.unwrap();
     let sent = cue_store::statements::ALL.iter();
     let mut refused = Vec::new();
-    for statement in sent.filter(|statement| !statement.name.starts_with("check_")) {
+    let of_booking = |name: &str| !name.starts_with("check_") && !name.starts_with("lever_");
+    for statement in sent.filter(|statement| of_booking(statement.name)) {
         let most = (1..40)
             .rev()
             .find(|n| statement.sql.contains(&format!("${n}")));
@@ -244,7 +229,7 @@ async fn refused(role: &Role) -> Vec<&'static str> {
     refused
 }
 
-/// What only triggers need, which planning a statement does not see.
+/// Rights that only triggers need, which planning a statement does not show.
 const OF_TRIGGERS: &[&str] = &[
     "config",
     "frame_history",
@@ -260,20 +245,19 @@ async fn every_statement_may_run_with_the_grants_that_are_printed_and_needs_each
         let needed = each(&role, &grants(&check(&role.url).await));
         let name = &role.name;
         for (right, relation) in &needed {
-            run(&db.pool, format!("GRANT {right} ON {relation} TO {name}")).await;
+            db.run(&format!("GRANT {right} ON {relation} TO {name}"))
+                .await;
         }
         let none: [&str; 0] = [];
         assert_eq!(refused(&role).await, none, "{version}: a right is missing");
         let ours = |needed: &&(String, String)| !OF_TRIGGERS.contains(&needed.1.as_str());
         for (right, relation) in needed.iter().filter(ours) {
-            run(
-                &db.pool,
-                format!("REVOKE {right} ON {relation} FROM {name}"),
-            )
-            .await;
+            db.run(&format!("REVOKE {right} ON {relation} FROM {name}"))
+                .await;
             let idle = refused(&role).await.is_empty();
             assert!(!idle, "{version}: no statement needs {right} on {relation}");
-            run(&db.pool, format!("GRANT {right} ON {relation} TO {name}")).await;
+            db.run(&format!("GRANT {right} ON {relation} TO {name}"))
+                .await;
         }
         role.drop(&db).await;
     }

@@ -14,7 +14,7 @@ const SHOWS: usize = 24;
 /// The name of the scheduler's connections in this test.
 const NAME: &str = "cue-backpressure";
 
-/// Workers and queues, as small as they can be told apart.
+/// Workers and queues, as small as they can be with different sums.
 const WIDTHS: [(&str, &str); 9] = [
     ("CUE_JOB_FETCH_WORKERS", "1"),
     ("CUE_JOB_FETCH_QUEUE", "2"),
@@ -82,13 +82,10 @@ async fn a_blocked_dispatch_is_felt_by_the_feed_after_exactly_what_queues_and_wo
     let db = TestDb::fresh().await;
     seed(&db.pool, &many_shows(), 3).await.unwrap();
     // Clusters of host names would find no jobs, and give turns that say nothing.
-    let names: Vec<String> = sqlx::query_scalar("SELECT str_name FROM host")
-        .fetch_all(&db.pool)
-        .await
-        .unwrap();
+    let names: Vec<String> = db.values("SELECT str_name FROM host").await;
     let world = World::open(db, up_to_ms(5)).await;
     let mut blocker = world.db.pool.begin().await.unwrap();
-    sqlx::query("SELECT 1 FROM subscription FOR UPDATE")
+    sqlx::query("SELECT 1 FROM job_stat FOR UPDATE")
         .fetch_all(&mut *blocker)
         .await
         .unwrap();
@@ -98,6 +95,7 @@ async fn a_blocked_dispatch_is_felt_by_the_feed_after_exactly_what_queues_and_wo
     all.push(("CUE_IGNORE_TAGS", &ignored));
     all.push(("CUE_DATABASE_APPLICATION_NAME", NAME));
     all.push(("CUE_DATABASE_LOCK_TIMEOUT", "25s"));
+    all.push(("CUE_DATABASE_STATEMENT_TIMEOUT", "30s"));
     let scheduler = Scheduler::start(&world, &all).await;
     let given = || scheduler.sum("scheduler_cluster_polls_total");
     let full = (IDLE_IN_TRANSACTION, 1);
@@ -129,6 +127,5 @@ async fn a_blocked_dispatch_is_felt_by_the_feed_after_exactly_what_queues_and_wo
 
     blocker.rollback().await.unwrap();
     world.completed(SHOWS as u64).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }

@@ -3,6 +3,7 @@
 //! Invariant: a program that outlives its test is killed with it.
 
 use cue_simfarm::waiting::within;
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
@@ -10,9 +11,12 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinSet;
 
-/// The program with these words and nothing in its environment but this.
-pub fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"));
+/// The program that was built with these tests.
+pub const BUILT: &str = env!("CARGO_BIN_EXE_cue-scheduler");
+
+/// A program with these words and nothing in its environment but this.
+pub fn command(program: &Path, words: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(words)
         .env_clear()
@@ -25,7 +29,8 @@ pub fn command(words: &[&str], environment: &[(&str, &str)]) -> Command {
 /// The program while it runs.
 pub struct Service {
     child: Child,
-    address: String,
+    /// Address of the admin server.
+    pub address: String,
     /// Reads the rest of the log, so that the program never waits for a reader.
     log: JoinSet<String>,
 }
@@ -33,10 +38,15 @@ pub struct Service {
 impl Service {
     /// Starts it, and waits until its admin server listens.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
+        Self::start_program(Path::new(BUILT), environment).await
+    }
+
+    /// The same for a program that was installed.
+    pub async fn start_program(program: &Path, environment: &[(&str, &str)]) -> Self {
         let mut all = environment.to_vec();
         all.push(("CUE_ADMIN_ADDR", "127.0.0.1:0"));
         all.push(("CUE_LOG_FORMAT", "json"));
-        let mut child = command(&["run"], &all)
+        let mut child = command(program, &["run"], &all)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -67,7 +77,7 @@ impl Service {
         let ask = async {
             let mut stream = TcpStream::connect(&self.address).await.unwrap();
             let request =
-                format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+                format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
@@ -79,14 +89,16 @@ impl Service {
         (code, body)
     }
 
+    /// Sends the signal of this name.
+    pub async fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.id());
+        let sent = Command::new("sh").args(["-c", &command]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
     /// Sends SIGTERM, and returns the exit code and the log.
     pub async fn terminate(mut self) -> (Option<i32>, String) {
-        let id = self.id();
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {id}")])
-            .status()
-            .await;
-        assert!(sent.unwrap().success());
+        self.signal("TERM").await;
         let status = within("the program to end", self.child.wait()).await;
         let log = self.log.join_next().await.unwrap().unwrap();
         (status.unwrap().code(), log)

@@ -9,10 +9,9 @@ use cue_simfarm::rqd::SimRqdSettings;
 use crate::world::{Scheduler, World, endless, up_to_ms, yard};
 
 /// Small batches and few launches at once, so that a stop always finds the farm half done.
-const SLOWLY: [(&str, &str); 4] = [
+const SLOWLY: [(&str, &str); 3] = [
     ("CUE_BATCH_FRAMES", "10"),
     ("CUE_BATCH_LAYERS", "1"),
-    ("CUE_FRAMES_PER_LAYER", "10"),
     ("CUE_LAUNCHES_IN_FLIGHT", "4"),
 ];
 
@@ -40,10 +39,7 @@ async fn a_stop_with_launches_in_flight_launches_all_that_is_booked_and_books_no
         "it was stopped in the middle"
     );
     assert_eq!(running, world.rqd.running_count() as i64);
-    let procs: Vec<String> = sqlx::query_scalar("SELECT pk_proc FROM proc")
-        .fetch_all(&world.db.pool)
-        .await
-        .unwrap();
+    let procs: Vec<String> = world.db.values("SELECT pk_proc FROM proc").await;
     let launches = world.rqd.launches();
     let launched: BTreeSet<&str> = launches.iter().map(|l| l.resource_id.as_str()).collect();
     let booked: BTreeSet<&str> = procs.iter().map(String::as_str).collect();
@@ -51,7 +47,7 @@ async fn a_stop_with_launches_in_flight_launches_all_that_is_booked_and_books_no
     let sessions =
         "SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, 'cue-drain/')";
     until("its connections to be closed", async || {
-        world.count(sessions).await == 0
+        world.db.count(sessions).await == 0
     })
     .await;
     world.close().await;

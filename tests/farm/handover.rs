@@ -11,11 +11,8 @@ use crate::world::{Scheduler, World, endless, yard};
 const SOON: Duration = Duration::from_secs(1);
 
 /// The intervals of a farm, but for clusters that are read again without being asked.
-const INTERVALS: [(&str, &str); 6] = [
+const INTERVALS: [(&str, &str); 3] = [
     ("CUE_DRY_RUN", "true"),
-    ("CUE_CLUSTER_RELOAD", "1h"),
-    ("CUE_ACTIVE_SCAN", "250ms"),
-    ("CUE_HOST_REFRESH", "500ms"),
     ("CUE_EMPTY_BACKOFF", "3s"),
     ("CUE_SATURATED_BACKOFF", "500ms"),
 ];
@@ -27,11 +24,11 @@ async fn run(world: &World, statement: &'static str) {
     assert!(done.unwrap().rows_affected() > 0, "{statement}");
 }
 
-/// How long after the statement the farm has booked so many.
+/// Time from the statement until the farm has booked a number of frames.
 async fn books_after(world: &World, statement: &'static str, booked: i64) -> Duration {
     run(world, statement).await;
     let began = Instant::now();
-    until("bookings", async || world.count(BOOKED).await == booked).await;
+    until("bookings", async || world.db.count(BOOKED).await == booked).await;
     began.elapsed()
 }
 
@@ -49,7 +46,7 @@ async fn a_show_is_booked_within_a_second_after_it_was_handed_over_and_no_more_o
     let scheduler = Scheduler::start(&world, &INTERVALS).await;
     for round in 1..=3 {
         scheduler.rounds(2).await;
-        assert_eq!(world.count(BOOKED).await, 3 * (round - 1));
+        assert_eq!(world.db.count(BOOKED).await, 3 * (round - 1));
         let after = books_after(&world, on, 3 * round).await;
         assert!(after < SOON, "round {round}: {after:?}");
         run(&world, off).await;
@@ -59,9 +56,8 @@ async fn a_show_is_booked_within_a_second_after_it_was_handed_over_and_no_more_o
         farm.frames(&name, 3, |_| ()).await.unwrap();
     }
     scheduler.rounds(2).await;
-    assert_eq!(world.count(BOOKED).await, 9);
-    scheduler.drain().await;
-    world.close().await;
+    assert_eq!(world.db.count(BOOKED).await, 9);
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +72,7 @@ async fn new_subscriptions_allocations_and_tags_are_used_within_a_second() {
     let world = World::open(db, endless()).await;
     let scheduler = Scheduler::start(&world, &INTERVALS).await;
     scheduler.rounds(2).await;
-    assert_eq!(world.count(BOOKED).await, 0);
+    assert_eq!(world.db.count(BOOKED).await, 0);
     let tag = "INSERT INTO host_tag (pk_host_tag, pk_host, str_tag, str_tag_type)
                SELECT 'new', pk_host, 'fast', 'MANUAL' FROM host";
     let mut slowest = books_after(&world, tag, 1).await;

@@ -12,7 +12,7 @@ use cue_simfarm::seed::{
 use crate::world::{Scheduler, World, endless, up_to_ms, yard};
 
 /// Spells every id of a farm in upper case.
-const UPPER_CASE: &str = include_str!("../../stages/ground/store/tests/database/upper_case.sql");
+const UPPER_CASE: &str = include_str!("../../stages/lib/store/tests/database/upper_case.sql");
 
 fn small_farm() -> FarmSpec {
     let plain = HostClass {
@@ -74,7 +74,7 @@ async fn a_small_farm_of_everything_drains_and_every_frame_runs_once() {
         "SELECT count(*) FROM job WHERE str_state <> 'FINISHED'",
         "SELECT count(*) FROM host WHERE int_cores_idle <> int_cores OR int_mem_idle <> int_mem",
     ] {
-        assert_eq!(world.count(left).await, 0, "{left}");
+        assert_eq!(world.db.count(left).await, 0, "{left}");
     }
     world.close().await;
 }
@@ -101,14 +101,14 @@ async fn a_farm_whose_ids_are_in_upper_case_runs_like_any_other() {
     let limit = farm.limit("licence", 4).await.unwrap();
     let limited = farm.frames("a", 12, |layer| layer.limits = vec![limit]);
     limited.await.unwrap();
-    sqlx::raw_sql(UPPER_CASE).execute(&db.pool).await.unwrap();
+    db.run(UPPER_CASE).await;
     let world = World::open(db, up_to_ms(20)).await;
     let scheduler = Scheduler::start(&world, &[]).await;
     world.completed(12).await;
     scheduler.drain().await;
     for launch in world.rqd.launches() {
-        let told = launch.run_frame.unwrap();
-        for id in [&told.job_id, &told.layer_id, &told.frame_id] {
+        let frame = launch.run_frame.unwrap();
+        for id in [&frame.job_id, &frame.layer_id, &frame.frame_id] {
             assert_eq!(*id, id.to_uppercase());
         }
     }

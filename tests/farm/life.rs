@@ -1,5 +1,5 @@
-//! The whole life of a frame over real gRPC: what the host is told (contract, 10.2 to 10.6), and
-//! what the database says after the booking and after the end (contract, appendix A).
+//! The whole life of a frame over real gRPC: the request to its host (OPENCUE.md, RunFrame), and
+//! the rows after the booking and after the end (OPENCUE.md, A smallest farm).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ async fn job(farm: &Fixture) -> Launched {
     .unwrap()
 }
 
-/// What the host must be told of the second frame.
+/// Launch message that the host must get for the second frame.
 fn expected(job: &Launched, launch: &LaunchRecord) -> RunFrame {
     let layer = &job.layers[0];
     let env = HashMap::from([
@@ -116,13 +116,15 @@ async fn a_frame_is_booked_told_to_its_host_and_released_row_by_row() {
         .find(|launch| *launch.frame_id == **frame)
         .unwrap();
     assert_eq!(&*launch.host, "node1");
-    let told: &Arc<RunFrame> = launch.run_frame.as_ref().unwrap();
-    let mut told = RunFrame::clone(told);
-    assert!((before..=now_ms()).contains(&told.start_time));
-    told.start_time = 0;
+    let message: &Arc<RunFrame> = launch.run_frame.as_ref().unwrap();
+    let mut message = RunFrame::clone(message);
+    // Counted on from the start of the transaction, by a clock that ran while it was begun.
+    let now = now_ms() + 1_000;
+    assert!((before..=now).contains(&message.start_time));
+    message.start_time = 0;
     // There only when another test of this process records traces.
-    told.environment.remove("TRACEPARENT");
-    assert_eq!(told, expected(&job, launch));
+    message.environment.remove("TRACEPARENT");
+    assert_eq!(message, expected(&job, launch));
 
     booked(&world.db.pool, frame, &launch.resource_id).await;
     world.finish_all(2).await;
@@ -131,7 +133,7 @@ async fn a_frame_is_booked_told_to_its_host_and_released_row_by_row() {
     world.close().await;
 }
 
-/// What the rows say while both frames run.
+/// Rows while both frames run.
 async fn booked(pool: &PgPool, frame: &str, proc: &str) {
     let row: (String, i32, String, i32, i64, i32, i64, i32, bool, bool) = sqlx::query_as(
         "SELECT str_state, int_version, str_host, int_cores::int, int_mem_reserved, int_gpus::int, int_gpu_mem_reserved,
@@ -170,7 +172,7 @@ async fn booked(pool: &PgPool, frame: &str, proc: &str) {
     assert_eq!(count(pool, started).await, 1);
 }
 
-/// What they say when both have ended.
+/// Rows when both have ended.
 async fn released(pool: &PgPool, frame: &str) {
     let row: (String, i32, bool) = sqlx::query_as(
         "SELECT str_state, int_exit_status::int, ts_stopped IS NOT NULL FROM frame WHERE pk_frame = $1",

@@ -38,7 +38,7 @@ fn links(text: &str) -> Vec<&str> {
     targets.filter(|target| !target.contains("://")).collect()
 }
 
-/// What is wrong with a link from a page; nothing if it leads somewhere.
+/// Fault of a link from a page; nothing if it leads somewhere.
 fn broken(page: &Path, text: &str, link: &str) -> Option<String> {
     let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
     let target = page.parent()?.join(path);

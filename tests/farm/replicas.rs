@@ -17,7 +17,7 @@ const FRAMES: u64 = JOBS * 15;
 /// counters that their layers share.
 const CROWDED: [(&str, &str); 6] = [
     ("CUE_BATCH_LAYERS", "1"),
-    ("CUE_FRAMES_PER_LAYER", "3"),
+    ("CUE_BATCH_FRAMES", "3"),
     ("CUE_LAYER_LOCK_WORKERS", "3"),
     ("CUE_HOST_MATCH_WORKERS", "2"),
     ("CUE_DISPATCH_WORKERS", "4"),
@@ -59,7 +59,7 @@ async fn burst(pool: &PgPool, farm: &Fixture, cores: i64) {
         .unwrap();
 }
 
-/// Lets so many schedulers loose on the same farm.
+/// Runs a number of schedulers on the same farm.
 async fn together(replicas: usize) {
     let (db, farm) = yard(16).await;
     tight(&farm).await;

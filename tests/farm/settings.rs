@@ -1,4 +1,4 @@
-//! Starting the real program with something wrong: it says what, and the exit code tells which kind.
+//! Starting the real program with a fault: it names the fault, and the exit code names its kind.
 
 use crate::ended::ended;
 use crate::world::yard;
@@ -15,7 +15,7 @@ async fn all_faults_of_the_settings_are_named_at_once() {
         ("CUE_RQD_PORT", "70000"),
         ("CUE_DATABASE_POOL", "3"),
         ("CUE_EMPTY_BACKOFF", "soon"),
-        ("CUE_FRAMES_PER_LAYER", "500"),
+        ("CUE_BATCH_LAYERS", "500"),
         ("CUE_NO_SUCH_SETTING", "1"),
     ];
     let ended = ended(&["run"], &bad).await;
@@ -29,7 +29,7 @@ async fn all_faults_of_the_settings_are_named_at_once() {
         "CUE_DATABASE_POOL",
         "CUE_EMPTY_BACKOFF",
         "soon",
-        "lock.frames_per_layer",
+        "lock.batch_layers",
         "CUE_NO_SUCH_SETTING",
         "CUE_DATABASE_URL",
     ] {
@@ -41,16 +41,12 @@ async fn all_faults_of_the_settings_are_named_at_once() {
 async fn a_database_that_cannot_be_reached_at_the_start_is_named_with_what_to_do() {
     let place = nobody();
     let url = format!("postgres://cue:secret@{place}/farm");
-    let environment = [
-        ("DATABASE_URL", url.as_str()),
-        ("CUE_ADMIN_ADDR", "off"),
-        ("CUE_DATABASE_ACQUIRE_TIMEOUT", "500ms"),
-    ];
+    let environment = [("DATABASE_URL", url.as_str()), ("CUE_ADMIN_ADDR", "off")];
     let ended = ended(&["run"], &environment).await;
     assert_eq!(ended.status.code(), Some(1));
     let said = String::from_utf8(ended.stderr).unwrap();
-    let what = format!("cannot connect to the database at {place}/farm");
-    assert!(said.contains(&what), "{said}");
+    let wanted = format!("cannot connect to the database at {place}/farm");
+    assert!(said.contains(&wanted), "{said}");
     assert!(said.contains("CUE_DATABASE_URL"), "{said}");
     assert!(!said.contains("secret"), "{said}");
 }
@@ -65,8 +61,8 @@ async fn an_unknown_facility_is_refused_with_the_known_ones() {
     let ended = ended(&["run", "--facility", "nowhere"], &environment).await;
     assert_eq!(ended.status.code(), Some(1));
     let said = String::from_utf8(ended.stderr).unwrap();
-    let what = "facility `nowhere` does not exist; the database has yard";
-    assert!(said.contains(what), "{said}");
+    let wanted = "facility `nowhere` does not exist; the database has yard";
+    assert!(said.contains(wanted), "{said}");
 }
 
 #[tokio::test]

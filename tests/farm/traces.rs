@@ -1,7 +1,7 @@
 //! The trace of a turn: what an operator sees in Jaeger.
 //!
 //! Spans begin on threads of their own too, so the subscriber is the one of the whole process. Other
-//! tests of this binary are recorded as well; a trace is told by the frames that were launched in it.
+//! tests of this binary are recorded as well; a trace is recognised by the frames that were launched in it.
 
 use cue_simfarm::waiting::until;
 use std::collections::{BTreeMap, HashSet};
@@ -25,7 +25,7 @@ const STAGES: [&str; 5] = [
 
 /// The statements of a turn that books, and the span each stands under.
 const STATEMENTS: [(&str, &str); 9] = [
-    ("pending_layers", "job_fetch"),
+    ("wanted_layers", "job_fetch"),
     ("lock_layers", "layer_lock"),
     ("lock_frames", "layer_lock"),
     ("lock_stats", "book"),
@@ -39,7 +39,7 @@ const STATEMENTS: [(&str, &str); 9] = [
 struct Trace(Vec<SpanData>);
 
 impl Trace {
-    /// The spans of the trace that the host was told of.
+    /// Spans of the trace that the host received.
     fn of(launch: &LaunchRecord, exporter: &InMemorySpanExporter) -> Self {
         let parent = launch.traceparent.as_deref().unwrap();
         let id = parent.split('-').nth(1).unwrap();
@@ -82,13 +82,12 @@ async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
     });
     job.await.unwrap();
     let world = World::open(db, endless()).await;
-    // A machine that is busy makes empty turns slow, and those would be kept.
-    let quiet = [("CUE_LOG", "off"), ("CUE_TRACE_KEEP_SLOW", "0")];
-    let how = settings(&world.db.url, world.rqd.address(), &quiet);
+    let quiet = [("CUE_LOG", "off")];
+    let scheduler_settings = settings(&world.db.url, world.rqd.address(), &quiet);
     let exporter = InMemorySpanExporter::default();
     let (subscriber, guard) = telemetry::subscriber(
-        &how.telemetry,
-        &how.logging,
+        &scheduler_settings.telemetry,
+        &scheduler_settings.logging,
         Some(exporter.clone()),
         std::io::sink,
     )
@@ -115,12 +114,12 @@ async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
     let (first, last) = launches.split_at(FRAMES);
     let trace = Trace::of(&first[0], &exporter);
     assert_shape(&trace);
-    assert_told(&trace, first);
-    assert_told(&Trace::of(&last[0], &exporter), last);
+    assert_propagated(&trace, first);
+    assert_propagated(&Trace::of(&last[0], &exporter), last);
     let all = exporter.get_finished_spans().unwrap();
     let roots = all.iter().filter(|span| span.name == "turn");
     for root in roots {
-        assert_ne!(attributes(root)["turn.outcome"], "no_jobs");
+        assert_ne!(attributes(root)["cue.turn.outcome"], "no_jobs");
     }
     guard.finish().await;
     world.close().await;
@@ -131,9 +130,12 @@ fn assert_shape(trace: &Trace) {
     let root = trace.only("turn");
     assert_eq!(root.parent_span_id, opentelemetry::SpanId::INVALID);
     let about = attributes(root);
-    assert_eq!(about["turn.outcome"], "booked");
-    assert_eq!(about["turn.frames_booked"], FRAMES.to_string());
-    assert_eq!((&*about["facility"], &*about["show"]), ("yard", "alpha"));
+    assert_eq!(about["cue.turn.outcome"], "booked");
+    assert_eq!(about["cue.turn.frames_booked"], FRAMES.to_string());
+    assert_eq!(
+        (&*about["cue.facility.name"], &*about["cue.show.name"]),
+        ("yard", "alpha")
+    );
 
     let stages: Vec<&SpanData> = STAGES.iter().map(|name| trace.only(name)).collect();
     for stage in &stages {
@@ -143,7 +145,7 @@ fn assert_shape(trace: &Trace) {
             "{}",
             stage.name
         );
-        assert_eq!(attributes(stage)["verdict"], "done", "{}", stage.name);
+        assert_eq!(attributes(stage)["cue.verdict"], "done", "{}", stage.name);
         assert!(root.end_time >= stage.end_time, "the root closes last");
     }
     let starts: Vec<_> = stages.iter().map(|stage| stage.start_time).collect();
@@ -164,8 +166,8 @@ fn assert_shape(trace: &Trace) {
     }
 }
 
-/// Each launch has its span, and the host was told of it in the header and in the environment.
-fn assert_told(trace: &Trace, launches: &[LaunchRecord]) {
+/// Checks that each launch has its span, and the host its context in the header and in the environment.
+fn assert_propagated(trace: &Trace, launches: &[LaunchRecord]) {
     let spans = trace.named("launch");
     assert_eq!(spans.len(), launches.len());
     let id = |span: &SpanData| {
@@ -180,6 +182,6 @@ fn assert_told(trace: &Trace, launches: &[LaunchRecord]) {
         assert_eq!(&frame.environment["TRACEPARENT"], header);
     }
     for span in spans {
-        assert_eq!(attributes(span)["outcome"], "launched");
+        assert_eq!(attributes(span)["cue.outcome"], "launched");
     }
 }

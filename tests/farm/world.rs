@@ -4,29 +4,27 @@
 //! [`Scheduler::drain`], which refuses laggards and dead stages.
 
 use cue_simfarm::waiting::{PATIENCE, until, within};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use cue_domain::{Centicores, Kib};
 use cue_scheduler::config::{self, Settings};
 use cue_scheduler::service::Running;
 use cue_scheduler::start;
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
 use cue_simfarm::completion::{Completer, CompleterSettings};
+use cue_simfarm::metrics::sum;
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::rqd::{FrameDuration, SimHost, SimRqd, SimRqdSettings};
 use cue_simfarm::seed::Fixture;
 use prometheus::Registry;
-use sqlx::{PgPool, Row};
 
 /// Frames that run until the test ends them.
 pub fn endless() -> SimRqdSettings {
     SimRqdSettings::default()
 }
 
-/// Frames that run for anything up to so many milliseconds.
+/// Frames that run for up to `most` milliseconds.
 pub fn up_to_ms(most: u64) -> SimRqdSettings {
     SimRqdSettings {
         duration: FrameDuration::Uniform(Duration::ZERO, Duration::from_millis(most)),
@@ -34,7 +32,7 @@ pub fn up_to_ms(most: u64) -> SimRqdSettings {
     }
 }
 
-/// A fresh database with the smallest farm, and so many hosts of 32 cores, `node1` and on.
+/// A fresh database with the smallest farm, and a number of hosts of 32 cores, `node1` and on.
 pub async fn yard(hosts: usize) -> (TestDb, Fixture) {
     let db = TestDb::fresh().await;
     let farm = Fixture::new(&db.pool).await.unwrap();
@@ -54,14 +52,18 @@ pub struct World {
 impl World {
     /// Brings the hosts of a database to life.
     pub async fn open(db: TestDb, like: SimRqdSettings) -> Self {
+        Self::open_with(db, like, CompleterSettings::default()).await
+    }
+
+    /// The same with a Cuebot of some kind.
+    pub async fn open_with(db: TestDb, like: SimRqdSettings, cuebot: CompleterSettings) -> Self {
         let mut rqd = SimRqd::start(SimRqdSettings {
-            hosts: hosts(&db.pool).await,
-            completions: NonZeroUsize::MIN.saturating_add(65_535),
+            hosts: SimHost::all(&db.pool).await.unwrap(),
             ..like
         })
         .unwrap();
         let ends = rqd.completions().unwrap();
-        let completer = Completer::start(db.pool.clone(), ends, CompleterSettings::default());
+        let completer = Completer::start(db.pool.clone(), ends, cuebot);
         Self { db, rqd, completer }
     }
 
@@ -90,13 +92,7 @@ impl World {
         self.completed(n as u64).await;
     }
 
-    /// How many rows there are, by a query that counts.
-    pub async fn count(&self, query: &'static str) -> i64 {
-        let count = sqlx::query_scalar(query).fetch_one(&self.db.pool);
-        count.await.unwrap()
-    }
-
-    /// How many frames are in a state.
+    /// Number of frames in a state.
     pub async fn frames(&self, state: &str) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM frame WHERE str_state = $1")
             .bind(state)
@@ -121,6 +117,18 @@ impl World {
         let audit = audit_with(&db.pool, &options).await.unwrap();
         assert!(audit.is_ok(), "{audit}");
         db.close().await.unwrap();
+    }
+
+    /// Ends frames as they are launched until `n` have been, then everything.
+    pub async fn finish(self, scheduler: Scheduler, n: usize) {
+        self.finish_all(n).await;
+        self.end(scheduler).await;
+    }
+
+    /// Drains the scheduler, then takes everything down and audits it.
+    pub async fn end(self, scheduler: Scheduler) {
+        scheduler.drain().await;
+        self.close().await;
     }
 }
 
@@ -157,24 +165,15 @@ impl Scheduler {
 
     /// The sum of a counter or a gauge over all its labels.
     pub fn sum(&self, name: &str) -> f64 {
-        self.sum_of(name, "")
+        sum(&self.registry, name, &[])
     }
 
     /// The sum of a counter or a gauge over those of its labels that have this value.
     pub fn sum_of(&self, name: &str, value: &str) -> f64 {
-        let families = self.registry.gather();
-        let family = families.iter().find(|family| family.name() == name);
-        let metrics = family.iter().flat_map(|family| family.get_metric());
-        let wanted = metrics.filter(|metric| {
-            let mut labels = metric.get_label().iter();
-            value.is_empty() || labels.any(|label| label.value() == value)
-        });
-        wanted
-            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
-            .sum()
+        sum(&self.registry, name, &[value])
     }
 
-    /// Waits until the hosts have been read so many more times. The feed looks again at least as
+    /// Waits until the hosts have been read `more` times. The feed looks again at least as
     /// often, so whatever it could have taken meanwhile, it has.
     pub async fn rounds(&self, more: u32) {
         let done = || self.sum("scheduler_host_refreshes_total");
@@ -192,9 +191,6 @@ pub fn settings(database: &str, rqd: SocketAddr, more: &[(&str, &str)]) -> Setti
         ("CUE_ADMIN_ADDR", "off"),
         ("CUE_EMPTY_BACKOFF", "20ms"),
         ("CUE_SATURATED_BACKOFF", "20ms"),
-        ("CUE_HOST_REFRESH", "50ms"),
-        ("CUE_CLUSTER_RELOAD", "500ms"),
-        ("CUE_ACTIVE_SCAN", "50ms"),
     ]);
     all.extend(more.iter().copied());
     let all = all
@@ -202,18 +198,4 @@ pub fn settings(database: &str, rqd: SocketAddr, more: &[(&str, &str)]) -> Setti
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let environment: BTreeMap<String, String> = all.collect();
     config::load(None, &environment, &[]).settings.unwrap()
-}
-
-async fn hosts(pool: &PgPool) -> HashMap<String, SimHost> {
-    let rows = sqlx::query("SELECT str_name, int_cores, int_mem FROM host")
-        .fetch_all(pool)
-        .await
-        .unwrap();
-    let host = |row: &sqlx::postgres::PgRow| SimHost {
-        cores: Centicores(row.get("int_cores")),
-        memory: Kib(row.get("int_mem")),
-    };
-    rows.iter()
-        .map(|row| (row.get("str_name"), host(row)))
-        .collect()
 }

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use cue_simfarm::completion::{Completer, CompleterSettings};
-use cue_simfarm::postgres::TestDb;
+use cue_simfarm::metrics::sum;
 use cue_simfarm::rqd::{FrameDuration, SimRqd, SimRqdSettings};
 use cue_simfarm::waiting::{until, within};
 
-use crate::ends::{SHORT, assert_calm, value};
+use crate::ends::{SHORT, assert_calm};
 use crate::world::{Scheduler, World, endless, yard};
 
 const FRAMES: usize = 16;
@@ -18,27 +18,18 @@ const FRAMES: usize = 16;
 const OPEN: &str = "SELECT count(*) FROM proc WHERE ts_ping < ts_booked";
 
 fn statements(scheduler: &Scheduler, name: &str) -> f64 {
-    let labels = [("statement", name), ("outcome", "ok")];
-    value(
-        &scheduler.registry,
-        "scheduler_db_statements_total",
-        &labels,
-    )
+    let statements = "scheduler_db_statements_total";
+    sum(&scheduler.registry, statements, &[name, "ok"])
 }
 
-/// Waits until forgotten bookings were looked for so many more times.
+/// Waits until forgotten bookings were looked for `more` times.
 async fn looks(scheduler: &Scheduler, more: u32) {
     let seen = || statements(scheduler, "unlaunched_procs");
     let wanted = seen() + f64::from(more);
     until("looks for forgotten bookings", async || seen() >= wanted).await;
 }
 
-async fn count(db: &TestDb, query: &'static str) -> i64 {
-    let count = sqlx::query_scalar(query).fetch_one(&db.pool);
-    count.await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn frames_that_ended_while_cuebot_is_away_are_not_run_again_by_anybody() {
     let (db, farm) = yard(2).await;
     farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
@@ -54,15 +45,15 @@ async fn frames_that_ended_while_cuebot_is_away_are_not_run_again_by_anybody() {
 
     let first = Scheduler::start_at(&db.url, rqd.address(), &SHORT).await;
     within("the frames to end", rqd.ended(FRAMES)).await;
-    until("the record", async || count(&db, OPEN).await == 0).await;
+    until("the record", async || db.count(OPEN).await == 0).await;
     // By now they would count as forgotten, if they were not recorded.
     looks(&first, 2).await;
-    assert_eq!(count(&db, running).await, FRAMES as i64);
+    assert_eq!(db.count(running).await, FRAMES as i64);
     // As a kill does: what the process knew is lost.
     drop(first);
     let second = Scheduler::start_at(&db.url, rqd.address(), &SHORT).await;
     looks(&second, 2).await;
-    assert_eq!(count(&db, running).await, FRAMES as i64);
+    assert_eq!(db.count(running).await, FRAMES as i64);
     assert_eq!(rqd.counts().asked, FRAMES, "each frame was launched once");
     assert_eq!(second.sum("scheduler_launches_unresolved"), 0.0);
     assert_eq!(second.sum("scheduler_launches_undone_total"), 0.0);
@@ -77,25 +68,24 @@ async fn frames_that_ended_while_cuebot_is_away_are_not_run_again_by_anybody() {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn acknowledgements_of_a_batch_are_one_statement() {
     let (db, farm) = yard(8).await;
     farm.frames("a", 200, |_| ()).await.unwrap();
     let world = World::open(db, endless()).await;
     let scheduler = Scheduler::start(&world, &[]).await;
     world.launched(200).await;
-    until("the record", async || world.count(OPEN).await == 0).await;
+    until("the record", async || world.db.count(OPEN).await == 0).await;
     let batches = scheduler.sum_of("scheduler_stage_items_total", "dispatch");
     let written = statements(&scheduler, "acknowledge_launches");
     // Hosts that answer later than others of their batch are recorded with the next ones.
     assert!(written <= 4.0 * batches, "{written} for {batches} batches");
     world.finish_all(200).await;
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn an_acknowledgement_that_cannot_be_written_is_kept_until_it_can() {
     let (db, farm) = yard(1).await;
     farm.frames("a", 4, |_| ()).await.unwrap();
@@ -105,7 +95,7 @@ async fn an_acknowledgement_that_cannot_be_written_is_kept_until_it_can() {
     };
     let world = World::open(db, slow).await;
     let scheduler = Scheduler::start(&world, &[]).await;
-    until("the bookings", async || world.count(OPEN).await == 4).await;
+    until("the bookings", async || world.db.count(OPEN).await == 4).await;
     // Cuebot holds them while the host answers.
     let mut cuebot = world.db.pool.begin().await.unwrap();
     let hold = "SELECT pk_proc FROM proc ORDER BY pk_proc FOR UPDATE";
@@ -115,16 +105,15 @@ async fn an_acknowledgement_that_cannot_be_written_is_kept_until_it_can() {
         statements(&scheduler, "acknowledge_launches") >= 3.0
     })
     .await;
-    assert_eq!(world.count(OPEN).await, 4);
+    assert_eq!(world.db.count(OPEN).await, 4);
     cuebot.rollback().await.unwrap();
-    until("the record", async || world.count(OPEN).await == 0).await;
+    until("the record", async || world.db.count(OPEN).await == 0).await;
     world.finish_all(4).await;
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_show_that_cuebot_booked_until_now_holds_nothing_forgotten() {
     let (db, farm) = yard(2).await;
     farm.frames("cuebot", 12, |_| ()).await.unwrap();

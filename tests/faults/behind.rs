@@ -18,7 +18,7 @@ fn layer(farm: &Fixture, name: &str, frames: i64, limits: &[String]) -> LayerSpe
     layer
 }
 
-/// How many frames of layers of this name run.
+/// Number of running frames of layers of this name.
 async fn running(world: &World, layer: &str) -> i64 {
     let running = "SELECT sum(s.int_running_count)::bigint FROM layer_stat s \
                    JOIN layer l ON l.pk_layer = s.pk_layer WHERE l.str_name = $1";
@@ -60,9 +60,7 @@ async fn layers_at_a_full_limit_keep_no_host_from_the_jobs_behind_them() {
     scheduler.rounds(10).await;
     assert_eq!(world.rqd.counts().asked, asked);
     assert_eq!(scheduler.sum("scheduler_hosts_attempted_total"), tried);
-    world.finish_all(32 + 2 * (MANY as usize) - 2).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.finish(scheduler, 32 + 2 * (MANY as usize) - 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +73,7 @@ async fn a_job_whose_rows_the_schema_refuses_takes_no_other_down_with_it() {
     let refuse = "CREATE TABLE sound AS SELECT pk_job FROM job WHERE str_name NOT LIKE '%bad%';
         ALTER TABLE sound ADD PRIMARY KEY (pk_job);
         ALTER TABLE proc ADD FOREIGN KEY (pk_job) REFERENCES sound";
-    sqlx::raw_sql(refuse).execute(&db.pool).await.unwrap();
+    db.run(refuse).await;
     let world = World::open(db, endless()).await;
     let scheduler = Scheduler::start(&world, &[]).await;
     world.launched(8).await;
@@ -84,9 +82,7 @@ async fn a_job_whose_rows_the_schema_refuses_takes_no_other_down_with_it() {
     })
     .await;
     assert_eq!(world.frames("WAITING").await, 4);
-    world.finish_all(8).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.finish(scheduler, 8).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,9 +105,7 @@ async fn a_host_that_hangs_holds_up_no_launch_on_another() {
     }
     world.rqd.set_fault_all(Fault::None);
     within("the rest", world.rqd.launched(64)).await;
-    world.finish_all(64).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.finish(scheduler, 64).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,7 +121,7 @@ async fn a_host_that_hangs_for_as_long_as_launches_may_wait_makes_none_come_too_
     ];
     let scheduler = Scheduler::start(&world, &few).await;
     world.launched(32).await;
-    // What waited for the first launch on the host that hangs is not sent to it any more.
+    // Launches that wait for the first one on the host that hangs are not sent to it any more.
     until("the host to be given up", async || {
         scheduler.sum_of("scheduler_launches_total", "not_sent") >= 30.0
     })
@@ -161,9 +155,7 @@ async fn a_job_over_its_gpu_cap_takes_no_hosts_for_its_cpu_layers() {
     scheduler.rounds(4).await;
     assert_eq!(running(&world, "front").await, 0);
     assert_eq!(scheduler.sum("scheduler_booking_refused_total"), 0.0);
-    world.finish_all(4).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.finish(scheduler, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,7 +163,7 @@ async fn an_absurd_minimum_of_cores_fails_no_query_of_its_cluster() {
     let (db, farm) = yard(1).await;
     let front = |job: &mut JobSpec| {
         job.layers.push(layer(&farm, "small", 1, &[]));
-        // No host has so many.
+        // No host has as many.
         let mut huge = layer(&farm, "huge", 1, &[]);
         huge.cores_min = 6_400;
         job.layers.push(huge);
@@ -188,9 +180,7 @@ async fn an_absurd_minimum_of_cores_fails_no_query_of_its_cluster() {
     world.launched(5).await;
     let failed = scheduler.sum_of("scheduler_pass_terminated_reason_total", "query_error");
     assert_eq!(failed, 0.0);
-    world.finish_all(5).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.finish(scheduler, 5).await;
 }
 
 /// Whenever a frame starts, the limit admits one more.
@@ -214,7 +204,7 @@ async fn a_job_that_books_a_little_in_each_turn_does_not_hide_those_behind_it() 
         job.layers.push(layer(&farm, "behind", 10, &[]));
     };
     farm.job("behind", behind).await.unwrap();
-    sqlx::raw_sql(ONE_MORE).execute(&db.pool).await.unwrap();
+    db.run(ONE_MORE).await;
     let world = World::open(db, endless()).await;
     // The frames of the first job are more than a turn takes on, so no turn sees the second.
     let settings = [("CUE_FRAMES_PER_TURN", "100"), ("CUE_DRY_RUN", "true")];
@@ -225,8 +215,7 @@ async fn a_job_that_books_a_little_in_each_turn_does_not_hide_those_behind_it() 
     .await;
     let ran = running(&world, "front").await;
     assert!(ran < 500, "all {ran} frames of the first job came before");
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,7 +233,5 @@ async fn layers_of_a_job_with_more_than_a_turn_looks_at_are_not_hidden_by_the_fi
     let world = World::open(db, endless()).await;
     let scheduler = Scheduler::start(&world, &[("CUE_LAYERS_PER_TURN", "2")]).await;
     world.launched(3).await;
-    world.finish_all(3).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.finish(scheduler, 3).await;
 }

@@ -1,4 +1,4 @@
-//! Who backs off when hosts refuse launches: the host, the layer, or only the room that is not there.
+//! Backoffs after hosts refuse launches: of the host, of the layer, or only of the room that is not there.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,7 @@ async fn time_on_a_host_that_promises(cores: i64, program: Program) -> Duration 
     world.completed(FRAMES as u64).await;
     let took = began.elapsed();
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
     took
 }
 
@@ -84,8 +83,7 @@ async fn a_layer_that_every_host_refuses_costs_no_other_layer_its_hosts() {
         world.rqd.refuse_layer(layer, None);
         world.completed(260).await;
         assert_calm(&scheduler);
-        scheduler.drain().await;
-        world.close().await;
+        world.end(scheduler).await;
     }
 }
 
@@ -111,8 +109,7 @@ async fn a_locked_host_backs_off_and_the_others_go_on_at_once() {
             "the layer is not to blame"
         );
         assert_calm(&scheduler);
-        scheduler.drain().await;
-        world.close().await;
+        world.end(scheduler).await;
     }
 }
 
@@ -126,7 +123,7 @@ async fn a_refused_launch_waits_again_at_once_with_its_checkpoints() {
         let (db, farm) = yard(1).await;
         farm.frames("a", 8, |_| ()).await.unwrap();
         let enabled = "UPDATE frame SET str_checkpoint_state = 'ENABLED'";
-        sqlx::query(enabled).execute(&db.pool).await.unwrap();
+        db.run(enabled).await;
         let world = World::open(db, endless()).await;
         world.rqd.set_program("node1", program);
         world.rqd.set_fault_all(fault);
@@ -142,7 +139,7 @@ async fn a_refused_launch_waits_again_at_once_with_its_checkpoints() {
         world.rqd.set_fault_all(Fault::None);
         world.finish_all(8).await;
         let kept = "SELECT count(*) FROM frame WHERE str_checkpoint_state = 'ENABLED'";
-        assert_eq!(world.count(kept).await, 8);
+        assert_eq!(world.db.count(kept).await, 8);
         assert_calm(&scheduler);
         scheduler.drain().await;
         close_after_reruns(world).await;
@@ -157,10 +154,10 @@ async fn a_refused_launch_is_explained_with_host_and_reason() {
     let answer = Status::new(Code::ResourceExhausted, "no licence for this render");
     world.rqd.refuse_layer(&job.layers[0].id, Some(answer));
     let scheduler = Scheduler::start(&world, &[]).await;
-    let oracle = scheduler.running.oracle.clone().unwrap();
+    let explainer = scheduler.running.explainer.clone().unwrap();
     let mut said = String::new();
     until("an explanation", async || {
-        said = oracle.ask("poison").await.unwrap().unwrap().sentence;
+        said = explainer.ask("poison").await.unwrap().unwrap().sentence;
         said.contains("its last refused launch")
     })
     .await;
@@ -170,6 +167,5 @@ async fn a_refused_launch_is_explained_with_host_and_reason() {
     world.rqd.refuse_layer(&job.layers[0].id, None);
     world.finish_all(4).await;
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }

@@ -42,12 +42,11 @@ async fn lowered(world: World, farm: &Fixture, lower: impl AsyncFn(i64)) {
     assert_eq!(refused(&scheduler, "database"), 0.0);
     assert_eq!(errors(&scheduler), 0.0);
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
-/// A job that the cap does not concern is booked and ends: the scheduler has looked meanwhile. Told
-/// is its name, and how many frames have ended with it.
+/// A job that the cap does not concern is booked and ends: the scheduler has looked meanwhile. Returns
+/// its name, and the number of frames that have ended with it.
 async fn proves_a_turn(
     world: &World,
     farm: &Fixture,

@@ -1,4 +1,4 @@
-//! What all tests of faults need: short time limits, metrics by all their labels, rows that somebody
+//! Needs of all tests of faults: short time limits, metrics by all their labels, rows that somebody
 //! else holds, and an end that does not insist on one launch a frame.
 
 use cue_simfarm::waiting::{until, within};
@@ -6,7 +6,6 @@ use cue_simfarm::waiting::{until, within};
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
 use cue_simfarm::completion::CompletionStats;
 pub use cue_simfarm::dice::{Dice, from_environment};
-use prometheus::Registry;
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::world::{Scheduler, World};
@@ -19,23 +18,7 @@ pub const SHORT: [(&str, &str); 4] = [
     ("CUE_RESOLVE_ATTEMPTS", "2"),
 ];
 
-/// The value of a counter or a gauge summed over the series that carry all these labels.
-pub fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> f64 {
-    let families = registry.gather();
-    let family = families.iter().find(|family| family.name() == name);
-    let metrics = family.iter().flat_map(|family| family.get_metric());
-    let wanted = metrics.filter(|metric| {
-        labels.iter().all(|(name, value)| {
-            let mut own = metric.get_label().iter();
-            own.any(|label| label.name() == *name && label.value() == *value)
-        })
-    });
-    wanted
-        .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
-        .sum()
-}
-
-/// How many statements the database refused to a scheduler.
+/// Number of statements that the database refused to a scheduler.
 pub fn errors(scheduler: &Scheduler) -> f64 {
     scheduler.sum_of("scheduler_db_statements_total", "error")
 }
@@ -43,16 +26,12 @@ pub fn errors(scheduler: &Scheduler) -> f64 {
 /// No stage gave work back because of an error, panicked or died.
 pub fn assert_calm(scheduler: &Scheduler) {
     for verdict in ["retry", "panic", "fatal"] {
-        let seen = value(
-            &scheduler.registry,
-            "scheduler_stage_items_total",
-            &[("verdict", verdict)],
-        );
+        let seen = scheduler.sum_of("scheduler_stage_items_total", verdict);
         assert_eq!(seen, 0.0, "{verdict}");
     }
 }
 
-/// How many placements a cap kept from being booked.
+/// Number of placements that a cap kept from being booked.
 pub fn refused(scheduler: &Scheduler, cap: &str) -> f64 {
     scheduler.sum_of("scheduler_booking_refused_total", cap)
 }
@@ -69,7 +48,7 @@ pub async fn holding(
     tx
 }
 
-/// Waits until so many sessions of this database wait for a lock.
+/// Waits until `n` sessions of this database wait for a lock.
 pub async fn waiting_sessions(pool: &PgPool, n: i64) {
     let count = "SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND wait_event_type = 'Lock'";

@@ -1,27 +1,28 @@
 //! Bookings whose scheduler died between the commit and the launch: another one finds them and takes
 //! them back within seconds, and touches nothing that runs.
 
+use cue_simfarm::metrics::sum;
 use cue_simfarm::waiting::until;
 use std::ops::RangeInclusive;
 
 use cue_simfarm::rqd::Fault;
 use prometheus::Registry;
 
-use crate::ends::{SHORT, assert_calm, value};
+use crate::ends::{SHORT, assert_calm};
 use crate::world::{Scheduler, World, endless, yard};
 
 const FRAMES: usize = 10;
 
-/// How many bookings were taken back because they had been forgotten: not those that these
+/// Number of bookings that were taken back because they had been forgotten: not those that these
 /// processes made themselves and, on a slow machine, could not launch in the time that is so short
 /// here. It is the least and the most, for a launch without an answer may have been taken back later
 /// or not. They must have been drained: a launch is counted before it is taken back.
 fn taken_back(drained: &[&Registry]) -> RangeInclusive<f64> {
-    let sum = |name: &str, labels: &[(&str, &str)]| -> f64 {
-        let values = drained.iter().map(|registry| value(registry, name, labels));
-        values.sum()
+    let all = |name: &str, labels: &[&str]| -> f64 {
+        let sums = drained.iter().map(|registry| sum(registry, name, labels));
+        sums.sum()
     };
-    let launches = |outcome| sum("scheduler_launches_total", &[("outcome", outcome)]);
+    let launches = |outcome| all("scheduler_launches_total", &[outcome]);
     let failed = [
         "too_late",
         "unreachable",
@@ -30,7 +31,7 @@ fn taken_back(drained: &[&Registry]) -> RangeInclusive<f64> {
         "not_running",
     ];
     let failed: f64 = failed.into_iter().map(launches).sum();
-    let most = sum("scheduler_launches_undone_total", &[]) - failed;
+    let most = all("scheduler_launches_undone_total", &[]) - failed;
     most - launches("unresolved")..=most
 }
 
@@ -63,7 +64,7 @@ async fn bookings_of_a_dead_scheduler_are_taken_back_and_run() {
     let taken_back = taken_back(&[&registry]);
     assert!(taken_back.contains(&(FRAMES as f64)), "{taken_back:?}");
     let charged = "SELECT count(*) FROM frame WHERE int_retries > 0";
-    assert_eq!(world.count(charged).await, 0, "no retry is charged");
+    assert_eq!(world.db.count(charged).await, 0, "no retry is charged");
     world.close().await;
 }
 
@@ -96,8 +97,8 @@ async fn a_frame_that_runs_is_not_touched_though_no_report_has_named_it() {
     let versions =
         "SELECT sum(f.int_version)::bigint FROM frame f JOIN job j ON j.pk_job = f.pk_job
          WHERE j.str_name LIKE '%runs%'";
-    let booked = world.count(versions).await;
-    // What is booked from here on is never launched.
+    let booked = world.db.count(versions).await;
+    // Frames that are booked from here on are never launched.
     world.rqd.set_fault_all(Fault::Stall);
     farm.frames("stalls", FRAMES as i64, |_| ()).await.unwrap();
     let asked = world.rqd.asked(2 * FRAMES);
@@ -109,12 +110,12 @@ async fn a_frame_that_runs_is_not_touched_though_no_report_has_named_it() {
     let second = Scheduler::start(&world, &SHORT).await;
     world.launched(2 * FRAMES).await;
     assert_eq!(
-        world.count(versions).await,
+        world.db.count(versions).await,
         booked,
         "what runs is as it was booked"
     );
     let reported = "SELECT count(*) FROM proc WHERE ts_ping > ts_booked + interval '1 second'";
-    assert_eq!(world.count(reported).await, 0, "no report has named any");
+    assert_eq!(world.db.count(reported).await, 0, "no report has named any");
     world.finish_all(2 * FRAMES).await;
     assert_calm(&second);
     let registry = second.registry.clone();
@@ -145,6 +146,5 @@ async fn bookings_on_a_host_that_does_not_answer_are_kept_until_it_does() {
     world.rqd.set_fault_all(Fault::None);
     world.finish_all(FRAMES).await;
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }

@@ -51,9 +51,7 @@ fn spawn(world: &World) -> Child {
         .env("CUE_LOG", "error")
         .env("CUE_BATCH_LAYERS", "4")
         .env("CUE_BATCH_FRAMES", "12")
-        .env("CUE_FRAMES_PER_LAYER", "6")
         .env("CUE_SATURATED_BACKOFF", "20ms")
-        .env("CUE_HOST_REFRESH", "50ms")
         .envs(LIMITS)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -137,7 +135,7 @@ async fn a_scheduler_killed_at_random_moments_loses_no_frame_and_runs_none_twice
         world.frames("SUCCEEDED").await,
         i64::try_from(frames).unwrap()
     );
-    assert_eq!(world.count("SELECT count(*) FROM proc").await, 0);
+    assert_eq!(world.db.count("SELECT count(*) FROM proc").await, 0);
     world.close().await;
 }
 

@@ -34,7 +34,7 @@ async fn hosts_that_are_off_keep_no_frame_and_get_them_when_they_are_back() {
             && world.frames("WAITING").await == 4
     })
     .await;
-    assert_eq!(world.count("SELECT count(*) FROM proc").await, 0);
+    assert_eq!(world.db.count("SELECT count(*) FROM proc").await, 0);
     assert_eq!(world.rqd.counts().asked, 0);
 
     let listener = TcpListener::bind(address).await.unwrap();
@@ -50,8 +50,7 @@ async fn hosts_that_are_off_keep_no_frame_and_get_them_when_they_are_back() {
     world.finish_all(4).await;
     assert!(scheduler.sum_of("scheduler_launches_total", "unreachable") >= 1.0);
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,15 +64,14 @@ async fn a_host_that_keeps_failing_is_left_out_for_a_growing_time() {
         asked.push(Instant::now());
     }
     let (first, second) = (asked[1] - asked[0], asked[2] - asked[1]);
-    // It rests for two seconds and then for four. A call that is noticed late makes the rest after it
+    // It backs off for two seconds and then for four. A call that is noticed late makes the backoff after it
     // look shorter.
     assert!(first >= Duration::from_secs(1), "{first:?}");
     assert!(second >= Duration::from_secs(3), "{second:?}");
     world.rqd.set_fault_all(Fault::None);
     world.finish_all(1).await;
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,8 +93,7 @@ async fn a_layer_that_no_host_will_run_is_asked_for_once_and_holds_nobody_up() {
     assert_eq!(scheduler.sum("scheduler_launches_undone_total"), 3.0);
     assert_eq!(world.frames("WAITING").await, 3);
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,7 +106,7 @@ async fn a_launch_that_arrives_after_its_booking_was_taken_back_is_killed() {
         scheduler.sum("scheduler_launches_undone_total") >= 1.0
     })
     .await;
-    // The host rests now, so nothing is booked before the job is paused.
+    // The host backs off now, so nothing is booked before the job is paused.
     let job = job.as_str().into();
     foreign::pause_job(&world.db.pool, &job, true)
         .await

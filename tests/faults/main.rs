@@ -1,4 +1,4 @@
-//! What goes wrong around a booking, and what must be left of it: other sessions in the way, a
+//! Faults around a booking, and the state that must remain: other sessions in the way, a
 //! database that goes away at the worst moment, hosts that fail, schedulers that are killed.
 //!
 //! Invariant: after every fault the farm settles by itself. Each test ends with an audit, and with
@@ -13,19 +13,22 @@
 mod acknowledged;
 mod behind;
 mod blame;
+#[expect(dead_code, reason = "only some of its words are needed here")]
+#[path = "../farm/cable.rs"]
 mod cable;
 mod caps;
 mod commits;
 mod conflicts;
-mod crowd;
+mod contention;
 mod ends;
 mod forgotten;
 mod held;
+mod isolated;
 mod killed;
 mod launches;
-mod meddler;
 mod middleman;
 mod midway;
+mod operator;
 mod retried;
 mod silent;
 mod timings;
@@ -33,5 +36,5 @@ mod watch;
 #[path = "../farm/world.rs"]
 mod world;
 #[expect(dead_code, reason = "only some of its words are needed here")]
-#[path = "../../stages/ground/store/tests/database/yard.rs"]
+#[path = "../../stages/lib/store/tests/database/yard.rs"]
 mod yard;

@@ -1,7 +1,7 @@
 //! Somebody between the scheduler and the hosts who holds launches back.
 //!
-//! A held launch is never answered. It arrives when the middleman lets it go, long after whoever
-//! sent it has stopped waiting. All other calls go through at once.
+//! A held launch is never answered. It arrives when the middleman lets it go, long after the
+//! sender has stopped waiting. All other calls go through at once.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use tonic::{Extensions, Request, Response, Status};
 type Held = (MetadataMap, RqdStaticLaunchFrameRequest);
 
 #[derive(Clone)]
-struct Desk {
+struct Relay {
     hosts: RqdInterfaceClient<Channel>,
     holds: Arc<watch::Sender<bool>>,
     held: Arc<Mutex<Vec<Held>>>,
@@ -32,7 +32,7 @@ struct Desk {
 /// The middleman. Dropping it ends it.
 pub struct Middleman {
     address: SocketAddr,
-    desk: Desk,
+    relay: Relay,
     _task: JoinSet<()>,
 }
 
@@ -44,14 +44,14 @@ impl Middleman {
             .connect()
             .await
             .unwrap();
-        let desk = Desk {
+        let relay = Relay {
             hosts: RqdInterfaceClient::new(channel),
             holds: Arc::new(watch::Sender::new(true)),
             held: Arc::default(),
         };
         let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = incoming.local_addr().unwrap();
-        let service = RqdInterfaceServer::new(desk.clone());
+        let service = RqdInterfaceServer::new(relay.clone());
         let mut task = JoinSet::new();
         task.spawn(async move {
             let server = Server::builder().serve_with_incoming(service, incoming);
@@ -59,7 +59,7 @@ impl Middleman {
         });
         Self {
             address,
-            desk,
+            relay,
             _task: task,
         }
     }
@@ -68,18 +68,18 @@ impl Middleman {
         self.address
     }
 
-    /// How many launches are held.
+    /// Number of launches that are held.
     pub fn held(&self) -> usize {
-        self.desk.held.lock().unwrap().len()
+        self.relay.held.lock().unwrap().len()
     }
 
     /// Delivers what is held, and holds nothing back any more.
     pub async fn let_go(&self) {
-        self.desk.holds.send_replace(false);
-        let held = std::mem::take(&mut *self.desk.held.lock().unwrap());
+        self.relay.holds.send_replace(false);
+        let held = std::mem::take(&mut *self.relay.held.lock().unwrap());
         for (headers, message) in held {
             let late = Request::from_parts(headers, Extensions::default(), message);
-            self.desk.hosts.clone().launch_frame(late).await.unwrap();
+            self.relay.hosts.clone().launch_frame(late).await.unwrap();
         }
     }
 }
@@ -97,7 +97,7 @@ fn passed_on<T>(request: Request<T>) -> Request<T> {
 }
 
 #[tonic::async_trait]
-impl RqdInterface for Desk {
+impl RqdInterface for Relay {
     async fn launch_frame(
         &self,
         request: Request<RqdStaticLaunchFrameRequest>,

@@ -34,7 +34,8 @@ impl Midway {
         let job = farm.frames("a", FRAMES as i64, |_| ()).await.unwrap();
         let world = World::open(db, endless()).await;
         let foreign = holding(&world.db.pool, JOB_STAT, &job.id).await;
-        let scheduler = Scheduler::start(&world, &[]).await;
+        let patient = [("CUE_DATABASE_LOCK_TIMEOUT", "30s")];
+        let scheduler = Scheduler::start(&world, &patient).await;
         waiting_sessions(&world.db.pool, 1).await;
         Self {
             world,
@@ -62,15 +63,14 @@ impl Midway {
 
 async fn nothing_is_booked(world: &World) {
     assert_eq!(world.rqd.counts().asked, 0);
-    assert_eq!(world.count("SELECT count(*) FROM proc").await, 0);
+    assert_eq!(world.db.count("SELECT count(*) FROM proc").await, 0);
     assert_eq!(world.frames("WAITING").await, FRAMES as i64);
 }
 
 async fn everything_runs(world: World, scheduler: Scheduler) {
     world.finish_all(FRAMES).await;
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
@@ -116,11 +116,10 @@ async fn a_job_that_is_killed_midway_is_not_booked() {
     nothing_is_booked(&world).await;
     assert_eq!(errors(&scheduler), 0.0);
     assert_calm(&scheduler);
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
-/// What ends of a job is taken from the folder it is in then, so it is booked there, or not at all.
+/// Release subtracts from the folder that a job is in then, so a job is booked there, or not at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_job_that_is_moved_midway_is_charged_to_its_new_folder() {
     let Midway {
@@ -175,7 +174,7 @@ async fn a_host_that_goes_down_midway_is_not_booked() {
     assert!(lost.unwrap().is_empty(), "nothing ran");
     let (world, _, scheduler) = midway.host_is_refused().await;
     let up = "UPDATE host_stat SET str_state = 'UP', ts_ping = current_timestamp";
-    sqlx::query(up).execute(&world.db.pool).await.unwrap();
+    world.db.run(up).await;
     everything_runs(world, scheduler).await;
 }
 
@@ -230,9 +229,9 @@ async fn a_burst_that_fills_up_midway_is_not_passed_by_frames_already_written() 
     assert_eq!(refused(&scheduler, "database"), 0.0, "no trigger refused");
     assert_eq!(errors(&scheduler), 0.0);
 
-    sqlx::query("UPDATE subscription SET int_burst = 1000")
-        .execute(&world.db.pool)
-        .await
-        .unwrap();
+    world
+        .db
+        .run("UPDATE subscription SET int_burst = 1000")
+        .await;
     everything_runs(world, scheduler).await;
 }

@@ -4,18 +4,17 @@
 use cue_domain::{FrameId, HostId, admit};
 use cue_simfarm::foreign::{self, Booking};
 use cue_simfarm::waiting::{until, within};
-use cue_store::{BookRow, OpenBooking, Store};
+use cue_store::{OpenBooking, Store};
 use std::collections::HashSet;
 use tokio::sync::oneshot;
 
 use crate::ends::waiting_sessions;
-use crate::yard::{ONE, Yard, open, store, want};
+use crate::yard::{ONE, Yard, locked_ledger, open, store, want};
 
 /// Books what the caps admit, and says how many frames started.
-async fn book(mut held: OpenBooking, rows: &[BookRow]) -> usize {
-    let ledger = held.ledger(rows).await.unwrap();
-    let requests: Vec<_> = rows.iter().map(BookRow::request).collect();
-    assert!(admit(&requests, ledger).iter().all(Result::is_ok));
+async fn book(mut held: OpenBooking, rows: &[cue_domain::Booking]) -> usize {
+    let ledger = locked_ledger(&mut held, rows).await;
+    assert!(admit(rows, ledger).iter().all(Result::is_ok));
     let booked = held.book(rows).await.unwrap();
     held.commit(rows).await.unwrap();
     booked.frames.len()
@@ -24,13 +23,13 @@ async fn book(mut held: OpenBooking, rows: &[BookRow]) -> usize {
 /// Begins a booking again with a step of somebody else in between, which waits for a row of the
 /// booking and has it as soon as the booking rolls back.
 ///
-/// Who has a row first after a rollback is otherwise open, and a booking that was first would keep
+/// The order after a rollback is otherwise open, and a booking that was first would keep
 /// the step waiting. The booking has the only connection of its store; a second booking stands in
 /// line for it, is next, and keeps it until the step is over.
 async fn again_after<T>(
     (yard, store): (&Yard, &Store),
     held: OpenBooking,
-    rows: &[BookRow],
+    rows: &[cue_domain::Booking],
     step: impl Future<Output = T>,
 ) -> (T, OpenBooking, HashSet<FrameId>) {
     let next = want(&yard.job("next", 1).await, 1);
@@ -47,11 +46,17 @@ async fn again_after<T>(
     };
     let again = async {
         waiting_sessions(&yard.db.pool, 1).await;
-        held.again(rows).await.unwrap()
+        again(held, rows).await
     };
     let all = Box::pin(async { tokio::join!(between, step, again) });
     let ((), done, (held, frames)) = Box::pin(within("all three", all)).await;
     (done, held, frames)
+}
+
+async fn again(held: OpenBooking, rows: &[cue_domain::Booking]) -> (OpenBooking, HashSet<FrameId>) {
+    let rebooking = held.rebooking();
+    held.release().await.unwrap();
+    rebooking.open(rows, None).await.unwrap()
 }
 
 async fn states(yard: &Yard) -> (i64, i64, i64) {
@@ -59,9 +64,9 @@ async fn states(yard: &Yard) -> (i64, i64, i64) {
     let eaten = "SELECT count(*) FROM frame WHERE str_state = 'EATEN'";
     let procs = "SELECT count(*) FROM proc";
     (
-        yard.count(running).await,
-        yard.count(eaten).await,
-        yard.count(procs).await,
+        yard.db.count(running).await,
+        yard.db.count(eaten).await,
+        yard.db.count(procs).await,
     )
 }
 
@@ -72,12 +77,12 @@ async fn a_frame_that_is_eaten_while_a_booking_begins_again_is_left_out() {
     let store = store(&yard.db, 1).await;
     let (held, locked) = open(&store, &want(&job, 3)).await;
     let mut rows = yard.rows(&job, &locked, &host);
-    let victim = rows[1].frame.clone();
+    let victim = rows[1].frame.id.clone();
     let eaten = foreign::eat_frame(&yard.db.pool, &victim);
     let (eaten, held, frames) = again_after((&yard, &store), held, &rows, eaten).await;
     assert!(eaten.unwrap().is_none(), "it did not run");
     assert!(!frames.contains(&victim), "{frames:?}");
-    rows.retain(|row| frames.contains(&row.frame));
+    rows.retain(|row| frames.contains(&row.frame.id));
     assert_eq!(book(held, &rows).await, 2);
     assert_eq!(states(&yard).await, (2, 1, 2));
     yard.assert_sound().await;
@@ -90,7 +95,7 @@ async fn a_frame_in_a_booking_cannot_be_taken_by_cuebot_and_the_rest_can() {
     let (held, locked) = open(&yard.store, &want(&job, 2)).await;
     let rows = yard.rows(&job, &locked, &host);
     let (pool, on) = (&yard.db.pool, HostId::from(host.id.as_str()));
-    let taken = foreign::book_one_frame_like_cuebot(pool, &rows[0].frame, &on, ONE).await;
+    let taken = foreign::book_one_frame_like_cuebot(pool, &rows[0].frame.id, &on, ONE).await;
     assert_eq!(taken.unwrap(), Booking::FrameTaken);
     let free = FrameId::from(job.layers[0].frames[2].as_str());
     let booked = foreign::book_one_frame_like_cuebot(pool, &free, &on, ONE).await;
@@ -110,17 +115,17 @@ async fn a_frame_that_cuebot_booked_while_a_booking_began_again_is_left_out() {
     drop(held);
     let (pool, on) = (&yard.db.pool, HostId::from(host.id.as_str()));
     until("Cuebot to have the frame", async || {
-        let booked = foreign::book_one_frame_like_cuebot(pool, &rows[0].frame, &on, ONE).await;
+        let booked = foreign::book_one_frame_like_cuebot(pool, &rows[0].frame.id, &on, ONE).await;
         matches!(booked.unwrap(), Booking::Booked(_))
     })
     .await;
     let (held, locked) = open(&yard.store, &want(&job, 2)).await;
     assert_eq!(locked[0].frames.len(), 1);
-    let (held, frames) = held.again(&rows).await.unwrap();
+    let (held, frames) = again(held, &rows).await;
     assert_eq!(frames.len(), 1);
-    let rows: Vec<BookRow> = rows
+    let rows: Vec<cue_domain::Booking> = rows
         .into_iter()
-        .filter(|row| frames.contains(&row.frame))
+        .filter(|row| frames.contains(&row.frame.id))
         .collect();
     assert_eq!(book(held, &rows).await, 1);
     assert_eq!(states(&yard).await, (2, 0, 2));
@@ -133,11 +138,11 @@ async fn a_frame_whose_version_has_moved_is_not_booked_and_the_rest_is() {
     let (host, job) = (yard.host("node1").await, yard.job("a", 3).await);
     let (held, locked) = open(&yard.store, &want(&job, 3)).await;
     let mut rows = yard.rows(&job, &locked, &host);
-    rows[0].version += 1;
+    rows[0].frame.version += 1;
     assert_eq!(book(held, &rows).await, 2);
     assert_eq!(states(&yard).await, (2, 0, 2));
     let (held, _) = open(&yard.store, &want(&job, 3)).await;
-    let (_, frames) = held.again(&rows).await.unwrap();
+    let (_, frames) = again(held, &rows).await;
     assert!(frames.is_empty(), "a stale version is no claim: {frames:?}");
     yard.assert_sound().await;
 }

@@ -37,7 +37,7 @@ async fn forgotten_bookings_on_a_silent_host_hold_up_none_on_others_nor_a_drain(
         "UPDATE job_resource SET int_max_cores = 100000",
         "UPDATE subscription SET int_burst = 100000",
     ] {
-        sqlx::query(query).execute(&db.pool).await.unwrap();
+        db.run(query).await;
     }
     let world = World::open(db, endless()).await;
     let dry = Scheduler::start(&world, &[("CUE_DRY_RUN", "true")]).await;
@@ -88,7 +88,6 @@ async fn launches_that_hang_hold_up_no_booking_and_make_none_come_too_late() {
     // One frame a batch, and fewer workers than hosts that hang. Their calls end after 20 s.
     let narrow = [
         ("CUE_BATCH_FRAMES", "1"),
-        ("CUE_FRAMES_PER_LAYER", "1"),
         ("CUE_BATCH_LAYERS", "1"),
         ("CUE_DISPATCH_WORKERS", "2"),
         ("CUE_RQD_REQUEST_TIMEOUT", "20s"),

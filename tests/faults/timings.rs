@@ -1,7 +1,7 @@
 //! Replicas that disagree on when a booking counts as forgotten would take back each other's launches: the
 //! second one does not start.
 
-use cue_scheduler::service::chain;
+use cue_scheduler::output::chain;
 use cue_scheduler::start;
 use cue_simfarm::waiting::until;
 use prometheus::Registry;
@@ -28,7 +28,7 @@ async fn a_replica_with_other_times_does_not_start_beside_another_and_says_why()
     for scheduler in [first, same] {
         scheduler.drain().await;
     }
-    // When they have gone, it may. Their sessions can take a moment to end.
+    // After their end, it may start. Their sessions can take a moment to end.
     until("the other one to start", async || {
         match Box::pin(start::start(&other, &Registry::new())).await {
             Ok(running) => {

@@ -34,7 +34,7 @@ async fn a_limit_that_is_bound_twice_counts_once() {
     let first = limited(&farm, "first", 1, &limit).await;
     let again = "INSERT INTO layer_limit (pk_layer_limit, pk_layer, pk_limit_record)
                  SELECT 'again' || n, pk_layer, pk_limit_record FROM layer_limit, generate_series(1, 2) n";
-    sqlx::query(again).execute(&db.pool).await.unwrap();
+    db.run(again).await;
     let world = World::open(db, endless()).await;
     let scheduler = Scheduler::start(&world, &DRY).await;
     until("the first", async || {
@@ -48,8 +48,7 @@ async fn a_limit_that_is_bound_twice_counts_once() {
     .await;
     scheduler.rounds(3).await;
     assert_eq!(running(&world.db.pool, &second).await, 2, "3 in all");
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +76,7 @@ async fn a_migration_under_a_running_service_changes_what_limits_mean() {
         "and still, after the migration"
     );
     let by_hosts = "UPDATE limit_record SET str_type = 'HOST'";
-    sqlx::query(by_hosts).execute(&world.db.pool).await.unwrap();
+    world.db.run(by_hosts).await;
     until("the host with the licence to be full", async || {
         running(&world.db.pool, &job).await == 4
     })
@@ -89,13 +88,12 @@ async fn a_migration_under_a_running_service_changes_what_limits_mean() {
         "one host has the licence"
     );
     let stale = "UPDATE limit_record SET ts_reported = current_timestamp - interval '1 hour'";
-    sqlx::query(stale).execute(&world.db.pool).await.unwrap();
+    world.db.run(stale).await;
     until("the other host to be used", async || {
         running(&world.db.pool, &job).await == 8
     })
     .await;
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,14 +105,10 @@ async fn jobs_behind_a_full_limit_by_hosts_run() {
     }
     let limit = farm.limit("licence", 1).await.unwrap();
     let by_hosts = "UPDATE limit_record SET str_type = 'HOST'";
-    sqlx::query(by_hosts).execute(&db.pool).await.unwrap();
+    db.run(by_hosts).await;
     let world = World::open(db, endless()).await;
     // Few jobs and layers a turn, so that those in front fill it.
-    let narrow = [
-        ("CUE_DRY_RUN", "true"),
-        ("CUE_JOBS_PER_TURN", "2"),
-        ("CUE_FRAMES_PER_TURN", "8"),
-    ];
+    let narrow = [("CUE_DRY_RUN", "true"), ("CUE_FRAMES_PER_TURN", "8")];
     let scheduler = Scheduler::start(&world, &narrow).await;
     let mut front = Vec::new();
     for n in 0..6 {
@@ -141,6 +135,5 @@ async fn jobs_behind_a_full_limit_by_hosts_run() {
         running(&world.db.pool, &behind).await == 4
     })
     .await;
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }

@@ -1,4 +1,4 @@
-//! Limits as OpenCue has meant them since V49 (contract, 14.2), through the whole pipeline.
+//! Limits as OpenCue has meant them since V49 (OPENCUE.md, Limits), through the whole pipeline.
 //!
 //! Invariant: what must run is computed by an oracle that shares no code with the scheduler.
 

@@ -1,4 +1,4 @@
-//! The rule of limits once more, in the words of the contract (14.2): rows in, answers out, nothing kept.
+//! The rule of limits once more (OPENCUE.md, Limits): rows in, answers out, nothing kept.
 
 /// Hosts of a case, and the cores of each; a frame takes one.
 pub const HOSTS: usize = 3;
@@ -33,7 +33,7 @@ pub enum Prior {
 
 /// Licences that are held by others than the frames of the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seats {
+pub enum Holder {
     Nobody,
     /// A workstation that is no render host.
     Artist,
@@ -49,7 +49,7 @@ pub struct Case {
     pub report: Report,
     pub max: Option<i32>,
     pub soft: i32,
-    pub seats: Seats,
+    pub holder: Holder,
     pub prior: Prior,
 }
 
@@ -66,7 +66,7 @@ impl Case {
         if self.prior == Prior::Settled {
             hosts.push(0);
         }
-        if self.seats == Seats::Host {
+        if self.holder == Holder::Host {
             hosts.push(2);
         }
         hosts
@@ -74,14 +74,14 @@ impl Case {
 
     /// `int_settled_usage` and `int_settled_hosts`.
     pub fn settled(&self) -> (i32, i32) {
-        let others = i32::from(self.seats != Seats::Nobody);
+        let others = i32::from(self.holder != Holder::Nobody);
         match self.prior {
             Prior::Settled => (others + 2, others + 1),
             Prior::Nothing | Prior::Pending => (others, others),
         }
     }
 
-    /// How many of the waiting frames must run in the end.
+    /// Number of waiting frames that must run in the end.
     pub fn expected(&self) -> usize {
         // Procs by host and whether they are pending.
         let mut procs: Vec<(usize, bool)> = Vec::new();
@@ -140,24 +140,24 @@ pub fn all() -> Vec<Case> {
         report: Report::Fresh,
         max: Some(max),
         soft: -1,
-        seats: Seats::Nobody,
+        holder: Holder::Nobody,
         prior: Prior::Nothing,
     };
     for (kind, max) in [(Kind::Frame, 5), (Kind::Host, 2)] {
         for report in [Report::Never, Report::Fresh, Report::Stale, Report::NoTtl] {
             for soft in [-1, 1] {
-                for seats in [Seats::Nobody, Seats::Artist, Seats::Host] {
+                for holder in [Holder::Nobody, Holder::Artist, Holder::Host] {
                     for prior in [Prior::Nothing, Prior::Pending, Prior::Settled] {
                         // Without a report nobody knows which hosts hold a licence.
                         if report == Report::Never
-                            && (seats == Seats::Host || prior == Prior::Settled)
+                            && (holder == Holder::Host || prior == Prior::Settled)
                         {
                             continue;
                         }
                         cases.push(Case {
                             report,
                             soft,
-                            seats,
+                            holder,
                             prior,
                             ..base(kind, max)
                         });

@@ -28,11 +28,7 @@ async fn charges(version: SchemaVersion, by_limit: bool) {
     farm.limit("other", 1).await.unwrap();
     if by_limit {
         let name = "UPDATE limit_record SET int_exit_status = 75, int_delay_minutes = 5 WHERE pk_limit_record = $1";
-        sqlx::query(name)
-            .bind(&limit)
-            .execute(&db.pool)
-            .await
-            .unwrap();
+        db.run_for(name, &[&limit]).await;
     }
     let job = farm
         .frames("job", STATUSES.len() as i64, |_| ())
@@ -67,8 +63,7 @@ async fn charges(version: SchemaVersion, by_limit: bool) {
             "{version}, status {status}"
         );
     }
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,18 +11,17 @@ use cue_simfarm::seed::Fixture;
 use cue_simfarm::waiting::PATIENCE;
 use sqlx::PgPool;
 
-use crate::oracle::{CORES, Case, HOSTS, Kind, PRIOR, Prior, Report, Seats, WAITING, all};
+use crate::oracle::{CORES, Case, HOSTS, Holder, Kind, PRIOR, Prior, Report, WAITING, all};
 use crate::world::{Scheduler, World, endless};
 
 /// Jobs of a case, so that several transactions want its limit at once.
 const JOBS: usize = 3;
 
 /// Small transactions, several of which each replica books at a time.
-const CROWDED: [(&str, &str); 7] = [
+const CROWDED: [(&str, &str); 6] = [
     ("CUE_DRY_RUN", "true"),
     ("CUE_BATCH_LAYERS", "2"),
     ("CUE_BATCH_FRAMES", "6"),
-    ("CUE_FRAMES_PER_LAYER", "3"),
     ("CUE_LAYER_LOCK_WORKERS", "2"),
     ("CUE_DISPATCH_WORKERS", "4"),
     ("CUE_DATABASE_POOL", "30"),
@@ -64,7 +63,7 @@ async fn configure(pool: &PgPool, case: &Case, number: usize, limit: &str) {
         .into_iter()
         .map(|n| short(number, n))
         .collect();
-    if case.seats == Seats::Artist {
+    if case.holder == Holder::Artist {
         holders.push(format!("ws{number}"));
     }
     let hold =
@@ -204,7 +203,7 @@ async fn until_they_run(pool: &PgPool, cases: &[Case], expected: &[usize]) {
     }
 }
 
-/// Binds each limit to so many layers of jobs that are long over: beyond some number, usage is found another
+/// Binds each limit to a number of layers of jobs that are long over: beyond some number, usage is found another
 /// way.
 async fn age(pool: &PgPool, limits: &[String], layers: i32) {
     let bind = "INSERT INTO layer_limit (pk_layer_limit, pk_layer, pk_limit_record)
@@ -255,7 +254,7 @@ async fn lets_run_what_cuebot_would(replicas: usize, old_layers: i32) {
     world.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn every_kind_of_limit_lets_run_what_cuebot_would() {
     lets_run_what_cuebot_would(1, 0).await;
 }

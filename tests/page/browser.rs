@@ -110,7 +110,7 @@ impl Page {
         self.call("Emulation.setDeviceMetricsOverride", &size).await;
     }
 
-    /// Asks for light or dark, as the system of whoever looks would.
+    /// Asks for light or dark, as the reader's system would.
     pub async fn theme(&mut self, name: &str) {
         let feature = json!({ "name": "prefers-color-scheme", "value": name });
         let wanted = json!({ "features": [feature] });

@@ -1,6 +1,7 @@
-//! How the page looks: on a desk and on a phone, by day and by night.
+//! Layout of the page: on a desk and on a phone, by day and by night.
 
 use cue_simfarm::foreign;
+use cue_simfarm::waiting::until;
 use serde_json::{Value, json};
 
 use crate::service::Service;
@@ -63,34 +64,38 @@ async fn the_page_tells_what_each_cap_refused_last() {
     let service = Service::patient().await;
     page.go(&format!("http://{}/", service.address)).await;
     page.until(LIVE).await;
-    // Somebody lowers the cap between the query that finds the job and the lock on its counters. The
-    // job is paused until then, for nothing of it is to be booked before.
+    // The cap is lowered between the query that finds the job and the lock on its counters: the booking waits
+    // for the lock of another session, which the database itself reports. The job is paused until then,
+    // because nothing of it may be booked before.
     let tags = &service.farm.allocation.name;
     let job = service.farm.job("capped", |job| {
         job.paused = true;
         job.layer("render", tags, |layer| layer.frames = 4);
     });
     let job = job.await.unwrap();
-    let mut somebody = service.db.pool.begin().await.unwrap();
+    let mut other = service.db.pool.begin().await.unwrap();
     sqlx::query("UPDATE job_resource SET int_max_cores = 200 WHERE pk_job = $1")
         .bind(&job.id)
-        .execute(&mut *somebody)
+        .execute(&mut *other)
         .await
         .unwrap();
     foreign::pause_job(&service.db.pool, &job.id.as_str().into(), false)
         .await
         .unwrap();
-    page.until(
-        "document.querySelector('[data-name=dispatch] .busy')?.textContent.startsWith('1 of')",
-    )
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("a booking that waits for the counters", async || {
+        let waiting: i64 = service.db.value(waiting).await;
+        waiting > 0
+    })
     .await;
-    somebody.commit().await.unwrap();
-    let told = "document.getElementById('last-refusals').textContent";
-    page.until(&format!("{told} !== ''")).await;
-    let told = page.run(told).await;
-    let told = told.as_str().unwrap();
+    other.commit().await.unwrap();
+    let refusals = "document.getElementById('last-refusals').textContent";
+    page.until(&format!("{refusals} !== ''")).await;
+    let shown = page.run(refusals).await;
+    let shown = shown.as_str().unwrap();
     assert!(
-        told.starts_with("render of ") && told.contains("its cap is"),
-        "{told}"
+        shown.starts_with("render of ") && shown.contains("its cap is"),
+        "{shown}"
     );
 }

@@ -40,10 +40,7 @@ async fn gauge(service: &Service) -> String {
 
 async fn booked(service: &Service) -> i64 {
     let running = "SELECT count(*) FROM frame WHERE str_state = 'RUNNING'";
-    sqlx::query_scalar(running)
-        .fetch_one(&service.db.pool)
-        .await
-        .unwrap()
+    service.db.value(running).await
 }
 
 async fn top(service: &Service) -> String {

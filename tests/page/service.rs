@@ -14,7 +14,7 @@ use cue_simfarm::waiting::within;
 
 /// The program in a dry run.
 pub struct Service {
-    /// Where its page is.
+    /// Address of its page.
     pub address: String,
     pub child: Child,
     pub db: TestDb,
@@ -23,10 +23,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it with a job of forty frames, and with these settings besides.
+    /// Starts it with forty frames that hosts can run and one that no host can, which goes on waiting,
+    /// and with these settings in addition.
     pub async fn start(more: &[(&str, &str)]) -> Self {
         let (db, farm) = ten_hosts().await;
         farm.frames("shot", 40, |_| {}).await.unwrap();
+        let huge = farm.frames("huge", 1, |layer| layer.cores_min = 6_400);
+        huge.await.unwrap();
         Self::on(db, farm, more).await
     }
 

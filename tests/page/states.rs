@@ -1,4 +1,4 @@
-//! What the page says when something is asked of it, and when something is wrong.
+//! Answers of the page to questions, and its warnings when something is wrong.
 
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection};
 use crate::service::Service;
 use crate::{LIVE, Page, page};
 
-/// Whether a part of the page can be seen.
+/// Returns true if a part of the page can be seen.
 fn seen(id: &str) -> String {
     format!("document.getElementById('{id}')?.checkVisibility() === true")
 }
@@ -89,40 +89,19 @@ async fn the_page_says_why_a_frame_waits_and_takes_no_name_for_markup() {
 }
 
 #[tokio::test]
-async fn clusters_that_sleep_are_behind_a_row_that_opens() {
+async fn clusters_are_listed_while_they_have_work() {
     let Some(mut page) = page().await else { return };
     let service = Service::start(&[]).await;
     open(&mut page, &service).await;
-    let rows = |body: &str| {
-        format!(
-            "[...document.querySelectorAll('#{body} tr')].map((row) => row.cells[0].textContent)"
-        )
-    };
-    page.until(&format!("{}.length === 1", rows("awake"))).await;
-    assert_eq!(
-        page.run(&rows("awake")).await,
-        json!(["yard/alpha/alloc:general"])
-    );
-    assert_eq!(page.run(&rows("asleep")).await, json!([]));
-    assert_eq!(page.run(&words("fold-words")).await, "1 cluster sleeps");
-    // A sample comes between the key and the look; the fold must outlive it.
-    page.run("document.getElementById('fold').focus()").await;
-    page.enter().await;
-    page.until(&format!("{}.length === 1", rows("asleep")))
-        .await;
-    let up = page.run(&words("uptime")).await;
-    page.until(&format!("{} !== {up}", words("uptime"))).await;
-    let asleep = page.run(&rows("asleep")).await;
-    assert!(
-        asleep[0]
-            .as_str()
-            .unwrap()
-            .starts_with("yard/alpha/hostname:host0"),
-        "{asleep}"
-    );
-    page.enter().await;
-    page.until(&format!("{}.length === 0", rows("asleep")))
-        .await;
+    let rows =
+        "[...document.querySelectorAll('#cluster-rows tr')].map((row) => row.cells[0].textContent)";
+    page.until(&format!("{rows}.length === 1")).await;
+    assert_eq!(page.run(rows).await, json!(["yard/alpha"]));
+    assert_eq!(page.run(&words("clusters-count")).await, "1 with work");
+    let done = "UPDATE frame SET str_state = 'SUCCEEDED' WHERE str_state = 'WAITING'";
+    service.db.run(done).await;
+    page.until(&format!("{rows}.length === 0")).await;
+    assert_eq!(page.run(&seen("no-work")).await, true);
 }
 
 #[tokio::test]
@@ -135,9 +114,12 @@ async fn a_service_that_is_gone_is_told_with_when_it_was_seen_and_found_again_wh
     service.kill().await;
     page.until(&seen("gone")).await;
     assert_eq!(page.run(&words("link")).await, "disconnected");
-    let told = page.run(&words("gone")).await;
-    let told = told.as_str().unwrap();
-    assert!(told.contains("when the service was last seen"), "{told}");
+    let answer = page.run(&words("gone")).await;
+    let answer = answer.as_str().unwrap();
+    assert!(
+        answer.contains("when the service was last seen"),
+        "{answer}"
+    );
     page.until("/That was \\d+.s ago/.test(document.getElementById('gone-ago').textContent)")
         .await;
     let wide = "document.documentElement.scrollWidth";
@@ -206,9 +188,9 @@ async fn a_service_that_drains_says_so_until_it_is_gone() {
     let Some(mut page) = page().await else { return };
     let mut service = Service::patient().await;
     open(&mut page, &service).await;
-    // Whoever books waits for this table, so the turn that has begun cannot end.
+    // Bookings wait for this table, so the turn that has begun cannot end; readings do not.
     let mut held = service.db.pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE proc IN ACCESS EXCLUSIVE MODE")
+    sqlx::query("LOCK TABLE proc IN SHARE MODE")
         .execute(&mut *held)
         .await
         .unwrap();

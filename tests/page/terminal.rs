@@ -71,7 +71,7 @@ impl Terminal {
 #[tokio::test]
 async fn the_terminal_is_put_back_whatever_signal_ends_the_view() {
     let service = Service::idle().await;
-    for signal in ["-TERM", "-HUP", "-INT"] {
+    for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-INT", 130)] {
         let Some(mut terminal) = Terminal::open(&service.address) else {
             let loud =
                 "\n*** SKIPPED: there is no `script`, so top was NOT tested in a terminal ***\n\n";
@@ -84,6 +84,6 @@ async fn the_terminal_is_put_back_whatever_signal_ends_the_view() {
         assert!(sent.await.unwrap().success());
         terminal.until(SCREENS[1]).await;
         let ended = within("the view to end", terminal.script.wait()).await;
-        assert!(ended.unwrap().success(), "{signal}");
+        assert_eq!(ended.unwrap().code(), Some(code), "{signal}");
     }
 }

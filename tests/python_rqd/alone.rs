@@ -270,8 +270,8 @@ async fn an_idle_client_keeps_its_connection() {
     let Some(bench) = Bench::start().await else {
         return;
     };
-    let here = ([127, 0, 0, 1], 0).into();
-    let cable = Cable::lay(here, bench.daemon.address()).await;
+    let near = ([127, 0, 0, 1], 0).into();
+    let cable = Cable::lay(near, bench.daemon.address()).await;
     let client = client(&cable.address().to_string());
     client.launch("h", bench.frame("true")).await.unwrap();
     // A client that pinged every second would be sent away (`too_many_pings`) after three pings.

@@ -32,7 +32,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon that calls itself `host` and has so many cores, whatever the machine has.
+    /// Starts a daemon that calls itself `host` and has `cores` cores, independent of the machine.
     /// It runs as the user of this process, and its frames do too.
     pub async fn start(python: &Path, cuebot: &ReportServer, host: &str, cores: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -115,7 +115,7 @@ impl Daemon {
         self.directory().join(format!("logs/{job}.{frame}.rqlog"))
     }
 
-    /// What the daemon has logged.
+    /// Log of the daemon.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory().join("rqd.log")).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! The published Python RQD, as OpenCue's users run it: real daemons on loopback, real frames.
 //!
 //! The package comes from PyPI, once, into an environment under the target folder. Where Python,
-//! the package or what its frames need cannot be had, every test says by name that it is skipped.
+//! the package or the tools of its frames cannot be installed, every test says by name that it is skipped.
 //!
 //! Invariant: a daemon and all its frames end with its test.
 

@@ -99,6 +99,7 @@ impl Yard {
         let mut since = Instant::now();
         loop {
             let now = self
+                .db
                 .count("SELECT count(*) FROM frame WHERE str_state = 'SUCCEEDED'")
                 .await;
             if now >= n {
@@ -159,10 +160,5 @@ impl Yard {
         let audit = audit.unwrap();
         assert!(audit.is_ok(), "{audit}");
         db.close().await.unwrap();
-    }
-
-    async fn count(&self, query: &'static str) -> i64 {
-        let count = sqlx::query_scalar(query).fetch_one(&self.db.pool);
-        count.await.unwrap()
     }
 }

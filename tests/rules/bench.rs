@@ -107,8 +107,7 @@ impl Bench {
         booked(&world, subject).await;
         let errors = scheduler.sum_of("scheduler_db_statements_total", "error");
         assert_eq!(errors, 0.0);
-        scheduler.drain().await;
-        world.close().await;
+        world.end(scheduler).await;
     }
 
     /// The subject is booked as the farm is.
@@ -116,8 +115,7 @@ impl Bench {
         let world = World::open(self.db, endless()).await;
         let scheduler = Scheduler::start(&world, &[("CUE_DRY_RUN", "true")]).await;
         booked(&world, subject).await;
-        scheduler.drain().await;
-        world.close().await;
+        world.end(scheduler).await;
     }
 }
 

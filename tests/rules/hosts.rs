@@ -67,7 +67,7 @@ async fn a_host_that_its_user_lent_to_a_job_is_left_to_that_job() {
     let bench = Bench::new(|_| ()).await;
     let job = bench.job(|_, _| ()).await;
     let own = bench.named("own", |_, _| ()).await;
-    // Cuebot leaves it to the job as long as there is a row, whatever the row says (contract, 9.6).
+    // Cuebot leaves it to the job as long as there is a row, whatever the row says (OPENCUE.md, Eligibility).
     let lend = "INSERT INTO host_local (pk_host_local, pk_job, pk_host, str_type, b_active)
                 SELECT 'local', $1, pk_host, 'JOB_PARTITION', false FROM host WHERE str_name = 'subject'";
     bench.set(lend, &own.id).await;
@@ -86,8 +86,8 @@ async fn below_half_a_gib_of_reported_memory_nothing_is_booked() {
     bench.flips(&job, open, &host).await;
 }
 
-/// Books the frames of a job that ask for `memory`, on a host that reports `free` of it; at most so many
-/// as `fit`. After each report of the same `free` as many again.
+/// Books the frames of a job that ask for `memory`, on a host that reports `free` of it; at most `fit`
+/// of them. After each report of the same `free` as many again.
 async fn books_by_the_report(gpu: bool, free: i64, memory: i64, fit: usize) {
     let bench = Bench::new(|host| (host.gpus, host.gpu_memory) = (40, 64 * 1_024 * MIB)).await;
     let job = bench.job(|_, layer| {
@@ -135,8 +135,7 @@ async fn books_by_the_report(gpu: bool, free: i64, memory: i64, fit: usize) {
         assert_eq!(running().await, round * fit, "round {round}");
         report().await;
     }
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,21 +164,16 @@ async fn idle_cores_above_the_hosts_total_are_not_booked() {
     let scheduler = Scheduler::start(&world, &[("CUE_DRY_RUN", "true")]).await;
     let running = "SELECT count(*) FROM proc WHERE pk_show = 'beta'";
     until("16 cores to be booked", async || {
-        world.count(running).await >= 16
+        world.db.count(running).await >= 16
     })
     .await;
     for control in ["one", "two", "three"] {
         let control = bench.farm.frames(control, 1, |_| ()).await.unwrap();
         booked(&world, &control).await;
     }
-    assert_eq!(world.count(running).await, 16);
+    assert_eq!(world.db.count(running).await, 16);
     let right = "UPDATE host SET int_cores = 3200 WHERE pk_host = $1";
-    sqlx::query(right)
-        .bind(&bench.host)
-        .execute(&world.db.pool)
-        .await
-        .unwrap();
+    world.db.run_for(right, &[&bench.host]).await;
     booked(&world, &job).await;
-    scheduler.drain().await;
-    world.close().await;
+    world.end(scheduler).await;
 }

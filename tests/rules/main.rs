@@ -1,5 +1,5 @@
 //! The rules of eligibility, one test a rule, through the whole pipeline; and the rows that a booking
-//! writes (contract, 4.1, 5.1 and 6.1).
+//! writes (OPENCUE.md, Eligibility).
 //!
 //! Invariant: a test of a rule changes that rule only. A job beside it that the rule does not concern
 //! is booked in the meantime, so that "was not booked" is not "was not looked at".

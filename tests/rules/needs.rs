@@ -1,4 +1,4 @@
-//! What a frame needs of a host: cores, memory, GPUs, and a thread mode that suits it.
+//! Needs of a frame: cores, memory, GPUs, and a thread mode that suits it.
 
 use cue_simfarm::seed::LayerSpec;
 

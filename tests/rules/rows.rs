@@ -1,4 +1,4 @@
-//! What a booking writes into the rows it touches (contract, 4.1 and 5.1).
+//! Columns that a booking writes in the rows it touches (OPENCUE.md, Booking).
 
 use cue_simfarm::rqd::Fault;
 use cue_simfarm::seed::Launched;
@@ -10,7 +10,7 @@ use crate::world::{Scheduler, World, endless};
 
 const GIB: i64 = 1_048_576;
 
-/// Every status that a last run can have left (contract, 4.2), and whether the next start is charged.
+/// Every status that a last run can have left (OPENCUE.md, Exit statuses and retries), and whether the next start is charged.
 const STATUSES: [(i32, bool); 16] = [
     (-1, false),
     (0, true),
@@ -129,7 +129,7 @@ async fn a_booked_frame_says_where_and_since_when_it_runs_and_on_what() {
     world.close().await;
 }
 
-/// What a fresh proc is said to use, and what its host reports as free, less than at first.
+/// Memory that a fresh proc is said to use, and free memory that its host reports, less than at first.
 async fn memory(more: &[(&str, &str)]) -> (i64, i64) {
     let bench = Bench::new(|_| ()).await;
     let job = bench.job(|_, layer| layer.mem_min = 3 * GIB).await;
@@ -185,6 +185,6 @@ async fn a_booking_that_is_taken_back_leaves_no_trace_but_the_status_and_the_ver
         + (SELECT count(*) FROM layer_resource WHERE int_cores <> 0)
         + (SELECT count(*) FROM folder_resource WHERE int_cores <> 0)
         + (SELECT count(*) FROM point WHERE int_cores <> 0)";
-    assert_eq!(world.count(left).await, 0);
+    assert_eq!(world.db.count(left).await, 0);
     world.close().await;
 }

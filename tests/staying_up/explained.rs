@@ -1,8 +1,8 @@
 //! `why` against what the scheduler does: on farms of many shapes, whatever is left waiting is explained,
 //! and nothing runs of which it was said that it cannot.
 
-use cue_scheduler::why::Oracle;
-use cue_scheduler::wiring;
+use cue_scheduler::config::wiring;
+use cue_scheduler::why::Explainer;
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{FarmSpec, HostClass, LimitSpec, Span, seed};
 use cue_simfarm::waiting::until;
@@ -62,22 +62,22 @@ async fn layers(world: &World, having: &str) -> Vec<String> {
 /// Those that cannot run as the farm is, and what was said of them.
 async fn without_a_chance(world: &World, layers: &[String]) -> Vec<(String, String)> {
     let settings = settings(&world.db.url, world.rqd.address(), &[]);
-    let (how, registry) = (wiring::store(&settings), Registry::new());
-    let store = Store::connect(&how, &registry).await.unwrap();
-    let oracle = Oracle::new(store.clone(), &settings, None);
+    let (store_settings, registry) = (wiring::store(&settings), Registry::new());
+    let store = Store::connect(&store_settings, &registry).await.unwrap();
+    let explainer = Explainer::new(store.clone(), &settings, None);
     let mut never = Vec::new();
     for layer in layers {
-        let told = sentence(&oracle, layer).await;
-        if told.contains("cannot run") {
-            never.push((layer.clone(), told));
+        let answer = sentence(&explainer, layer).await;
+        if answer.contains("cannot run") {
+            never.push((layer.clone(), answer));
         }
     }
     store.close().await;
     never
 }
 
-async fn sentence(oracle: &Oracle, layer: &str) -> String {
-    oracle.ask(layer).await.unwrap().unwrap().sentence
+async fn sentence(explainer: &Explainer, layer: &str) -> String {
+    explainer.ask(layer).await.unwrap().unwrap().sentence
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,33 +100,32 @@ async fn what_is_left_waiting_is_explained_and_what_cannot_run_does_not() {
             std::mem::replace(&mut before, now) == now && now > 0
         })
         .await;
-        let oracle = scheduler.running.oracle.clone().unwrap();
-        let mut told: Vec<String> = Vec::new();
+        let explainer = scheduler.running.explainer.clone().unwrap();
+        let mut answers: Vec<String> = Vec::new();
         // A layer that can run may be on its way through the pipeline.
         until("what waits to be said to have to wait", async || {
-            told.clear();
+            answers.clear();
             for layer in &layers(&world, "int_waiting_count").await {
-                told.push(sentence(&oracle, layer).await);
+                answers.push(sentence(&explainer, layer).await);
             }
-            let able = told.iter().find(|told| told.contains("can run now"));
+            let able = answers.iter().find(|answer| answer.contains("can run now"));
             if let Some(able) = able {
                 println!("seed {number}: {able}");
             }
             able.is_none()
         })
         .await;
-        assert!(!told.is_empty(), "seed {number}: all of it runs");
-        reasons.append(&mut told);
+        assert!(!answers.is_empty(), "seed {number}: all of it runs");
+        reasons.append(&mut answers);
         let running = layers(&world, "int_running_count").await;
-        for (layer, told) in &never {
+        for (layer, answer) in &never {
             assert!(
                 !running.contains(layer),
-                "seed {number}: it runs, though: {told}"
+                "seed {number}: it runs, though: {answer}"
             );
         }
         impossible += never.len();
-        scheduler.drain().await;
-        world.close().await;
+        world.end(scheduler).await;
     }
     // The farms are of many shapes only if they give many reasons.
     assert!(impossible > 0);
@@ -137,7 +136,7 @@ async fn what_is_left_waiting_is_explained_and_what_cannot_run_does_not() {
         "and a frame takes at least",
         "cores of allocation",
     ] {
-        let found = reasons.iter().any(|told| told.contains(reason));
+        let found = reasons.iter().any(|answer| answer.contains(reason));
         assert!(found, "nothing waits because of: {reason}");
     }
 }

@@ -9,19 +9,15 @@
     reason = "a test ends where it fails"
 )]
 
+#[expect(dead_code, reason = "only some of its words are needed here")]
+#[path = "../farm/cable.rs"]
+mod cable;
 mod epvm;
 mod explained;
 mod restart;
 mod settled;
 mod small_pool;
 mod wasted;
-
-#[expect(
-    dead_code,
-    reason = "shared with the farm's tests, which need more of it"
-)]
-#[path = "../farm/proxy.rs"]
-mod proxy;
 
 #[expect(
     dead_code,

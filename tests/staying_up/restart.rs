@@ -2,35 +2,31 @@
 //! once it is back. How fast is only printed: that says more about the machine than about us.
 
 use cue_simfarm::waiting::{until, within};
-use std::num::NonZeroUsize;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use cue_scheduler::admin::{Admin, Exhibits};
+use cue_scheduler::admin::{AdminServer, AdminState, HostNames};
 use cue_simfarm::audit::{AuditOptions, LaunchLog, audit_with};
 use cue_simfarm::completion::{Completer, CompleterSettings};
 use cue_simfarm::postgres::{Database, Server, ServerSettings};
 use cue_simfarm::rqd::{SimRqd, SimRqdSettings};
 use cue_simfarm::seed::Fixture;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use crate::proxy::Proxy;
+use crate::cable::Cable;
 use crate::world::{Scheduler, up_to_ms};
 
 const JOBS: u64 = 12;
 const FRAMES: u64 = 500 * JOBS;
 
-/// How long nobody can connect.
+/// Time for which nobody can connect.
 const AWAY: Duration = Duration::from_secs(2);
 
 /// Over how long a rate is taken.
 const WINDOW: Duration = Duration::from_millis(500);
 
-/// How many more frames show that booking goes on.
+/// Further frames that show that booking goes on.
 const MORE: f64 = 50.0;
 
 /// A farm on a server of its own, whose commits outlive a crash.
@@ -59,11 +55,7 @@ impl Farm {
             let name = format!("job{job}");
             farm.frames(&name, 500, |_| ()).await.unwrap();
         }
-        let mut rqd = SimRqd::start(SimRqdSettings {
-            completions: NonZeroUsize::MIN.saturating_add(65_535),
-            ..up_to_ms(100)
-        })
-        .unwrap();
+        let mut rqd = SimRqd::start(SimRqdSettings { ..up_to_ms(100) }).unwrap();
         let ends = rqd.completions().unwrap();
         let completer = Completer::start(pool.clone(), ends, CompleterSettings::default());
         Self {
@@ -95,30 +87,24 @@ impl Farm {
 }
 
 /// The admin server of a scheduler, for its `/readyz`.
-struct Watched {
-    address: std::net::SocketAddr,
-    stop: CancellationToken,
-    serving: JoinSet<()>,
-}
+struct Watched(AdminServer);
 
 impl Watched {
     async fn new(scheduler: &Scheduler) -> Self {
-        let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let (address, stop) = (admin.address(), CancellationToken::new());
-        let mut exhibits = Exhibits::new(scheduler.registry.clone());
-        exhibits.probes = scheduler.running.probes.clone();
-        let mut serving = JoinSet::new();
-        serving.spawn(admin.serve(exhibits, stop.clone()));
-        Self {
-            address,
-            stop,
-            serving,
-        }
+        let address = "127.0.0.1:0".parse().unwrap();
+        let admin = AdminServer::start(address, HostNames::default());
+        let mut admin = admin.await.unwrap();
+        let mut state = AdminState::new(scheduler.registry.clone());
+        state.probes = scheduler.running.probes.clone();
+        admin.show(state);
+        Self(admin)
     }
 
-    /// What `/readyz` answers.
+    /// Answer of `/readyz`.
     async fn ready(&self) -> String {
-        let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(self.0.address())
+            .await
+            .unwrap();
         let request = "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -127,8 +113,7 @@ impl Watched {
     }
 
     async fn end(self) {
-        self.stop.cancel();
-        self.serving.join_all().await;
+        self.0.end().await;
     }
 }
 
@@ -145,7 +130,7 @@ fn booked(scheduler: &Scheduler) -> f64 {
     scheduler.sum("scheduler_frames_dispatched_total")
 }
 
-/// Frames booked a second over so many windows.
+/// Frames booked a second over a number of windows.
 async fn rate(scheduler: &Scheduler, windows: u32) -> f64 {
     let (before, began) = (booked(scheduler), Instant::now());
     tokio::time::sleep(WINDOW * windows).await;
@@ -166,23 +151,16 @@ async fn drained(completer: &Completer) {
 async fn a_restart_under_full_load_loses_and_doubles_nothing_and_booking_goes_on() {
     let farm = Farm::open().await;
     let (completer, direct) = (&farm.completer, farm.database.url());
-    let options = PgConnectOptions::from_str(direct).unwrap();
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    let proxy = Proxy::to(place.clone()).await;
-    let settings = [
-        ("CUE_BATCH_FRAMES", "50"),
-        ("CUE_BATCH_LAYERS", "32"),
-        ("CUE_FRAMES_PER_LAYER", "25"),
-        ("CUE_HOST_REFRESH", "250ms"),
-    ];
-    let url = proxy.url(direct, &place);
+    let cable = Cable::to(direct, Vec::new(), false).await;
+    let settings = [("CUE_BATCH_FRAMES", "50"), ("CUE_BATCH_LAYERS", "32")];
+    let url = cable.url(direct);
     let scheduler = Scheduler::start_at(&url, farm.rqd.address(), &settings).await;
     let watched = Watched::new(&scheduler).await;
 
     within("a tenth", completer.completed_at_least(FRAMES / 10)).await;
     let full = rate(&scheduler, 2).await;
     assert!(watched.ready().await.starts_with("HTTP/1.1 200"));
-    proxy.cut();
+    cable.cut();
     crash(direct).await;
     let openings = || scheduler.sum("scheduler_db_breaker_openings_total");
     until("the breaker to open", async || openings() >= 1.0).await;
@@ -201,7 +179,7 @@ async fn a_restart_under_full_load_loses_and_doubles_nothing_and_booking_goes_on
     .await;
     let before = booked(&scheduler);
     assert!(before + MORE <= FRAMES as f64, "it went in the middle");
-    proxy.join();
+    cable.join();
     let returned = Instant::now();
     until("frames to be booked again", async || {
         booked(&scheduler) >= before + MORE

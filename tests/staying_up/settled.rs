@@ -15,11 +15,7 @@ use crate::world::{Scheduler, World, endless};
 const GIB: i64 = 1_048_576;
 
 /// Small batches, so that several are under way at a time.
-const SMALL: [(&str, &str); 3] = [
-    ("CUE_BATCH_FRAMES", "20"),
-    ("CUE_BATCH_LAYERS", "8"),
-    ("CUE_FRAMES_PER_LAYER", "10"),
-];
+const SMALL: [(&str, &str); 2] = [("CUE_BATCH_FRAMES", "20"), ("CUE_BATCH_LAYERS", "8")];
 
 /// Numbers by lot, the same for a seed every time.
 struct Lot(u64);
@@ -139,7 +135,7 @@ fn number(row: &PgRow, column: &str) -> i64 {
     small.or_else(|_| row.try_get(column)).unwrap()
 }
 
-/// Whether a frame of the layer could run on the host as the rows are now.
+/// Returns true if a frame of the layer could run on the host as the rows are now.
 fn fits(layer: &PgRow, host: &PgRow) -> bool {
     let host_tags: Vec<String> = host.get("tags");
     let layer_tags: &str = layer.get("tags");
@@ -172,7 +168,7 @@ async fn fitting(world: &World) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Waits until so many turns have come to nothing since one booked the last frame: enough for every
+/// Waits until a number of turns have booked nothing since one booked the last frame: enough for every
 /// cluster to have looked again several times.
 async fn nothing_more_is_booked(scheduler: &Scheduler) {
     let turns = |outcome| scheduler.sum_of("scheduler_pass_terminated_reason_total", outcome);
@@ -213,7 +209,6 @@ async fn no_frame_waits_while_a_host_fits_it() {
             left.is_empty()
         })
         .await;
-        scheduler.drain().await;
-        world.close().await;
+        world.end(scheduler).await;
     }
 }

@@ -17,7 +17,7 @@ async fn what_is_said_of_traces_alone_wins_over_what_is_said_of_all_signals() {
     let (all, traces) = (Collector::grpc().await, Collector::http().await);
     let address = format!("{}{ELSEWHERE}", traces.endpoint());
     let yard = yard().await;
-    let how = [
+    let exporter = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &*address),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
@@ -26,7 +26,7 @@ async fn what_is_said_of_traces_alone_wins_over_what_is_said_of_all_signals() {
         ("OTEL_BSP_SCHEDULE_DELAY", "10"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "7"),
     ];
-    let program = yard.schedule(&all, &how).await;
+    let program = yard.schedule(&all, &exporter).await;
     yard.launched(1).await;
     let trace = traces.trace("the trace of the booking", |_| true).await;
     trace.assert_sound();
@@ -80,7 +80,7 @@ async fn the_address_of_a_collector_is_all_it_takes_to_see_a_first_trace() {
     yard.launched(1).await;
     let trace = collector.trace("the first trace", |_| true).await;
     trace.assert_sound();
-    // What the README says to choose in Jaeger.
+    // The service that the README says to choose in Jaeger.
     assert_eq!(trace.root().resource["service.name"], "cue-scheduler");
     assert_eq!(trace.root().name, "turn");
     yard.close(program).await;

@@ -1,4 +1,4 @@
-//! What dashboards and alerts ask for is exported: metrics, labels and values of labels.
+//! Queries of dashboards and alerts name only what is exported: metrics, labels and values of labels.
 //!
 //! A name that does not exist gives an empty panel and an alert that never fires, and Prometheus has
 //! no objection to either.
@@ -25,7 +25,7 @@ pub fn known() -> BTreeMap<String, Documented> {
     known
 }
 
-/// What is wrong with a query and with the labels that a text shows of its result.
+/// Faults of a query, and of the labels that a text shows of its result.
 pub fn complaints(query: &str, text: &str, known: &BTreeMap<String, Documented>) -> Vec<String> {
     let query = match Query::read(query) {
         Ok(query) => query,
@@ -73,7 +73,7 @@ fn shown(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The labels of a series by its name, each with the values it can have, if they are told.
+/// Labels of a series by its name, each with the values it can have, if they are documented.
 fn labels_of(name: &str, known: &BTreeMap<String, Documented>) -> Result<Labels, String> {
     let parts = ["_bucket", "_sum", "_count"];
     let part = parts.iter().find_map(|part| {
@@ -94,7 +94,7 @@ fn labels_of(name: &str, known: &BTreeMap<String, Documented>) -> Result<Labels,
     Ok(labels)
 }
 
-/// What a selector asks of labels that its metric does not have, or never with this value.
+/// Labels of a selector that its metric does not have, or never with this value.
 fn strays(selector: &Selector, labels: &Labels) -> Vec<String> {
     let metric = &selector.metric;
     let mut all = Vec::new();
@@ -161,7 +161,7 @@ const BAD: [(&str, &str, &str); 17] = [
     (
         "sum(rate(scheduler_launches_total[5m])) by (outcome)",
         "",
-        "by is to stand before",
+        "by must stand before",
     ),
     (
         "sum without (outcome) (scheduler_launches_total)",

@@ -1,5 +1,4 @@
-//! Collectors: one that speaks OTLP over gRPC, one over HTTP, both also with TLS, and one that never
-//! answers.
+//! Collectors: over gRPC, over HTTP, both also with TLS, and a collector that never answers.
 //!
 //! Invariant: the root of a turn is the last of its spans that a collector receives, so a trace whose
 //! root is here is complete.
@@ -31,10 +30,10 @@ use tonic::{Request, Response, Status};
 
 use crate::tree::{Span, Trace};
 
-/// Where a collector takes spans too that come over HTTP.
+/// Second path of the collector over HTTP.
 pub const ELSEWHERE: &str = "/in/here";
 
-/// What a collector has received.
+/// Spans and headers that a collector has received.
 #[derive(Clone)]
 struct Received {
     spans: Arc<Mutex<Vec<Span>>>,
@@ -73,7 +72,7 @@ impl Collector {
         Self::serve("http", over_http).await
     }
 
-    /// One whose connections are what the listener makes of them.
+    /// A collector over HTTP whose listener wraps each connection.
     pub async fn http_tls<L>(tls: impl FnOnce(TcpListener) -> L) -> Self
     where
         L: Listener<Addr: Debug>,
@@ -84,7 +83,7 @@ impl Collector {
         .await
     }
 
-    /// One that takes every connection and never says a word.
+    /// A collector that accepts every connection and never answers.
     pub async fn silent() -> Self {
         Self::serve("http", |listener, _received| async move {
             let mut held = Vec::new();
@@ -122,7 +121,7 @@ impl Collector {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// How many spans came in the largest message.
+    /// Spans in the largest message.
     pub fn largest(&self) -> usize {
         *self.received.largest.lock().unwrap()
     }
@@ -132,6 +131,11 @@ impl Collector {
         let headers = self.received.headers.lock().unwrap();
         let value = headers.last()?.get(name)?;
         Some(value.to_str().unwrap().to_owned())
+    }
+
+    /// All spans so far.
+    pub fn spans(&self) -> Vec<Span> {
+        self.received.spans.lock().unwrap().clone()
     }
 
     /// All complete traces of turns so far.

@@ -11,6 +11,20 @@ use crate::asked;
 
 const DASHBOARDS: [&str; 5] = ["stages", "farm", "database", "failures", "accounting"];
 
+/// Values that Grafana puts in place of its variables: everything, and a range that has samples.
+pub const VARIABLES: [(&str, &str); 4] = [
+    ("$facility", ".*"),
+    ("$show", ".*"),
+    ("$replica", ".*"),
+    ("$__rate_interval", "5m"),
+];
+
+/// The query as Grafana sends it.
+pub fn filled_in(expr: &str) -> String {
+    let replace = |expr: String, (name, value): (&str, &str)| expr.replace(name, value);
+    VARIABLES.into_iter().fold(expr.to_owned(), replace)
+}
+
 fn config(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("config")
@@ -26,14 +40,14 @@ fn read(path: &str) -> String {
 }
 
 /// A query of a dashboard, and where it stands.
-struct Drawn {
-    place: String,
-    expr: String,
-    legend: String,
+pub struct Drawn {
+    pub place: String,
+    pub expr: String,
+    pub legend: String,
 }
 
 /// The queries in the panels of a dashboard.
-fn queries(name: &str, dashboard: &Value) -> Vec<Drawn> {
+pub fn queries(name: &str, dashboard: &Value) -> Vec<Drawn> {
     let panels = dashboard["panels"].as_array().unwrap();
     let of = |panel: &Value| {
         let title = panel["title"].as_str().unwrap();
@@ -51,7 +65,7 @@ fn queries(name: &str, dashboard: &Value) -> Vec<Drawn> {
 }
 
 /// All dashboards, by name.
-fn dashboards() -> Vec<(&'static str, Value)> {
+pub fn dashboards() -> Vec<(&'static str, Value)> {
     let there = std::fs::read_dir(config("grafana/dashboards")).unwrap();
     assert_eq!(
         there.count(),
@@ -92,7 +106,7 @@ fn prometheus_accepts_the_queries_of_the_dashboards() {
     let mut rules = "groups: [{ name: drawn, rules: [\n".to_owned();
     for (name, dashboard) in dashboards() {
         for (n, query) in queries(name, &dashboard).iter().enumerate() {
-            let expr = query.expr.replace("$__rate_interval", "1m");
+            let expr = filled_in(&query.expr);
             let expr = serde_json::to_string(&expr).unwrap();
             writeln!(rules, "{{ record: '{name}:{n}', expr: {expr} }},").unwrap();
         }
@@ -120,7 +134,7 @@ fn rules(text: &str) -> Vec<Rule> {
             let (_, after) = part.split_once("expr:").unwrap();
             let mut lines = after.lines();
             let first = lines.next().unwrap().trim_start_matches([' ', '|']);
-            // What belongs to a text of several lines is indented by more than a key of the rule.
+            // Lines of a text of several lines are indented by more than a key of the rule.
             let more = lines.take_while(|line| line.starts_with("          "));
             let expr: Vec<&str> = std::iter::once(first).chain(more).collect();
             Rule {
@@ -142,7 +156,7 @@ fn every_alert_asks_for_what_exists_and_has_its_line_in_the_runbook() {
         let line = text.split("runbook: \"").nth(1).unwrap();
         let line = line.split('"').next().unwrap();
         let entry = format!("## {name}\n\n**{line}**\n");
-        assert!(runbook.contains(&entry), "RUNBOOK.md is to have\n{entry}");
+        assert!(runbook.contains(&entry), "RUNBOOK.md must have\n{entry}");
     }
     let entries = runbook
         .lines()
@@ -152,7 +166,7 @@ fn every_alert_asks_for_what_exists_and_has_its_line_in_the_runbook() {
 }
 
 /// Runs Prometheus' own checker, which must be content; without it, says so and returns nothing.
-fn promtool(words: &[&str], files: &[PathBuf]) -> Option<String> {
+pub fn promtool(words: &[&str], files: &[PathBuf]) -> Option<String> {
     let Ok(check) = Command::new("promtool").args(words).args(files).output() else {
         eprintln!(
             "SKIPPED: promtool is not installed (Debian package prometheus); promtool {words:?} {files:?} was NOT run"
@@ -173,7 +187,7 @@ fn prometheus_accepts_its_settings_and_the_rules() {
     }
 }
 
-/// The files in which it is written when alerts are to fire.
+/// The files that describe farms on which alerts must fire.
 fn cases() -> Vec<PathBuf> {
     let files = std::fs::read_dir(config("alerts-test")).unwrap();
     files.map(|file| file.unwrap().path()).collect()
@@ -240,7 +254,10 @@ fn yaml_is_written_with_spaces_and_even_steps() {
         "otel-collector.yaml",
         "prometheus.yml",
         "prometheus-alerts.yml",
-        "kubernetes.yaml",
+        "kubernetes/kustomization.yaml",
+        "kubernetes/deployment.yaml",
+        "kubernetes/poddisruptionbudget.yaml",
+        "kubernetes/podmonitor.yaml",
         "grafana/provisioning/datasources/datasources.yaml",
         "grafana/provisioning/dashboards/dashboards.yaml",
     ]

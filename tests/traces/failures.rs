@@ -1,4 +1,4 @@
-//! Launches that fail, and what becomes known of them later, are told where the launch is.
+//! Launches that fail, and their later outcome, are recorded in the trace of the launch.
 
 use cue_simfarm::rqd::{Fault, SimRqdSettings};
 use cue_simfarm::waiting::until;
@@ -7,7 +7,7 @@ use crate::collector::Collector;
 use crate::tree::Trace;
 use crate::yard::Yard;
 
-/// One host, so many frames, and what the host does to launches.
+/// Farm with one host that does this to launches, and a job with these frames.
 async fn yard(frames: i64, fault: Fault) -> (Collector, Yard) {
     let collector = Collector::grpc().await;
     let yard = Yard::new(1, SimRqdSettings::default()).await;
@@ -16,13 +16,13 @@ async fn yard(frames: i64, fault: Fault) -> (Collector, Yard) {
     (collector, yard)
 }
 
-/// Whether a launch in the trace came to this.
+/// Returns true if a launch in the trace had this outcome.
 fn with(outcome: &'static str) -> impl Fn(&Trace) -> bool {
     move |trace| {
         let launches = trace.named("launch");
         launches
             .iter()
-            .any(|launch| launch.attribute("outcome") == outcome)
+            .any(|launch| launch.attribute("cue.outcome") == outcome)
     }
 }
 
@@ -68,19 +68,19 @@ async fn a_launch_that_had_to_wait_too_long_says_so_and_for_how_long() {
     trace.assert_sound();
     let launches = trace.named("launch");
     let of = |outcome: &str| {
-        let is = |launch: &&&_| crate::tree::Span::attribute(launch, "outcome") == outcome;
+        let is = |launch: &&&_| crate::tree::Span::attribute(launch, "cue.outcome") == outcome;
         *launches.iter().find(is).unwrap()
     };
     let late = of("too_late");
     let why = late.error.as_deref().unwrap();
     assert_eq!(why, "it had to wait too long and was not begun");
-    assert!(late.number("queue_wait_us") >= 3_000_000, "{trace}");
+    assert!(late.number("cue.queue_wait_us") >= 3_000_000, "{trace}");
     let first = of("unresolved");
     assert_eq!(
         first.attribute("rpc.response.status_code"),
         "DEADLINE_EXCEEDED"
     );
-    assert!(first.number("queue_wait_us") < 3_000_000, "{trace}");
+    assert!(first.number("cue.queue_wait_us") < 3_000_000, "{trace}");
     // The host was asked what became of the first, and did not answer either. There are five seconds
     // for all questions about a launch, so a second one is cut short or never put.
     let questions = trace.named("ask_host");
@@ -88,7 +88,7 @@ async fn a_launch_that_had_to_wait_too_long_says_so_and_for_how_long() {
     let questions: Vec<_> = questions.iter().filter(of_first).copied().collect();
     assert!((1..=2).contains(&questions.len()), "{trace}");
     let question = questions[0];
-    assert_eq!(question.number("attempt"), 1);
+    assert_eq!(question.number("cue.attempt"), 1);
     assert!(question.error.as_deref().unwrap().contains("node"));
     for name in ["rpc.response.status_code", "error.type"] {
         assert_eq!(question.attribute(name), "DEADLINE_EXCEEDED");
@@ -114,21 +114,21 @@ async fn a_launch_on_a_host_that_did_not_answer_another_is_not_sent_and_says_so(
     let launches = trace.named("launch");
     let not_sent = launches
         .iter()
-        .find(|launch| launch.attribute("outcome") == "not_sent");
+        .find(|launch| launch.attribute("cue.outcome") == "not_sent");
     let not_sent = not_sent.unwrap();
     assert_eq!(
         not_sent.error.as_deref(),
         Some("its host did not take another launch")
     );
     assert_eq!(not_sent.attribute("error.type"), "not_sent");
-    assert!(not_sent.number("queue_wait_us") >= 500_000, "{trace}");
+    assert!(not_sent.number("cue.queue_wait_us") >= 500_000, "{trace}");
     yard.rqd.set_fault_all(Fault::None);
     yard.launched(2).await;
     yard.close(program).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_launch_without_an_answer_came_to_is_told_in_its_trace() {
+async fn the_outcome_of_a_launch_without_an_answer_is_in_its_trace() {
     let (collector, yard) = yard(1, Fault::Vanish).await;
     let few = [("CUE_RESOLVE_ATTEMPTS", "2")];
     let program = yard.schedule(&collector, &few).await;
@@ -144,8 +144,11 @@ async fn what_a_launch_without_an_answer_came_to_is_told_in_its_trace() {
     println!("{trace}");
     let (launch, settled) = (trace.only("launch"), trace.only("settle"));
     assert_eq!(settled.parent, launch.id);
-    assert_eq!(settled.attribute("outcome"), "taken_back");
-    assert_eq!(settled.attribute("frame.id"), launch.attribute("frame.id"));
+    assert_eq!(settled.attribute("cue.outcome"), "taken_back");
+    assert_eq!(
+        settled.attribute("cue.frame.id"),
+        launch.attribute("cue.frame.id")
+    );
     assert!(settled.start >= launch.end);
     yard.launched(1).await;
     yard.close(program).await;

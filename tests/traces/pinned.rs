@@ -6,8 +6,8 @@ use crate::scrape;
 /// A metric: name, type, labels.
 type Pin = (&'static str, &'static str, &'static [&'static str]);
 
-/// What the design promises to operators, besides what the retired scheduler had.
-const PROMISED: [Pin; 13] = [
+/// Metrics that the design promises to operators, beyond those of the retired scheduler.
+const PROMISED: [Pin; 23] = [
     (
         "scheduler_stage_items_total",
         "counter",
@@ -23,16 +23,59 @@ const PROMISED: [Pin; 13] = [
     ("scheduler_stage_run_seconds", "histogram", &["stage"]),
     ("scheduler_stage_workers", "gauge", &["stage"]),
     ("scheduler_stage_busy_workers", "gauge", &["stage"]),
-    ("scheduler_cluster_polls_total", "counter", &[]),
+    (
+        "scheduler_cluster_polls_total",
+        "counter",
+        &["facility_id", "show_id"],
+    ),
     ("scheduler_cluster_rounds_total", "counter", &[]),
-    ("scheduler_cluster_last_dispatched_jobs", "gauge", &[]),
+    (
+        "scheduler_cluster_last_dispatched_jobs",
+        "gauge",
+        &["facility_id", "show_id"],
+    ),
     ("scheduler_hosts_attempted_total", "counter", &[]),
     ("scheduler_wasted_attempts_total", "counter", &["reason"]),
     ("scheduler_layers_skipped_by_lock_total", "counter", &[]),
+    ("scheduler_demand_readings_total", "counter", &["outcome"]),
+    (
+        "scheduler_demand_reading_duration_seconds",
+        "histogram",
+        &["kind"],
+    ),
+    ("scheduler_waiting_layers", "gauge", &[]),
+    (
+        "scheduler_waiting_frames",
+        "gauge",
+        &["facility_name", "reason", "show_name"],
+    ),
+    (
+        "scheduler_oldest_waiting_seconds",
+        "gauge",
+        &["facility_name", "show_name"],
+    ),
+    (
+        "scheduler_show_cores",
+        "gauge",
+        &["facility_name", "show_name"],
+    ),
+    (
+        "scheduler_show_share",
+        "gauge",
+        &["facility_name", "kind", "show_name"],
+    ),
+    (
+        "scheduler_stranded_cores",
+        "gauge",
+        &["cause", "facility_name"],
+    ),
+    ("scheduler_pick_duration_seconds", "histogram", &[]),
+    ("scheduler_reserved_hosts", "gauge", &[]),
 ];
 
-/// What farms may chart already, from the retired scheduler.
-pub const RETIRED: [Pin; 21] = [
+/// Metrics that farms may chart already, from the retired scheduler. Those of its clusters by kind of tag and of
+/// its scan for tags are gone: there are no such clusters and no such scan.
+pub const RETIRED: [Pin; 18] = [
     ("scheduler_jobs_queried_total", "counter", &[]),
     ("scheduler_jobs_processed_total", "counter", &["show_name"]),
     ("scheduler_no_candidate_iterations_total", "counter", &[]),
@@ -55,21 +98,10 @@ pub const RETIRED: [Pin; 21] = [
         "histogram",
         &[],
     ),
-    (
-        "scheduler_cluster_round_trip_seconds",
-        "histogram",
-        &["cluster_type"],
-    ),
-    ("scheduler_clusters_total", "gauge", &["cluster_type"]),
+    ("scheduler_cluster_round_trip_seconds", "histogram", &[]),
     ("scheduler_clusters_active", "gauge", &[]),
-    ("scheduler_active_tags", "gauge", &[]),
-    ("scheduler_active_scan_duration_seconds", "histogram", &[]),
     ("scheduler_clusters_sleeping", "gauge", &[]),
-    (
-        "scheduler_frames_dispatched_per_pass",
-        "histogram",
-        &["cluster_type"],
-    ),
+    ("scheduler_frames_dispatched_per_pass", "histogram", &[]),
     (
         "scheduler_pass_terminated_reason_total",
         "counter",
@@ -84,7 +116,7 @@ pub const RETIRED: [Pin; 21] = [
     ),
 ];
 
-/// Where buckets end, in seconds or hosts: a chart of a quantile is as exact as they are.
+/// Ends of buckets, in seconds or hosts: a chart of a quantile is as exact as they are.
 const BOUNDS: [(&str, &[f64]); 4] = [
     (
         "scheduler_candidates_per_layer",
@@ -108,8 +140,8 @@ const BOUNDS: [(&str, &[f64]); 4] = [
     ),
 ];
 
-/// What the words of some labels are, as farms know them.
-const WORDS: [(&str, &str, &[&str]); 4] = [
+/// Values of some labels, as farms know them.
+const WORDS: [(&str, &str, &[&str]); 3] = [
     (
         "scheduler_pass_terminated_reason_total",
         "reason",
@@ -130,11 +162,6 @@ const WORDS: [(&str, &str, &[&str]); 4] = [
             "no_progress",
             "partly_booked",
         ],
-    ),
-    (
-        "scheduler_clusters_total",
-        "cluster_type",
-        &["alloc", "hardware", "hostname", "manual"],
     ),
 ];
 

@@ -117,7 +117,7 @@ impl Query {
             .collect();
         let over = if word == "by" {
             let inside = closing(tokens, end);
-            end..inside.map_err(|_| "by is to stand before what it groups".to_owned())?
+            end..inside.map_err(|_| "by must stand before what it groups".to_owned())?
         } else {
             0..tokens.len()
         };
@@ -158,7 +158,7 @@ impl Query {
     }
 }
 
-/// Where what is in the parentheses that open here ends: one behind the closing one.
+/// End of the parentheses that open here: one behind the closing one.
 fn closing(tokens: &[Token<'_>], from: usize) -> Result<usize, String> {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate().skip(from) {

@@ -1,6 +1,6 @@
 //! A scrape of a scheduler that has booked, as data.
 //!
-//! Invariant: there is one, whoever looks at it first: starting a farm takes seconds.
+//! Invariant: all tests share one scrape, because starting a farm takes seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,31 +18,45 @@ pub struct Scraped {
     pub kind: String,
     /// Its labels and the values seen.
     pub labels: BTreeMap<String, BTreeSet<String>>,
-    /// Where the buckets of a histogram end, in the order in which they were told; each once.
+    /// Ends of the buckets of a histogram, in the order of the scrape; each once.
     pub bounds: Vec<String>,
 }
 
 /// The metrics of a scheduler that has booked and launched, by name.
 pub async fn metrics() -> BTreeMap<String, Scraped> {
-    static TEXT: OnceCell<String> = OnceCell::const_new();
-    read(TEXT.get_or_init(text).await)
+    read(text().await)
 }
 
-async fn text() -> String {
+/// The metrics of a scheduler that has booked and launched, as text.
+pub async fn text() -> &'static str {
+    static TEXT: OnceCell<String> = OnceCell::const_new();
+    TEXT.get_or_init(scrape).await
+}
+
+async fn scrape() -> String {
     let collector = Collector::grpc().await;
     let yard = Yard::new(2, SimRqdSettings::default()).await;
     yard.farm.frames("shot", 4, |_| ()).await.unwrap();
     let program = yard.schedule(&collector, &[]).await;
     yard.launched(4).await;
     collector.trace("a turn that booked", |_| true).await;
-    // A round trip is told with the second turn of a cluster, for which there has to be new work.
+    // A round trip is counted with the second turn of a cluster, which needs new work.
     yard.farm.frames("next", 1, |_| ()).await.unwrap();
     yard.launched(5).await;
+    // More cores than any host has, so its frame waits for good.
+    yard.farm
+        .frames("wide", 1, |layer| layer.cores_min = 6_400)
+        .await
+        .unwrap();
     let mut text = String::new();
-    until("a round trip to be told", async || {
-        text = program.get("/metrics").await.1;
-        text.contains("scheduler_cluster_round_trip_seconds_count")
-    })
+    until(
+        "a round trip and a waiting frame to be counted",
+        async || {
+            text = program.get("/metrics").await.1;
+            text.contains("scheduler_cluster_round_trip_seconds_count")
+                && text.contains("reason=\"no_host\"")
+        },
+    )
     .await;
     yard.close(program).await;
     text

@@ -1,10 +1,10 @@
-//! Collectors behind TLS: one that the settings vouch for, and one that they do not.
+//! Collectors behind TLS: trusted ones, and one that is not.
 //!
 //! Invariant: the certificates are made for the test, so none of them can run out.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use cue_simfarm::rqd::SimRqdSettings;
@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-use crate::binary::command;
+use crate::binary::{BUILT, command};
 use crate::collector::Collector;
 use crate::yard::Yard;
 
@@ -60,7 +60,7 @@ impl Authority {
     }
 }
 
-/// A collector that introduces itself, and wants others to, with certificates of this authority.
+/// A collector with a certificate of this authority. Clients need one too.
 async fn collector(protocol: &str, authority: &Authority) -> Collector {
     let own = authority.issue();
     if protocol == "grpc" {
@@ -71,22 +71,23 @@ async fn collector(protocol: &str, authority: &Authority) -> Collector {
     }
     let certificate = CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
-    let mut roots = RootCertStore::empty();
-    let root = CertificateDer::from_pem_slice(authority.text.as_bytes()).unwrap();
-    roots.add(root).unwrap();
     let provider = Arc::new(ring::default_provider());
-    let others = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let mut trusted = RootCertStore::empty();
+    let theirs = CertificateDer::from_pem_slice(authority.text.as_bytes()).unwrap();
+    trusted.add(theirs).unwrap();
+    let clients =
+        WebPkiClientVerifier::builder_with_provider(trusted.into(), Arc::clone(&provider));
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_client_cert_verifier(others.build().unwrap())
+        .with_client_cert_verifier(clients.build().unwrap())
         .with_single_cert(vec![certificate], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     Collector::http_tls(|tcp| Handshakes { tcp, acceptor }).await
 }
 
-/// A listener that has shaken hands with whoever comes out of it.
+/// A listener of connections whose handshake is done.
 pub struct Handshakes {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
@@ -99,7 +100,7 @@ impl axum::serve::Listener for Handshakes {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = self.tcp.accept().await.unwrap();
-            // Who does not trust this collector goes away again.
+            // A client that does not trust this collector goes away again.
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, address);
             }
@@ -111,11 +112,13 @@ impl axum::serve::Listener for Handshakes {
     }
 }
 
-/// Who says which authority is trusted: the setting, or the system, where it keeps its own.
+/// Variables that name the trusted authority: the setting, and the one of the system.
 const BY_SETTING: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 const BY_SYSTEM: &str = "SSL_CERT_FILE";
 
-/// The files that the settings name.
+const NAMES: [&str; 3] = ["authority.pem", "own.pem", "own.key"];
+
+/// Files that the settings name.
 struct Files(TempDir);
 
 impl Files {
@@ -123,18 +126,14 @@ impl Files {
         let files = Self(TempDir::new().unwrap());
         let texts = [&trusted.text, &own.certificate, &own.key];
         for (name, text) in NAMES.iter().zip(texts) {
-            std::fs::write(files.path(name), text).unwrap();
+            std::fs::write(files.0.path().join(name), text).unwrap();
         }
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// The settings for a collector of this protocol.
+    /// Settings for a collector of this protocol.
     fn settings(&self, protocol: &str, trusted: &'static str) -> Vec<(&'static str, String)> {
-        let path = |name: &str| self.path(name).to_str().unwrap().to_owned();
+        let path = |name: &str| self.0.path().join(name).to_str().unwrap().to_owned();
         vec![
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
             (trusted, path(NAMES[0])),
@@ -143,8 +142,6 @@ impl Files {
         ]
     }
 }
-
-const NAMES: [&str; 3] = ["authority.pem", "own.pem", "own.key"];
 
 fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
     let pairs = settings.iter().map(|(name, value)| (*name, &**value));
@@ -158,13 +155,13 @@ async fn yard() -> Yard {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn spans_go_over_tls_to_a_collector_for_which_the_setting_or_the_system_vouches() {
+async fn spans_go_over_tls_to_a_collector_that_the_setting_or_the_system_trusts() {
     let authority = Authority::new("the farm");
     let files = Files::new(&authority, &authority.issue());
     for (protocol, trusted) in [
         ("grpc", BY_SETTING),
-        ("http/protobuf", BY_SETTING),
         ("grpc", BY_SYSTEM),
+        ("http/protobuf", BY_SETTING),
         ("http/protobuf", BY_SYSTEM),
     ] {
         let collector = collector(protocol, &authority).await;
@@ -180,51 +177,64 @@ async fn spans_go_over_tls_to_a_collector_for_which_the_setting_or_the_system_vo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_for_which_nobody_vouches_gets_nothing_and_disturbs_no_booking() {
+async fn a_collector_that_nobody_trusts_gets_nothing_and_disturbs_no_booking() {
     let (authority, stranger) = (Authority::new("the farm"), Authority::new("a stranger"));
     let files = Files::new(&authority, &authority.issue());
-    for protocol in ["grpc", "http/protobuf"] {
-        let collector = collector(protocol, &stranger).await;
-        let yard = yard().await;
-        let settings = files.settings(protocol, BY_SETTING);
-        let program = yard.schedule(&collector, &borrowed(&settings)).await;
-        yard.launched(1).await;
-        let none = r#"scheduler_spans_exported_total{result="failed"} 0"#;
-        let mut metrics = String::new();
-        until("the failure to be counted", async || {
-            metrics = program.get("/metrics").await.1;
-            !metrics.contains(none)
-        })
-        .await;
-        let exported = r#"scheduler_spans_exported_total{result="ok"} 0"#;
-        assert!(metrics.contains(exported), "{metrics}");
-        let booked = r#"scheduler_frames_dispatched_total{show_name="alpha"} 1"#;
-        assert!(metrics.contains(booked), "{metrics}");
-        let log = yard.close(program).await;
-        let told = log
-            .lines()
-            .find(|line| line.contains("spans cannot be exported"));
-        let told = told.unwrap_or_else(|| panic!("{log}"));
-        assert!(told.contains("UnknownIssuer"), "{told}");
-        assert_eq!(collector.largest(), 0);
-    }
+    let collector = collector("grpc", &stranger).await;
+    let yard = yard().await;
+    let settings = files.settings("grpc", BY_SETTING);
+    let program = yard.schedule(&collector, &borrowed(&settings)).await;
+    yard.launched(1).await;
+    let none = r#"scheduler_spans_exported_total{result="failed"} 0"#;
+    let mut metrics = String::new();
+    until("the failure to be counted", async || {
+        metrics = program.get("/metrics").await.1;
+        !metrics.contains(none)
+    })
+    .await;
+    let exported = r#"scheduler_spans_exported_total{result="ok"} 0"#;
+    assert!(metrics.contains(exported), "{metrics}");
+    let booked = r#"scheduler_frames_dispatched_total{show_name="alpha"} 1"#;
+    assert!(metrics.contains(booked), "{metrics}");
+    let log = yard.close(program).await;
+    let lines = log.lines();
+    let mut failures = lines.filter(|line| line.contains("spans cannot be exported"));
+    let failure = failures.next().unwrap_or_else(|| panic!("{log}"));
+    assert!(failure.contains("UnknownIssuer"), "{failure}");
+    assert_eq!(failures.count(), 0, "{log}");
+    assert_eq!(collector.largest(), 0);
 }
 
 #[tokio::test]
-async fn who_may_vouch_for_a_collector_is_known_or_the_program_does_not_start() {
-    for (trusted, why) in [
-        (BY_SETTING, "/dev/null is not a certificate in PEM"),
-        (BY_SYSTEM, "this system has no certificates of authorities"),
+async fn a_program_that_trusts_no_authority_does_not_start() {
+    for (protocol, trusted, why) in [
+        (
+            "grpc",
+            BY_SETTING,
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: /dev/null",
+        ),
+        ("grpc", BY_SYSTEM, "no native certs found"),
+        (
+            "http/protobuf",
+            BY_SETTING,
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: /dev/null",
+        ),
+        ("http/protobuf", BY_SYSTEM, "OTEL_EXPORTER_OTLP_ENDPOINT"),
     ] {
         let settings = [
             ("CUE_DATABASE_URL", "postgresql://127.0.0.1:1/none"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:4317"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             (trusted, "/dev/null"),
         ];
-        let ended = within("the program to end", command(&["run"], &settings).output()).await;
+        let ended = within(
+            "the program to end",
+            command(Path::new(BUILT), &["run"], &settings).output(),
+        )
+        .await;
         let ended = ended.unwrap();
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(1), "{told}");
-        assert!(told.contains(why), "{told}");
+        let fault = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{fault}");
+        assert!(fault.contains(why), "{fault}");
     }
 }

@@ -23,13 +23,11 @@ pub struct Span {
     /// Nanoseconds since the epoch.
     pub start: u64,
     pub end: u64,
-    /// Why it failed, if it did.
+    /// Description of the failure, if the span failed.
     pub error: Option<String>,
     pub attributes: BTreeMap<String, String>,
     /// Those of the attributes that are numbers, and not texts that look like one.
     pub numbers: BTreeMap<String, i64>,
-    /// The ids of the spans it points at, in this trace or another.
-    pub links: Vec<String>,
     pub resource: BTreeMap<String, String>,
 }
 
@@ -47,7 +45,6 @@ impl Span {
             error: (status.code() == StatusCode::Error).then_some(status.message),
             attributes: texts(&span.attributes),
             numbers: numbers(&span.attributes),
-            links: span.links.iter().map(|link| hex(&link.span_id)).collect(),
             resource: texts(resource),
             name: span.name,
         }
@@ -97,6 +94,11 @@ impl Trace {
         roots.map(of).collect()
     }
 
+    /// Number of spans.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn root(&self) -> &Span {
         self.only("turn")
     }
@@ -107,13 +109,20 @@ impl Trace {
 
     pub fn only(&self, name: &str) -> &Span {
         let found = self.named(name);
-        assert_eq!(found.len(), 1, "{name} is to be once in\n{self}");
+        assert_eq!(found.len(), 1, "{name} must be once in\n{self}");
         found[0]
     }
 
     /// The names of what happened under a span, in order.
     pub fn under(&self, parent: &Span) -> Vec<&str> {
         self.children(parent).map(|span| &*span.name).collect()
+    }
+
+    /// The stages below the root, without the waits before them and the record of what was launched.
+    pub fn stages(&self) -> Vec<&str> {
+        let mut under = self.under(self.root());
+        under.retain(|name| !["queue", "room", "acknowledge"].contains(name));
+        under
     }
 
     pub fn children(&self, parent: &Span) -> impl Iterator<Item = &Span> {
@@ -131,7 +140,7 @@ impl Trace {
     pub fn assert_sound(&self) {
         for span in &self.0 {
             for (name, text) in &span.attributes {
-                let is_text = ["frame.name", "db.response.status_code"].contains(&&**name);
+                let is_text = ["cue.frame.name", "db.response.status_code"].contains(&&**name);
                 let is_number = span.numbers.contains_key(name);
                 assert!(
                     is_text || is_number || text.parse::<f64>().is_err(),
@@ -187,7 +196,7 @@ impl fmt::Display for Trace {
     }
 }
 
-/// What the same on all spans of a kind, and only in the way of a reader.
+/// Returns true for attributes that are alike on all spans of a kind and only distract a reader.
 fn is_routine(name: &str) -> bool {
     [
         "db.system",

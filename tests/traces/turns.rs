@@ -12,6 +12,9 @@ use crate::collector::Collector;
 use crate::tree::{Span, Trace};
 use crate::yard::Yard;
 
+/// The stage that a queue is before.
+pub const DESTINATION: &str = "messaging.destination.name";
+
 /// The stages, in the order of the pipeline.
 pub const STAGES: [&str; 5] = [
     "job_fetch",
@@ -36,7 +39,7 @@ const BOOKING: [(&str, &str); 10] = [
 ];
 
 fn outcome(trace: &Trace) -> &str {
-    trace.root().attribute("turn.outcome")
+    trace.root().attribute("cue.turn.outcome")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,12 +52,8 @@ async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
         };
         let yard = Yard::new(1, SimRqdSettings::default()).await;
         let job = yard.farm.frames("shot", 3, |_| ()).await.unwrap();
-        let how = [
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
-            // A machine that is busy makes empty turns slow, and those are kept.
-            ("CUE_TRACE_KEEP_SLOW", "0"),
-        ];
-        let program = yard.schedule(&collector, &how).await;
+        let exporter = [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let program = yard.schedule(&collector, &exporter).await;
         yard.launched(3).await;
         let trace = collector
             .trace("the trace of the booking", |trace| {
@@ -65,7 +64,6 @@ async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
         trace.assert_sound();
         assert!(trace.failed().is_empty(), "{trace}");
         assert_root(&trace, "booked", 3);
-        assert_eq!(trace.root().attribute("tags"), "general");
         assert_stages(&trace, &STAGES);
         assert_booking(&trace, yard.database());
         assert_launches(&trace, &job.layers[0].frames, &yard.rqd.launches());
@@ -77,12 +75,11 @@ async fn a_turn_that_books_is_one_trace_from_the_feed_to_the_host() {
     }
 }
 
-/// Lets a frame wait that no cap leaves room for, and waits for a turn that looks for it in vain.
+/// Lets a frame wait that no cap leaves room for, and waits for a turn that finds no work.
 async fn some_empty_turn(yard: &Yard, program: &Service) {
-    sqlx::query("UPDATE folder_resource SET int_max_cores = int_cores")
-        .execute(&yard.db.pool)
-        .await
-        .unwrap();
+    yard.db
+        .run("UPDATE folder_resource SET int_max_cores = int_cores")
+        .await;
     yard.farm.frames("capped", 1, |_| ()).await.unwrap();
     let none = r#"scheduler_traces_total{outcome="no_work"} 0"#;
     until("an empty turn", async || {
@@ -93,32 +90,35 @@ async fn some_empty_turn(yard: &Yard, program: &Service) {
 
 pub fn assert_root(trace: &Trace, outcome: &str, booked: i64) {
     let root = trace.root();
-    assert_eq!(root.attribute("turn.outcome"), outcome);
-    assert_eq!(root.number("turn.frames_booked"), booked);
-    assert_eq!(root.attribute("facility"), "yard");
-    assert_eq!(root.attribute("show"), "alpha");
-    let cluster = format!("yard/alpha/alloc:{}", root.attribute("tags"));
-    assert_eq!(root.attribute("cluster"), cluster);
+    assert_eq!(root.attribute("cue.turn.outcome"), outcome);
+    assert_eq!(root.number("cue.turn.frames_booked"), booked);
+    assert_eq!(root.attribute("cue.facility.name"), "yard");
+    assert_eq!(root.attribute("cue.show.name"), "alpha");
+    assert_eq!(root.attribute("cue.cluster"), "yard/alpha");
     assert_eq!(root.resource["service.name"], "cue-scheduler");
     assert_eq!(root.resource["service.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(
-        root.attribute("replica"),
+        root.attribute("cue.replica"),
         root.resource["service.instance.id"]
     );
 }
 
-/// Under the root are these stages, in this order, each done and each with its wait. Each is there once,
-/// but for the last one: hosts on which a launch failed come home after the others.
+/// Under the root are the feed and these stages, in this order, each done, and each behind the time that its item was
+/// queued. Each is there once, but for the last one: hosts on which a launch failed come home after the others.
 pub fn assert_stages(trace: &Trace, stages: &[&str]) {
-    let mut under = trace.under(trace.root());
+    let mut under = trace.stages();
     under.dedup();
+    assert_eq!(under.remove(0), "cluster_feed");
     assert_eq!(under, stages, "{trace}");
-    for stage in stages.iter().flat_map(|name| trace.named(name)) {
-        let name = &stage.name;
-        assert_eq!(stage.attribute("verdict"), "done", "{trace}");
-        let waited = u64::try_from(stage.number("queue_wait_us")).unwrap() * 1000;
-        let since = stage.start - trace.root().start;
-        assert!(waited <= since, "{name} was queued after its turn began");
+    for name in stages {
+        let queues = trace.named("queue").into_iter();
+        let mut before = queues.filter(|queue| queue.attribute(DESTINATION) == *name);
+        for stage in trace.named(name) {
+            assert_eq!(stage.attribute("cue.verdict"), "done", "{trace}");
+            let queue = before.next().unwrap();
+            assert_eq!(queue.parent, trace.root().id);
+            assert!(queue.end <= stage.start, "{name} in\n{trace}");
+        }
     }
 }
 
@@ -134,11 +134,12 @@ fn assert_booking(trace: &Trace, database: &str) {
         .collect();
     let starts: Vec<u64> = spans.iter().map(|span| span.start).collect();
     assert!(starts.is_sorted(), "{trace}");
-    let numbers: BTreeSet<i64> = spans.iter().map(|s| s.number("transaction")).collect();
+    let numbers: BTreeSet<i64> = spans.iter().map(|s| s.number("cue.transaction")).collect();
     assert_eq!(numbers.len(), 1, "one transaction in\n{trace}");
-    for span in spans.iter().copied().chain([trace.only("pending_layers")]) {
+    for span in spans.iter().copied().chain([trace.only("wanted_layers")]) {
         assert_eq!(span.kind, SpanKind::Client);
         assert_eq!(span.attribute("db.system.name"), "postgresql");
+        assert_eq!(span.attribute("peer.service"), "postgresql");
         assert_eq!(span.attribute("db.query.summary"), span.name);
         assert_eq!(span.attribute("db.namespace"), database);
         assert!(!span.attribute("server.address").is_empty());
@@ -147,14 +148,14 @@ fn assert_booking(trace: &Trace, database: &str) {
     for name in ["lock_frames", "start_frames"] {
         assert_eq!(trace.only(name).number("db.response.returned_rows"), 3);
     }
-    assert_eq!(trace.only("book").number("frames_booked"), 3);
+    assert_eq!(trace.only("book").number("cue.frames_booked"), 3);
     assert_eq!(trace.only("book").parent, trace.only("dispatch").id);
 }
 
-/// Each launch has its span, and the host was told of it in the header and in the environment.
+/// Checks that each launch has its span, and the host its context in the header and in the environment.
 fn assert_launches(trace: &Trace, frames: &[String], launches: &[LaunchRecord]) {
     let spans = trace.named("launch");
-    let launched: HashSet<&str> = spans.iter().map(|s| s.attribute("frame.id")).collect();
+    let launched: HashSet<&str> = spans.iter().map(|s| s.attribute("cue.frame.id")).collect();
     assert_eq!(launched, frames.iter().map(|frame| &**frame).collect());
     assert_eq!(launches.len(), frames.len());
     for span in &spans {
@@ -169,13 +170,17 @@ fn assert_launches(trace: &Trace, frames: &[String], launches: &[LaunchRecord]) 
         assert_eq!(span.attribute("rpc.response.status_code"), "OK");
         assert_eq!(span.attribute("server.address"), "node1");
         assert!((1..=65_535).contains(&span.number("server.port")));
-        assert_eq!(span.attribute("outcome"), "launched");
-        let told = launches
+        assert_eq!(span.attribute("cue.outcome"), "launched");
+        assert_eq!(span.attribute("cue.show.name"), "alpha");
+        assert_eq!(span.attribute("cue.job.name"), "shot");
+        assert_eq!(span.attribute("cue.host.name"), "node1");
+        assert_eq!(span.attribute("peer.service"), "rqd");
+        let received = launches
             .iter()
-            .find(|launch| *launch.frame_id == *span.attribute("frame.id"))
+            .find(|launch| *launch.frame_id == *span.attribute("cue.frame.id"))
             .unwrap();
-        assert_eq!(told.traceparent, Some(span.traceparent()));
-        let environment = &told.run_frame.as_ref().unwrap().environment;
+        assert_eq!(received.traceparent, Some(span.traceparent()));
+        let environment = &received.run_frame.as_ref().unwrap().environment;
         assert_eq!(environment["TRACEPARENT"], span.traceparent());
     }
 }
@@ -206,10 +211,10 @@ async fn what_a_cap_refuses_is_counted_and_named_in_the_booking() {
     assert_root(&trace, "booked", 2);
     assert_stages(&trace, &STAGES);
     let book = trace.only("book");
-    assert_eq!(book.number("frames_planned"), 5);
-    assert_eq!(book.number("frames_booked"), 2);
-    assert_eq!(book.number("frames_refused"), 3);
-    let refusal = book.attribute("first_refusal");
+    assert_eq!(book.number("cue.frames_planned"), 5);
+    assert_eq!(book.number("cue.frames_booked"), 2);
+    assert_eq!(book.number("cue.frames_refused"), 3);
+    let refusal = book.attribute("cue.first_refusal");
     assert!(
         refusal.contains("job") && refusal.contains("cap"),
         "{refusal}"
@@ -242,20 +247,29 @@ async fn a_launch_that_fails_says_why_and_is_taken_back_in_the_same_trace() {
     assert_root(&trace, "booked", 1);
     assert_stages(&trace, &STAGES);
     let launch = trace.only("launch");
-    assert_eq!(launch.attribute("outcome"), "refused_for_now");
+    assert_eq!(launch.attribute("cue.outcome"), "refused_for_now");
     assert_eq!(launch.attribute("error.type"), "ABORTED");
     assert_eq!(launch.attribute("rpc.response.status_code"), "ABORTED");
     let why = launch.error.as_deref().unwrap();
     assert!(why.contains("node1 refused the frame for now"), "{why}");
-    assert_eq!(trace.failed().len(), 1, "only the launch failed:\n{trace}");
+    let mut failed: Vec<_> = trace.failed().iter().map(|span| &*span.name).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, ["dispatch", "launch", "turn"], "{trace}");
+    for name in ["dispatch", "turn"] {
+        let above = trace.only(name);
+        assert_eq!(above.attribute("error.type"), "launch_failed");
+        assert_eq!(above.error.as_deref(), Some("1 of its launches failed"));
+    }
+    assert_eq!(trace.only("dispatch").number("cue.launches_failed"), 1);
+    assert_eq!(trace.root().number("cue.turn.launches_failed"), 1);
 
     let undo = trace.only("undo_bookings");
     assert_eq!(undo.parent, trace.only("dispatch").id);
     assert_eq!(undo.number("db.response.returned_rows"), 1);
     assert!(undo.start >= launch.end, "taken back once it is certain");
     assert_ne!(
-        undo.number("transaction"),
-        trace.only("start_frames").number("transaction")
+        undo.number("cue.transaction"),
+        trace.only("start_frames").number("cue.transaction")
     );
     assert_eq!(trace.named("commit").len(), 2, "{trace}");
     yard.close(program).await;
@@ -281,12 +295,13 @@ async fn a_layer_that_somebody_holds_ends_the_turn_at_the_lock() {
     println!("{trace}");
     trace.assert_sound();
     assert_root(&trace, "saturated", 0);
-    assert_eq!(trace.under(trace.root()), ["job_fetch", "layer_lock"]);
+    assert_eq!(trace.stages(), ["cluster_feed", "job_fetch", "layer_lock"]);
     let lock = trace.only("layer_lock");
-    assert_eq!(lock.attribute("verdict"), "skip");
-    assert_eq!(lock.attribute("reason"), "nothing_to_lock");
+    assert_eq!(lock.attribute("cue.verdict"), "skip");
+    assert_eq!(lock.attribute("cue.reason"), "nothing_to_lock");
     assert!(trace.failed().is_empty(), "a skip is no failure:\n{trace}");
-    assert_eq!(trace.under(lock), ["begin", "lock_layers", "rollback"]);
+    let asked = ["begin", "lock_layers", "held_layers", "rollback"];
+    assert_eq!(trace.under(lock), asked);
     let rows = trace
         .only("lock_layers")
         .number("db.response.returned_rows");

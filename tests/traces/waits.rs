@@ -1,4 +1,4 @@
-//! Where time goes in a trace: room in the next queue, and rows that somebody else holds.
+//! Waits in a trace: for room in the next queue, and for rows that another session holds.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use cue_simfarm::rqd::SimRqdSettings;
 use cue_simfarm::waiting::until;
 
 use crate::collector::Collector;
-use crate::turns::{STAGES, assert_stages};
+use crate::turns::{DESTINATION, STAGES, assert_stages};
 use crate::yard::Yard;
 
-/// How long the stage behind is held up.
+/// Time for which the next stage is held up.
 const HELD_UP: Duration = Duration::from_millis(150);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,8 +30,10 @@ async fn a_stage_that_waits_for_room_says_how_long_so_that_it_does_not_look_slow
     // One job stands at the lock, one is queued, and for the third there is no room.
     yard.statement_waits_for_a_lock("lock_frames").await;
     let full = r#"scheduler_stage_queue_depth{stage="layer_lock"} 1"#;
-    until("the queue to be full", async || {
-        program.get("/metrics").await.1.contains(full)
+    let all_read = r#"scheduler_db_statements_total{outcome="ok",statement="wanted_layers"} 3"#;
+    until("the third job to wait for room", async || {
+        let metrics = program.get("/metrics").await.1;
+        metrics.contains(full) && metrics.contains(all_read)
     })
     .await;
     let began = Instant::now();
@@ -42,23 +44,32 @@ async fn a_stage_that_waits_for_room_says_how_long_so_that_it_does_not_look_slow
     yard.launched(3).await;
     let trace = collector
         .trace("the trace of the three jobs", |trace| {
-            trace
-                .only("pending_layers")
-                .number("db.response.returned_rows")
+            // Each part of the turn reads its own.
+            let read = trace.named("wanted_layers").into_iter();
+            read.map(|span| span.number("db.response.returned_rows"))
+                .sum::<i64>()
                 == 3
         })
         .await;
     println!("{trace}");
     trace.assert_sound();
-    let fetch = trace.only("job_fetch");
-    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap();
-    let waited = fetch.number("send_wait_us");
+    let took = |span: &crate::tree::Span| Duration::from_nanos(span.end - span.start);
+    let room = trace.only("room");
+    assert_eq!(room.attribute(DESTINATION), "layer_lock");
     assert!(
-        waited >= micros(held_up),
-        "waited {waited} us of {held_up:?}"
+        took(room) >= held_up,
+        "waited {:?} of {held_up:?}",
+        took(room)
     );
-    let took = micros(Duration::from_nanos(fetch.end - fetch.start));
-    assert!(waited <= took, "waited {waited} us of the {took} it took");
+    assert_eq!(room.parent, trace.root().id);
+    // The work before the wait and the work after it; neither reaches into the wait.
+    for fetch in trace.named("job_fetch") {
+        assert!(
+            fetch.end <= room.start || fetch.start >= room.end,
+            "{trace}"
+        );
+        assert!(took(fetch) < held_up, "{trace}");
+    }
     yard.close(program).await;
 }
 
@@ -77,25 +88,32 @@ async fn a_statement_that_fails_marks_its_span_with_the_state_of_the_server() {
         .await;
     println!("{trace}");
     trace.assert_sound();
-    let [failed] = trace.failed()[..] else {
-        panic!("one statement failed in\n{trace}");
-    };
-    assert_eq!(failed.name, "lock_frames");
+    // A table that somebody locks holds up everybody: the statement, its stage and the turn failed.
+    let mut names: Vec<_> = trace.failed().iter().map(|span| &*span.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["layer_lock", "lock_frames", "turn"], "{trace}");
+    let failed = trace.only("lock_frames");
     assert_eq!(failed.attribute("db.response.status_code"), "55P03");
     assert_eq!(failed.attribute("error.type"), "55P03");
     let why = failed.error.as_deref().unwrap();
     assert!(why.contains("lock timeout"), "{why}");
     let lock = trace.only("layer_lock");
     assert_eq!(failed.parent, lock.id);
-    assert_eq!(lock.attribute("reason"), "timed_out");
+    assert_eq!(lock.attribute("cue.verdict"), "retry");
     somebody.rollback().await.unwrap();
     yard.launched(1).await;
     let booked = collector
         .trace("the trace of the booking", |trace| {
-            trace.root().attribute("turn.outcome") == "booked"
+            trace.root().attribute("cue.turn.outcome") == "booked"
         })
         .await;
     assert_stages(&booked, &STAGES);
     assert!(booked.failed().is_empty(), "{booked}");
-    yard.close(program).await;
+    let log = yard.close(program).await;
+    let trace_id = format!(r#""trace_id":"{}""#, trace.root().trace);
+    let mut lines = log.lines().filter(|line| line.contains("lock timeout"));
+    assert!(
+        lines.any(|line| line.contains(&trace_id)),
+        "{trace_id} in\n{log}"
+    );
 }

@@ -19,7 +19,7 @@ pub struct Yard {
 }
 
 impl Yard {
-    /// One with so many hosts, `node1` and on, whose frames run until they are ended.
+    /// A farm with hosts `node1` and on, whose frames run until they are ended.
     pub async fn new(hosts: usize, like: SimRqdSettings) -> Self {
         let db = TestDb::fresh().await;
         let farm = Fixture::new(&db.pool).await.unwrap();
@@ -30,17 +30,20 @@ impl Yard {
         Self { db, farm, rqd }
     }
 
-    /// Starts the scheduler, with these settings besides those that any test wants.
+    /// Starts the scheduler, with these settings and those that any test wants.
     pub async fn schedule(&self, collector: &Collector, more: &[(&str, &str)]) -> Service {
-        let (endpoint, rqd) = (collector.endpoint(), self.rqd.address().to_string());
+        self.schedule_to(&collector.endpoint(), more).await
+    }
+
+    /// The same with the address of a collector.
+    pub async fn schedule_to(&self, endpoint: &str, more: &[(&str, &str)]) -> Service {
+        let rqd = self.rqd.address().to_string();
         let mut all = vec![
             ("CUE_DATABASE_URL", &*self.db.url),
             ("CUE_RQD_ADDRESS", &rqd),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
             ("CUE_EMPTY_BACKOFF", "20ms"),
             ("CUE_SATURATED_BACKOFF", "20ms"),
-            ("CUE_HOST_REFRESH", "50ms"),
-            ("CUE_CLUSTER_RELOAD", "500ms"),
         ];
         all.extend_from_slice(more);
         Service::start(&all).await

@@ -35,11 +35,17 @@ async fn a_ledger_that_starves_a_job_is_named_with_what_its_procs_leave() {
     let wrong = "UPDATE host SET int_cores_idle = 0 WHERE str_name = $1";
     change(&db, wrong, "other").await;
     change(&db, wrong, "big").await;
-    let told = sentence(&db, "shot").await;
+    let answer = sentence(&db, "shot").await;
     let wanted = "job shot waits because the books of host big are wrong: they have 0 cores and ";
-    assert!(told.starts_with(wanted), "{told}");
-    assert!(told.contains("what runs there leaves 32 cores"), "{told}");
-    assert!(told.ends_with(&format!("; {RIGHT} them right.")), "{told}");
+    assert!(answer.starts_with(wanted), "{answer}");
+    assert!(
+        answer.contains("what runs there leaves 32 cores"),
+        "{answer}"
+    );
+    assert!(
+        answer.ends_with(&format!("; {RIGHT} them right.")),
+        "{answer}"
+    );
 }
 
 #[tokio::test]

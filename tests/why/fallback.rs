@@ -1,11 +1,11 @@
-//! Where no scheduler answers, the database is asked, and what it cannot know is said.
+//! Without a scheduler that answers, the database is asked, and the answer names the facts that only a scheduler has.
 
 use cue_simfarm::waiting::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::world::{farm, program, told};
+use crate::world::{farm, printed, program};
 
 /// Answers every question as a program does that knows nothing of ours.
 async fn answer_404(listener: TcpListener) {
@@ -30,11 +30,11 @@ async fn the_answer_of_another_program_counts_as_no_scheduler_there() {
     asked.env("CUE_ADMIN_ADDR", &address);
     let output = within("an answer", asked.output()).await.unwrap();
     assert_eq!(
-        told("shot", &output),
+        printed("shot", &output),
         "job shot can run now on 1 host, and no frame of show alpha is ahead of it."
     );
     let said = format!(
-        "no scheduler at {address}, asked the database alone: resting layers and hosts are not known"
+        "no scheduler at {address}, asked the database alone: backoffs, shares and the order are not known"
     );
     assert_eq!(String::from_utf8_lossy(&output.stderr).trim(), said);
 

@@ -20,8 +20,8 @@ pub fn program(words: &[&str], url: &str) -> Command {
 }
 
 /// Asks the database: no service listens at the discard port.
-pub async fn ask(db: &TestDb, what: &str) -> Output {
-    let mut asked = program(&["why", what], &db.url);
+pub async fn ask(db: &TestDb, subject: &str) -> Output {
+    let mut asked = program(&["why", subject], &db.url);
     within(
         "an answer",
         asked.env("CUE_ADMIN_ADDR", "127.0.0.1:9").output(),
@@ -30,14 +30,14 @@ pub async fn ask(db: &TestDb, what: &str) -> Output {
     .unwrap()
 }
 
-pub async fn sentence(db: &TestDb, what: &str) -> String {
-    told(what, &ask(db, what).await)
+pub async fn sentence(db: &TestDb, subject: &str) -> String {
+    printed(subject, &ask(db, subject).await)
 }
 
 /// The sentence that was printed.
-pub fn told(what: &str, output: &Output) -> String {
+pub fn printed(subject: &str, output: &Output) -> String {
     let (out, err) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {err}");
+    assert!(output.status.success(), "{subject}: {err}");
     String::from_utf8_lossy(out).trim().to_owned()
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cue_bench::{book, fill, grow, index, indexes, stages, steady, traces, wake};
+use cue_bench::{fill, grow, latency, quality, replay, speed};
 use serde::Serialize;
 
 /// Benchmarks of the scheduler on databases of their own.
@@ -11,56 +11,44 @@ use serde::Serialize;
 #[command(name = "bench", version)]
 struct Cli {
     #[command(subcommand)]
-    what: What,
+    benchmark: Benchmark,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Benchmark {
     /// Book frames in a dry run, against bulk SQL without a scheduler
-    Book(book::BookOptions),
+    Speed(speed::SpeedOptions),
     /// Fill a cold farm, launches included
     Fill(fill::FillOptions),
-    /// Keep a full farm full while its frames end at a given rate
-    Steady(steady::SteadyOptions),
-    /// Launch jobs on an idle farm, one at a time
-    Wake(wake::WakeOptions),
+    /// Launch jobs on an idle farm, and end frames on a full one
+    Latency(latency::LatencyOptions),
     /// Book on larger and larger farms
     Grow(grow::GrowOptions),
-    /// Each stage alone, and the pipeline with other numbers of workers
-    Stages(stages::StagesOptions),
-    /// The host index alone, with several threads
-    Index(index::IndexOptions),
-    /// The indexes that `cue-scheduler check --indexes` offers, without and with them
-    Indexes(indexes::IndexesOptions),
-    /// Book with full tracing off and on in turn: what it costs
-    Traces(traces::TracesOptions),
+    /// Play scenarios and judge the decisions: who gets a core, and where
+    Quality(quality::QualityOptions),
+    /// Book a recorded farm (`cue-scheduler record`) from idle, in a dry run
+    Replay(replay::ReplayOptions),
+    /// Schedule until standard input is closed (what `quality` calls)
+    #[command(hide = true)]
+    QualityChild(quality::ChildOptions),
     /// Book a part of a seeded database (what `grow` calls)
     #[command(hide = true)]
     GrowChild(grow::ChildOptions),
-    /// Book a seeded database with or without traces (what `traces` calls)
-    #[command(hide = true)]
-    TracesChild(traces::ChildOptions),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let what = Cli::parse().what;
-    // That one sets up its log with its traces.
-    if !matches!(what, What::TracesChild(_)) {
-        cue_bench::logging();
-    }
-    let done = match what {
-        What::Book(options) => say(book::run(&options).await, |rows| book::table(rows)),
-        What::Fill(options) => say(fill::run(&options).await, fill::table),
-        What::Steady(options) => say(steady::run(&options).await, |rows| steady::table(rows)),
-        What::Wake(options) => say(wake::run(&options).await, wake::table),
-        What::Grow(options) => say(grow::run(&options).await, |rows| grow::table(rows)),
-        What::Stages(options) => say(stages::run(&options).await, stages::table),
-        What::Index(options) => say(index::run(&options), |rows| index::table(rows)),
-        What::Indexes(options) => say(indexes::run(&options).await, indexes::table),
-        What::Traces(options) => say(traces::run(&options).await, traces::table),
-        What::TracesChild(options) => say(traces::book(&options).await, |_| String::new()),
-        What::GrowChild(options) => say(grow::book(&options).await, |_| String::new()),
+    let benchmark = Cli::parse().benchmark;
+    cue_bench::logging();
+    let done = match benchmark {
+        Benchmark::Speed(options) => say(speed::run(&options).await, |rows| speed::table(rows)),
+        Benchmark::Fill(options) => say(fill::run(&options).await, fill::table),
+        Benchmark::Latency(options) => say(latency::run(&options).await, latency::table),
+        Benchmark::Grow(options) => say(grow::run(&options).await, |rows| grow::table(rows)),
+        Benchmark::Quality(options) => judge(quality::run(&options).await),
+        Benchmark::Replay(options) => say(replay::run(&options).await, replay::table),
+        Benchmark::QualityChild(options) => quality::schedule(&options).await,
+        Benchmark::GrowChild(options) => say(grow::book(&options).await, |_| String::new()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,6 +57,13 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the scenarios, and fails unless all passed.
+fn judge(played: anyhow::Result<Vec<quality::Played>>) -> anyhow::Result<()> {
+    let played = played?;
+    say(Ok(&played), |rows| quality::table(rows))?;
+    quality::ensure_passed(&played)
 }
 
 fn say<R: Serialize>(

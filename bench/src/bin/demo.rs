@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ran = demo::run(&options).await;
+    let ran = demo::run(&options, &telemetry).await;
     telemetry.finish().await;
     match ran {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,10 +1,9 @@
 //! The farm in a box: a database, hosts that run frames, and what Cuebot would do with reports.
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use cue_domain::{Centicores, Kib};
+use cue_domain::Centicores;
 use cue_simfarm::audit::{Audit, AuditOptions, LaunchLog, audit_with};
 use cue_simfarm::completion::{Completer, CompleterSettings, HostReporter};
 use cue_simfarm::postgres::{Database, Server, ServerSettings};
@@ -19,7 +18,7 @@ use super::options::Options;
 pub struct Farm {
     /// Its database, for looking at it.
     pub pool: PgPool,
-    /// What it began with.
+    /// The seeded farm.
     pub seeded: Seeded,
     /// Its hosts.
     pub rqd: SimRqd,
@@ -73,7 +72,7 @@ impl Farm {
     /// Makes and fills a farm.
     ///
     /// # Errors
-    /// PostgreSQL cannot be had, or the farm cannot be seeded.
+    /// PostgreSQL cannot be started, or the farm cannot be seeded.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
         let spec = match &options.spec {
             Some(path) => {
@@ -94,7 +93,7 @@ impl Farm {
             .connect(database.url())
             .await?;
         let seeded = seed(&pool, &spec, options.seed).await?;
-        let hosts = hosts(&pool).await?;
+        let hosts = SimHost::all(&pool).await?;
         let mut rqd = SimRqd::start(SimRqdSettings {
             duration: FrameDuration::Exponential {
                 mean: options.render,
@@ -102,7 +101,6 @@ impl Farm {
             },
             seed: options.seed,
             hosts,
-            completions: NonZeroUsize::MIN.saturating_add(65_535),
             keep_frames: false,
             ..SimRqdSettings::default()
         })?;
@@ -122,7 +120,7 @@ impl Farm {
         })
     }
 
-    /// Where the database is.
+    /// URL of the database.
     #[must_use]
     pub fn url(&self) -> &str {
         self.database.url()
@@ -181,26 +179,11 @@ impl Farm {
 /// A server and a fresh database on it with the schema; the settings are those of a server of our own.
 ///
 /// # Errors
-/// PostgreSQL cannot be had.
+/// PostgreSQL cannot be started.
 pub async fn database(name: &str, settings: ServerSettings) -> anyhow::Result<(Server, Database)> {
     let server = tokio::task::spawn_blocking(|| Server::available(settings)).await??;
     let name = format!("{name}_{}", uuid::Uuid::new_v4().simple());
     let database = Database::create(&server, &name).await?;
     database.install_schema().await?;
     Ok((server, database))
-}
-
-async fn hosts(pool: &PgPool) -> anyhow::Result<std::collections::HashMap<String, SimHost>> {
-    let rows = sqlx::query("SELECT str_name, int_cores, int_mem FROM host")
-        .fetch_all(pool)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let host = SimHost {
-                cores: Centicores(row.try_get("int_cores")?),
-                memory: Kib(row.try_get("int_mem")?),
-            };
-            Ok((row.try_get("str_name")?, host))
-        })
-        .collect()
 }

@@ -8,10 +8,10 @@ mod watch;
 
 use std::time::Instant;
 
-use cue_scheduler::admin::{Admin, Exhibits, stages};
-use cue_scheduler::start::{oracle, sections};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use cue_scheduler::admin::{AdminServer, AdminState, HostNames};
+use cue_scheduler::report::reader;
+use cue_scheduler::start::{explainer, farm_hosts, probes};
+use cue_scheduler::telemetry::TelemetryGuard;
 
 pub use farm::{Farm, database, sized};
 pub use options::Options;
@@ -23,7 +23,7 @@ use crate::scheduler::{Scheduler, settings};
 ///
 /// # Errors
 /// Something could not be started, or the farm got stuck.
-pub async fn run(options: &Options) -> anyhow::Result<bool> {
+pub async fn run(options: &Options, telemetry: &TelemetryGuard) -> anyhow::Result<bool> {
     let began = Instant::now();
     eprintln!("starting PostgreSQL and filling the farm ...");
     let mut farm = Farm::start(options).await?;
@@ -43,14 +43,12 @@ pub async fn run(options: &Options) -> anyhow::Result<bool> {
         ("CUE_RQD_ADDRESS", farm.rqd.address().to_string()),
         ("CUE_ADMIN_ADDR", options.admin.to_string()),
     ])?;
-    let admin = Admin::bind(options.admin).await?;
+    let mut admin = AdminServer::start(options.admin, HostNames::default()).await?;
     let address = admin.address();
     let began = Instant::now();
     let scheduler = Scheduler::start(settings).await?;
-    let stop = CancellationToken::new();
-    let mut serving = JoinSet::new();
-    let exhibits = exhibits(&scheduler);
-    serving.spawn(admin.serve(exhibits, stop.clone()));
+    telemetry.register(&scheduler.registry)?;
+    admin.show(admin_state(&scheduler));
     eprintln!(
         "the scheduler is booking; watch it at http://{address}/ (also /metrics and /status) while it runs"
     );
@@ -70,8 +68,7 @@ pub async fn run(options: &Options) -> anyhow::Result<bool> {
         .drain(scheduler.settings.lifecycle.shutdown_grace)
         .await;
     scheduler.pipeline.store.close().await;
-    stop.cancel();
-    serving.join_all().await;
+    admin.end().await;
     farm.close().await;
     anyhow::ensure!(
         report.laggards.is_empty() && report.fatal.is_none(),
@@ -80,17 +77,17 @@ pub async fn run(options: &Options) -> anyhow::Result<bool> {
     Ok(audit)
 }
 
-/// What the demo's admin server shows.
-fn exhibits(scheduler: &Scheduler) -> Exhibits {
+/// State of the demo's scheduler, for its admin server.
+fn admin_state(scheduler: &Scheduler) -> AdminState {
     let pipeline = &scheduler.pipeline;
-    let mut exhibits = Exhibits {
-        dry_run: scheduler.settings.booking.dry_run,
-        oracle: Some(oracle(pipeline, &scheduler.settings)),
-        ..Exhibits::new(scheduler.registry.clone())
-    };
-    exhibits.sections.push(stages(pipeline.flow.control()));
-    exhibits.sections.extend(sections(pipeline));
-    exhibits
+    AdminState {
+        probes: probes(pipeline, &scheduler.settings),
+        status: reader(pipeline, scheduler.settings.booking.dry_run),
+        explainer: Some(explainer(pipeline, &scheduler.settings)),
+        hosts: Some(farm_hosts(pipeline)),
+        pauses: Some(pipeline.pauses.clone()),
+        ..AdminState::new(scheduler.registry.clone())
+    }
 }
 
 async fn show(

@@ -5,10 +5,6 @@ use std::time::{Duration, Instant};
 use super::farm::Farm;
 use crate::stats::count;
 
-/// The longest outage: the breaker of the scheduler opens ten times in some 40 s, and then the service
-/// ends.
-const LONGEST: Duration = Duration::from_secs(30);
-
 /// An outage, as far as it has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Outage {
@@ -39,21 +35,6 @@ pub struct Ended {
     pub booking_again: Duration,
 }
 
-/// Reads the length of an outage.
-///
-/// # Errors
-/// It is no time, or a longer one than the scheduler would sit out.
-pub fn length(text: &str) -> Result<Duration, String> {
-    let length = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if length.is_zero() || length > LONGEST {
-        let most = humantime::format_duration(LONGEST);
-        return Err(format!(
-            "it must be more than nothing and at most {most}: the scheduler gives up after some 40 s"
-        ));
-    }
-    Ok(length)
-}
-
 impl Outage {
     /// An outage of this length, when half of the frames are done.
     #[must_use]
@@ -68,7 +49,7 @@ impl Outage {
     /// while the server stops and while it starts.
     ///
     /// # Errors
-    /// The server does not do as it is told.
+    /// The server cannot be stopped or started.
     pub fn step(&mut self, farm: &mut Farm, done: u64, booked: f64) -> anyhow::Result<bool> {
         match self.state {
             State::Planned if done >= farm.seeded.frames / 2 => {
@@ -101,31 +82,12 @@ impl Outage {
         Ok(matches!(self.state, State::Away { .. }))
     }
 
-    /// What it was, once it is over.
+    /// The outage, once it is over.
     #[must_use]
     pub const fn ended(&self) -> Option<Ended> {
         match self.state {
             State::Over(ended) => Some(ended),
             _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_outage_is_a_time_that_the_scheduler_sits_out() {
-        assert_eq!(length("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(length("500ms"), Ok(Duration::from_millis(500)));
-        for (bad, told) in [
-            ("0s", "at most 30s"),
-            ("1m", "at most 30s"),
-            ("ten", "number"),
-        ] {
-            let error = length(bad).unwrap_err();
-            assert!(error.contains(told), "{bad}: {error}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::dbtime::DbTime;
 /// The farm's figures.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// How often the scheduler's breaker opened.
+    /// Openings of the scheduler's breaker.
     pub openings: f64,
     /// Frames booked.
     pub booked: f64,
@@ -19,7 +19,7 @@ pub struct Figures {
     pub completed: u64,
     /// Statements the scheduler sent, `BEGIN` and `COMMIT` included.
     pub statements: f64,
-    /// What its statements cost, if the server can say.
+    /// Database time of its statements, if the server counts it.
     pub db: Option<DbTime>,
 }
 

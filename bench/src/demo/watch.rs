@@ -10,18 +10,18 @@ use super::options::Options;
 use super::outage::{Ended, Outage};
 use crate::scheduler::Scheduler;
 
-/// How often the farm is looked at.
+/// Time between two looks at the farm.
 const EVERY: Duration = Duration::from_millis(200);
 
 /// Without a completed frame for so long, the farm is stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// What was seen while the farm drained.
+/// Observations while the farm drained.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// From the start of the scheduler to the last completion.
     pub drained_in: Duration,
-    /// When 95 % of the cores were booked for the first time.
+    /// Time until 95 % of the cores were booked for the first time.
     pub filled_in: Option<Duration>,
     /// The most cores booked at once, in percent.
     pub peak_percent: f64,

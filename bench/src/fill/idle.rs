@@ -1,4 +1,4 @@
-//! Why cores are idle though frames wait: each idle host against everything that still waits.
+//! Reasons of idle cores while frames wait: each idle host against everything that still waits.
 //!
 //! The question is the scheduler's own, [`fit::reserve`]: would a frame of this layer fit on this
 //! host? If one would, the idle cores are the scheduler's doing; if none does, the table says what
@@ -35,7 +35,7 @@ pub struct IdleClass {
     pub why: BTreeMap<&'static str, i64>,
 }
 
-/// What is idle, by class of hosts, the largest first.
+/// Idle resources by class of hosts, the largest first.
 ///
 /// # Errors
 /// The database did not answer.
@@ -59,7 +59,14 @@ pub async fn by_class(pool: &PgPool) -> anyhow::Result<Vec<IdleClass>> {
     Ok(classes.into_values().rev().collect())
 }
 
-/// Why nothing runs on the idle cores of a host.
+/// Idle whole cores that a waiting frame fits.
+#[must_use]
+pub fn usable(classes: &[IdleClass]) -> u64 {
+    let fitting = classes.iter().filter_map(|class| class.why.get(FITS));
+    fitting.sum::<i64>().unsigned_abs()
+}
+
+/// The reason why nothing runs on the idle cores of a host.
 fn reason(host: &Host, layers: &[Layer]) -> &'static str {
     let rules = FitRules::default();
     let mut asked = layers
@@ -216,16 +223,12 @@ mod tests {
         Layer {
             id: String::from("l").into(),
             name: "l".into(),
-            dispatch_order: 0,
             cores_min: Centicores::cores(cores),
-            cores_max: None,
             memory_min: Kib::gib(memory),
-            gpus_min: 0,
-            gpu_memory_min: Kib(0),
             threadable: true,
-            services: Arc::new([]),
             tags: Arc::new([tag.into()]),
             waiting: 1,
+            ..Layer::default()
         }
     }
 

@@ -1,13 +1,11 @@
-//! The process that schedules: it books so many frames of a seeded database, and says how fast and
-//! with how much memory.
+//! The process that schedules: it books a number of frames of a seeded database, and reports its speed and
+//! memory.
 
 use std::time::Instant;
 
-use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::Point;
 use crate::child::figures;
 use crate::scheduler::Scheduler;
 use crate::stats::{count, peak_rss_mib};
@@ -15,7 +13,7 @@ use crate::stats::{count, peak_rss_mib};
 /// The subcommand that a benchmark calls itself with.
 pub const COMMAND: &str = "grow-child";
 
-/// What the process is told.
+/// Options of the process.
 #[derive(Clone, Debug, Args)]
 pub struct ChildOptions {
     /// The database
@@ -24,12 +22,9 @@ pub struct ChildOptions {
     /// Frames to book
     #[arg(long)]
     pub book: u64,
-    /// A setting as NAME=VALUE; may be given several times
-    #[arg(long)]
-    pub set: Vec<String>,
 }
 
-/// What the process says.
+/// Figures that the process prints.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Booked {
     /// Frames booked when it stopped; some more than asked for.
@@ -45,15 +40,8 @@ pub struct Booked {
 /// # Errors
 /// The scheduler could not start, got stuck, or did not end in good order.
 pub async fn book(options: &ChildOptions) -> anyhow::Result<Booked> {
-    let mut variables = Vec::new();
-    for setting in &options.set {
-        let (name, value) = setting
-            .split_once('=')
-            .with_context(|| format!("{setting:?} is not NAME=VALUE"))?;
-        variables.push((name, value.to_owned()));
-    }
     let began = Instant::now();
-    let scheduler = Scheduler::dry(&options.url, &variables).await?;
+    let scheduler = Scheduler::dry(&options.url, &[]).await?;
     scheduler.booked_at_least(options.book).await?;
     let (seconds, booked) = (
         began.elapsed().as_secs_f64(),
@@ -63,8 +51,8 @@ pub async fn book(options: &ChildOptions) -> anyhow::Result<Booked> {
     let registry = scheduler.registry.clone();
     scheduler.end().await?;
     Ok(Booked {
-        // What was under way has been booked since; the database's time is shared by all of it.
-        booked: crate::scheduler::counter(&registry, "scheduler_frames_dispatched_total")
+        // Frames that were under way have been booked since; the database's time is shared by all of them.
+        booked: cue_simfarm::metrics::sum(&registry, "scheduler_frames_dispatched_total", &[])
             .max(count(options.book)),
         frames_per_second: booked / seconds.max(1e-9),
         peak_rss_mib,
@@ -72,8 +60,8 @@ pub async fn book(options: &ChildOptions) -> anyhow::Result<Booked> {
 }
 
 /// Books in a fresh process of this program.
-pub(super) async fn in_child(url: &str, frames: u64, point: &Point) -> anyhow::Result<Booked> {
+pub(super) async fn in_child(url: &str, frames: u64) -> anyhow::Result<Booked> {
     let frames = frames.to_string();
     let arguments = ["--url", url, "--book", &frames];
-    figures(COMMAND, &arguments, &point.variables()).await
+    figures(COMMAND, &arguments, &[]).await
 }

@@ -23,14 +23,14 @@ pub struct Point {
     pub frames: u64,
     /// Shows that share the jobs.
     pub shows: usize,
-    /// Clusters of one manual tag each, beside those of allocations and host names; every show has
-    /// as many. With any, half of the layers ask for one of these tags, and every tag is on one host.
-    pub clusters: usize,
+    /// Manual tags. With any, half of the layers of every show ask for one of them, and every tag is on
+    /// one host.
+    pub tags: usize,
     /// Frames of a layer.
     pub frames_a_layer: u64,
 }
 
-/// What grows.
+/// A dimension that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Dimension {
@@ -40,11 +40,11 @@ pub enum Dimension {
     Frames,
     /// Shows
     Shows,
-    /// Clusters of one manual tag
-    Clusters,
+    /// Manual tags
+    Tags,
     /// Frames of a layer, in fewer and fewer layers
     FramesALayer,
-    /// Hosts and waiting frames, then shows and clusters besides
+    /// Hosts and waiting frames, then shows and manual tags too
     Together,
 }
 
@@ -54,7 +54,7 @@ impl Dimension {
         Self::Hosts,
         Self::Frames,
         Self::Shows,
-        Self::Clusters,
+        Self::Tags,
         Self::FramesALayer,
         Self::Together,
     ];
@@ -66,20 +66,20 @@ impl Dimension {
             Self::Hosts => "hosts",
             Self::Frames => "waiting frames",
             Self::Shows => "shows",
-            Self::Clusters => "clusters",
+            Self::Tags => "manual tags",
             Self::FramesALayer => "frames a layer",
             Self::Together => "all of it",
         }
     }
 
-    /// What `point` is in this dimension: a number, or all of it.
+    /// Coordinate of `point` in this dimension: a number, or all of it.
     #[must_use]
     pub fn of(self, point: &Point) -> String {
         match self {
             Self::Hosts => point.hosts.to_string(),
             Self::Frames => point.frames.to_string(),
             Self::Shows => point.shows.to_string(),
-            Self::Clusters => point.clusters.to_string(),
+            Self::Tags => point.tags.to_string(),
             Self::FramesALayer => point.frames_a_layer.to_string(),
             Self::Together => point.to_string(),
         }
@@ -95,7 +95,7 @@ impl Dimension {
             Self::Hosts => (&[300], &[1_000, 5_000, 15_000]),
             Self::Frames => (&[20_000], &[10_000, 300_000, 1_000_000]),
             Self::Shows => (&[5], &[10, 50]),
-            Self::Clusters => (&[100], &[10, 1_000, 5_000]),
+            Self::Tags => (&[100], &[10, 1_000, 5_000]),
             Self::FramesALayer => (&[1_000], &[10, 1_000, 50_000]),
             Self::Together => (&[], &[]),
         };
@@ -109,7 +109,7 @@ impl Dimension {
             Self::Hosts => point.hosts = size,
             Self::Frames => point.frames = to,
             Self::Shows => point.shows = size,
-            Self::Clusters => point.clusters = size,
+            Self::Tags => point.tags = size,
             Self::FramesALayer => point.frames_a_layer = to,
             Self::Together => {}
         }
@@ -117,7 +117,7 @@ impl Dimension {
     }
 }
 
-/// The ends of the dimensions at once: hosts and frames, then shows and clusters besides.
+/// The ends of the dimensions at once: hosts and frames, then shows and manual tags too.
 fn together(base: &Point, quick: bool) -> Vec<Point> {
     let large = Point {
         hosts: if quick { 300 } else { 15_000 },
@@ -126,14 +126,14 @@ fn together(base: &Point, quick: bool) -> Vec<Point> {
     };
     let all = Point {
         shows: if quick { 5 } else { 50 },
-        clusters: if quick { 100 } else { 5_000 },
+        tags: if quick { 100 } else { 5_000 },
         ..large
     };
     vec![large, all]
 }
 
 impl Point {
-    /// Where all dimensions start.
+    /// The point at which all dimensions start.
     #[must_use]
     pub const fn base(quick: bool) -> Self {
         if quick {
@@ -141,7 +141,7 @@ impl Point {
                 hosts: 100,
                 frames: 1_200,
                 shows: 1,
-                clusters: 0,
+                tags: 0,
                 frames_a_layer: 50,
             };
         }
@@ -149,7 +149,7 @@ impl Point {
             hosts: 1_200,
             frames: 60_000,
             shows: 1,
-            clusters: 0,
+            tags: 0,
             frames_a_layer: 50,
         }
     }
@@ -185,8 +185,8 @@ impl Point {
         spec.layers.gpu_share = 0.0;
         spec.layers.two_tags_share = 0.0;
         spec.host_tags.hardware_share = 0.0;
-        spec.host_tags.manual = self.tags();
-        let special = self.clusters > 0;
+        spec.host_tags.manual = self.tag_names();
+        let special = self.tags > 0;
         // A share that deals no host a tag: they are dealt by `tag_hosts`, so that none is left out.
         spec.host_tags.manual_share = if special { 1e-9 } else { 0.0 };
         spec.layers.special_tag_share = if special { 0.5 } else { 0.0 };
@@ -205,25 +205,14 @@ impl Point {
              JOIN (SELECT pk_host, row_number() OVER (ORDER BY pk_host) - 1 AS place FROM host) h
                ON h.place = t.place % (SELECT count(*) FROM host)",
         )
-        .bind(self.tags())
+        .bind(self.tag_names())
         .execute(&ground.pool)
         .await?;
         Ok(())
     }
 
-    /// Settings under which each manual tag is a cluster of its own.
-    #[must_use]
-    pub fn variables(&self) -> Vec<(&'static str, String)> {
-        if self.clusters > 0 {
-            vec![("CUE_MANUAL_TAGS_CHUNK", "1".to_owned())]
-        } else {
-            Vec::new()
-        }
-    }
-
-    fn tags(&self) -> Vec<String> {
-        let tags = self.clusters.div_ceil(self.shows.max(1));
-        (0..tags).map(|n| format!("tag{n:05}")).collect()
+    fn tag_names(&self) -> Vec<String> {
+        (0..self.tags).map(|n| format!("tag{n:05}")).collect()
     }
 }
 
@@ -231,8 +220,8 @@ impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} hosts, {} frames in layers of {}, {} shows, {} clusters of manual tags",
-            self.hosts, self.frames, self.frames_a_layer, self.shows, self.clusters
+            "{} hosts, {} frames in layers of {}, {} shows, {} manual tags",
+            self.hosts, self.frames, self.frames_a_layer, self.shows, self.tags
         )
     }
 }
@@ -250,7 +239,7 @@ mod tests {
                     (Dimension::Hosts, point.hosts != base.hosts),
                     (Dimension::Frames, point.frames != base.frames),
                     (Dimension::Shows, point.shows != base.shows),
-                    (Dimension::Clusters, point.clusters != base.clusters),
+                    (Dimension::Tags, point.tags != base.tags),
                     (
                         Dimension::FramesALayer,
                         point.frames_a_layer != base.frames_a_layer,

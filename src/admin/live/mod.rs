@@ -1,11 +1,9 @@
-//! What the live page and the terminal view show: one sample a second, made once for all viewers.
+//! Events of the live page and the terminal view: one sample of the state a second, made once for all viewers.
 //!
-//! Invariant: the sampler is a part of the server's own future. It keeps a bounded window of
-//! readings, and a viewer only ever gets the newest sample: who is slow skips some.
+//! Invariant: a viewer gets the newest sample only, so a slow one skips some. A sample is bounded, whatever the
+//! number of clusters.
 
-mod clusters;
 mod reading;
-mod sample;
 mod sampler;
 mod verdict;
 
@@ -13,48 +11,49 @@ mod verdict;
 mod tests;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use futures::StreamExt;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
+use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 
-pub use sample::{
-    AccountsLine, ClusterLine, Clusters, Condition, Count, HostsLine, LastTurn, MaestroLine, Queue,
-    ReplicaLine, Sample, StageItems, StageLine, Standing, Times,
-};
+use crate::status::{Cluster, Status};
 pub(super) use sampler::Sampler;
-pub use verdict::Verdict;
 
-/// How often a sample is made.
+/// Time between two samples.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How many may watch at a time.
+/// Viewers at a time.
 const MOST_VIEWERS: usize = 64;
 
-/// The newest sample, and who may watch it.
+/// Clusters in a sample: the first by name.
+const MOST_CLUSTERS: usize = 100;
+
+/// The newest sample, and its viewers.
 #[derive(Debug)]
-pub(super) struct Newest {
+pub(super) struct Live {
     sample: watch::Sender<Option<Arc<str>>>,
-    seats: Arc<Semaphore>,
+    viewers: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
-impl Newest {
+impl Live {
     pub(super) fn new(stop: CancellationToken) -> Self {
         Self {
             sample: watch::Sender::new(None),
-            seats: Arc::new(Semaphore::new(MOST_VIEWERS)),
+            viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
             stop,
         }
     }
 
-    /// Makes samples until the server is told to stop.
-    pub(super) async fn keep(&self, mut sampler: Sampler) {
+    /// Takes samples until the server stops.
+    pub(super) async fn run(&self, take: impl Fn() -> Status) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -62,54 +61,40 @@ impl Newest {
                 () = self.stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            match serde_json::to_string(&sampler.take(Instant::now())) {
+            match serde_json::to_string(&bounded(take())) {
                 Ok(text) => {
                     self.sample.send_replace(Some(text.into()));
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the sample of the live page cannot be written")
+                    tracing::error!(%error, "a sample of the live page cannot be written")
                 }
             }
         }
     }
 
-    /// A stream of samples for one more viewer, or none if all seats are taken. It ends when the
-    /// server is told to stop.
+    /// Stream of samples for one more viewer, until the server stops; none if there are too many viewers.
     pub(super) fn watch(&self) -> Option<Response> {
-        let mut samples = self.sample.subscribe();
-        samples.mark_changed();
-        let viewer = Viewer {
-            samples,
-            stop: self.stop.clone(),
-            _seat: Arc::clone(&self.seats).try_acquire_owned().ok()?,
-        };
-        let events = stream::unfold(viewer, |mut viewer| async {
-            let text = viewer.next().await?;
-            Some((Ok::<_, Infallible>(Event::default().data(text)), viewer))
-        });
+        let permit = Arc::clone(&self.viewers).try_acquire_owned().ok()?;
+        let events = WatchStream::new(self.sample.subscribe())
+            // There is nothing to show before the first sample.
+            .filter_map(ready)
+            .map(move |text| {
+                // Held while the stream lives.
+                let _permit = &permit;
+                Ok::<_, Infallible>(Event::default().data(text))
+            })
+            .take_until(self.stop.clone().cancelled_owned());
         // A proxy that gathers an answer before it passes it on would show nothing.
         let unbuffered = [("x-accel-buffering", "no")];
         Some((unbuffered, Sse::new(events)).into_response())
     }
 }
 
-struct Viewer {
-    samples: watch::Receiver<Option<Arc<str>>>,
-    stop: CancellationToken,
-    _seat: OwnedSemaphorePermit,
-}
-
-impl Viewer {
-    async fn next(&mut self) -> Option<Arc<str>> {
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return None,
-                changed = self.samples.changed() => changed.ok()?,
-            }
-            // There is nothing to show before the first sample.
-            if let Some(text) = self.samples.borrow_and_update().clone() {
-                return Some(text);
-            }
-        }
-    }
+/// The state with a bounded number of clusters, in the order of their next turns.
+fn bounded(mut status: Status) -> Status {
+    let clusters = &mut status.clusters;
+    clusters.sort_by(|left, right| left.name.cmp(&right.name));
+    clusters.truncate(MOST_CLUSTERS);
+    clusters.sort_by_key(Cluster::next_turn);
+    status
 }

@@ -1,4 +1,4 @@
-// Changes the workers of a stage or the filter of the log. The token stays in its field, which is
+// Changes the workers of a stage, the filter of the log, or what a lever changes. The token stays in its field, which is
 // part of this page only.
 
 let latest = null;
@@ -15,7 +15,7 @@ function openChanges(name) {
   select.replaceChildren(...stages.map((stage) => new Option(stage.name, stage.name, false, stage.name === name)));
   showWorkers();
   tell("", "");
-  byId("changes").showModal();
+  if (!byId("changes").open) byId("changes").showModal();
 }
 
 function showWorkers() {
@@ -28,15 +28,15 @@ function tell(kind, words) {
   text(byId("answer"), words);
 }
 
-async function put(path, body) {
+async function put(path, body, words) {
   const headers = { "content-type": "application/json" };
   const token = byId("token").value;
   if (token) headers.authorization = `Bearer ${token}`;
   try {
     const answer = await fetch(path, { method: "PUT", headers, body: JSON.stringify(body) });
-    const told = await answer.json();
-    if (!answer.ok) return tell("bad", told.error);
-    tell("good", told.stage ? `${told.stage} now has ${many(told.workers, "worker")}` : `the log filter is now ${told.filter}`);
+    const done = await answer.json();
+    if (!answer.ok) return tell("bad", done.error);
+    tell("good", words(done));
   } catch (error) {
     tell("bad", `no answer: ${error.message}`);
   }
@@ -48,10 +48,11 @@ byId("stage").addEventListener("change", showWorkers);
 // Enter sends the form of the field it was pressed in, so each change has one of its own.
 byId("log-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  return put("log", { filter: byId("filter").value });
+  return put("log", { filter: byId("filter").value }, (done) => `the log filter is now ${done.filter}`);
 });
 byId("workers-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const stage = encodeURIComponent(byId("stage").value);
-  return put(`stages/${stage}`, { workers: Number(byId("workers").value) });
+  const words = (done) => `${done.stage} now has ${many(done.workers, "worker")}`;
+  return put(`stages/${stage}`, { workers: Number(byId("workers").value) }, words);
 });

@@ -95,8 +95,8 @@ function drawQueue(node, stage) {
   node.dataset.level = high ? (stage.standing === "bottleneck" ? "jam" : "high") : "low";
   text(find(".depth"), `${depth} / ${capacity}`);
   text(find(".full"), high ? (depth < capacity ? "OFTEN FULL" : "FULL") : "");
-  text(find(".wait50"), duration(stage.wait_ms.p50));
-  text(find(".wait99"), duration(stage.wait_ms.p99));
+  text(find(".wait50"), duration(stage.queue_wait_ms.p50));
+  text(find(".wait99"), duration(stage.queue_wait_ms.p99));
   node.setAttribute("aria-label", `queue before ${stage.name}: ${depth} of ${capacity}`);
   const cells = Math.min(capacity, 12);
   const on = capacity ? Math.ceil((depth / capacity) * cells) : 0;
@@ -147,7 +147,7 @@ function rows(body, entries, cells) {
     }
     have.delete(key);
     if (body.rows[n] !== row) body.insertBefore(row, body.rows[n] ?? null);
-    values.forEach((value, m) => text(row.cells[m], value));
+    values.forEach((value, m) => { if (value !== null) text(row.cells[m], value); });
   });
   for (const row of have.values()) row.remove();
 }
@@ -194,16 +194,19 @@ function announce(words) {
 let announced = "";
 
 function drawCondition(sample) {
-  const { draining, database_retry_ms: retry, maestro_leader: maestro } = sample.condition;
+  const { draining, database_retry_ms: retry, maestro_leader: maestro, booking_failing: failing } = sample.condition;
   byId("dry-run").hidden = !sample.dry_run;
   byId("draining").hidden = !draining;
   byId("breaker").hidden = retry === null;
+  byId("failing").hidden = !failing;
+  text(byId("failing-reason"), failing ? `${failing.reason} (statement ${failing.statement}${failing.sqlstate ? `, SQLSTATE ${failing.sqlstate}` : ""}).` : "");
   byId("maestro").hidden = !maestro;
   text(byId("maestro-leader"), maestro ? `Its leader is session ${maestro.session}${maestro.address ? ` from ${maestro.address}` : ""}.` : "");
   text(byId("breaker-retry"), retry ? `It is asked again in ${Math.ceil(retry / 1000)}\u00a0s.` : "It is being asked again.");
   const stage = sample.verdict.bottleneck;
   const jam = stage ? `${stage} is now the bottleneck` : "no stage is a bottleneck";
-  const words = retry !== null ? "the database does not answer" : maestro ? "Maestro plans the same shows" : draining ? "the service is stopping" : jam;
+  const pause = sample.condition.pauses?.[0];
+  const words = retry !== null ? "the database does not answer" : pause ? `booking is paused for ${scopeWords(pause.scope)}` : failing ? "nothing can be booked" : maestro ? "Maestro plans the same shows" : draining ? "the service is stopping" : jam;
   if (announced !== words) announce(words);
   announced = words;
 }
@@ -216,14 +219,17 @@ function draw(sample) {
   byId("verdict").dataset.kind = sample.verdict.bottleneck ? "bottleneck" : "none";
   drawCondition(sample);
   drawFigures(sample);
+  drawFarm(sample);
   const loops = sample.stages.filter((stage) => stage.kind === "tick");
   sample.stages.filter((stage) => stage.kind !== "tick").forEach(drawStage);
   drawLoops(loops);
   drawReplicas(sample.replicas);
   drawAccounts(sample.accounts);
-  drawClusters(sample.clusters);
+  drawClusters(sample.clusters, sample.cluster_count);
   drawCounts("refused", sample.refused);
   drawReasons(sample.last_refusals);
   drawCounts("launches", sample.launches);
   offer(sample);
+  offerScopes(sample);
+  refreshMap();
 }

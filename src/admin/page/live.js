@@ -50,3 +50,4 @@ setInterval(() => {
 
 byId("retry").addEventListener("click", listen);
 listen();
+refreshMap();

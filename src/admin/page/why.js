@@ -1,6 +1,7 @@
 // Asks why a job, a layer or a frame does not run, and shows the one sentence of the answer.
 
-const patience = 20000;
+// The service gives up after 30 s and says so.
+const patience = 35000;
 let question = 0;
 
 function answerWhy(kind, words) {

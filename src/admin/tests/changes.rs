@@ -1,8 +1,9 @@
 //! Changes to a running service: who may, and what is refused.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 
-use cue_flow::{Flow, Inlet, Meters, Never, Outlet, Stage, Verdict};
+use cue_flow::{BoxError, Flow, Meters, Outlet, Source, Stage, StopToken, Verdict, Width};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
 
 use super::*;
@@ -14,19 +15,31 @@ struct Sink;
 impl Stage for Sink {
     const NAME: &'static str = "dispatch";
     type In = ();
-    type Out = Never;
+    type Out = Infallible;
 
-    async fn handle(&self, (): (), _out: &Outlet<Never>) -> Verdict {
+    async fn handle(&self, (): (), _out: &Outlet<Infallible>) -> Verdict {
         Verdict::Done
     }
 }
 
+struct Idle;
+
+impl Source for Idle {
+    const NAME: &'static str = "cluster_feed";
+    type Out = ();
+
+    async fn run(self, _out: Outlet<()>, stop: StopToken) -> Result<(), BoxError> {
+        stop.cancelled().await;
+        Ok(())
+    }
+}
+
 struct Service {
-    server: Running,
+    server: AdminServer,
+    controls: AdminControls,
     flow: Flow,
     log: LogFilter,
-    // The stage goes on while its queue is open, the filter while its log exists.
-    _outlet: Outlet<()>,
+    // The filter works while its log exists.
     _subscriber: Box<dyn std::any::Any>,
 }
 
@@ -43,27 +56,29 @@ async fn service(token: Option<&str>) -> Service {
     let settings = settings(token);
     let four = NonZeroUsize::new(4).unwrap();
     let mut flow = Flow::new(Meters::new(&Registry::new()).unwrap());
-    let (outlet, inlet): (Outlet<()>, Inlet<()>) = flow.edge(Sink::NAME, four);
-    flow.stage(Sink, four, inlet, Flow::last_outlet());
+    let width = Width {
+        workers: four,
+        queue: four,
+    };
+    flow.line(Idle).end(Sink, width);
     let none = None::<InMemorySpanExporter>;
     let (subscriber, guard) =
         telemetry::subscriber(&settings.telemetry, &settings.logging, none, std::io::sink).unwrap();
-    let levers = Levers::new(
+    let controls = AdminControls::new(
         settings.admin.token.clone(),
         flow.control(),
         LiveWidths::new(&settings),
         guard.filter(),
     );
-    let exhibits = Exhibits {
-        levers,
-        sections: vec![stages(flow.control())],
-        ..Exhibits::new(Registry::new())
+    let state = AdminState {
+        controls: controls.clone(),
+        ..AdminState::new(Registry::new())
     };
     Service {
-        server: start_with(exhibits).await,
+        server: start_with(state).await,
+        controls,
         flow,
         log: guard.filter(),
-        _outlet: outlet,
         _subscriber: Box::new(subscriber),
     }
 }
@@ -78,7 +93,7 @@ impl Service {
     }
 
     fn workers(&self) -> u64 {
-        self.flow.control().snapshot()[0].workers
+        self.flow.control().snapshot()[1].workers
     }
 }
 
@@ -166,4 +181,31 @@ async fn the_log_filter_is_changed_and_a_bad_one_is_not() {
         assert_eq!(code, 400, "{bad}");
     }
     assert_eq!(service.log.current(), "warn,cue_flow=debug");
+}
+
+#[tokio::test]
+async fn settings_that_are_read_again_change_workers_and_filter_and_never_break_the_pool() {
+    let service = service(None).await;
+    let controls = service.controls.clone();
+    let settings = |pairs: &[(&str, &str)]| {
+        let url = ("CUE_DATABASE_URL", "postgresql://h/d");
+        let named = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment = pairs.iter().chain([&url]).map(named).collect();
+        load(None, &environment, &[]).settings.unwrap()
+    };
+    controls.adopt(&settings(&[
+        ("CUE_DISPATCH_WORKERS", "3"),
+        ("CUE_LOG", "warn"),
+    ]));
+    assert_eq!(
+        (service.workers(), service.log.current()),
+        (3, "warn".to_owned())
+    );
+    // The pool stays as it was at the start.
+    let wide = [("CUE_DISPATCH_WORKERS", "99"), ("CUE_DATABASE_POOL", "999")];
+    controls.adopt(&settings(&wide));
+    assert_eq!(
+        (service.workers(), service.log.current()),
+        (3, "info".to_owned())
+    );
 }

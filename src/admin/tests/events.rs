@@ -3,11 +3,10 @@
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::*;
-use crate::admin::live::Sample;
 
 #[tokio::test]
 async fn the_page_is_one_document_with_a_policy_for_nothing_but_itself() {
-    let server = start(vec![], vec![]).await;
+    let server = start(vec![]).await;
     let answer = ask(server.address, "GET", "/").await;
     assert_eq!(answer.code, 200);
     assert!(
@@ -38,9 +37,9 @@ async fn the_page_is_one_document_with_a_policy_for_nothing_but_itself() {
 }
 
 /// Opens the events and reads as far as the first sample.
-async fn watch(address: SocketAddr) -> (BufReader<TcpStream>, Sample) {
+async fn watch(address: SocketAddr) -> (BufReader<TcpStream>, Status) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = b"GET /events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\r\n";
+    let request = b"GET /events HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
@@ -52,7 +51,7 @@ async fn watch(address: SocketAddr) -> (BufReader<TcpStream>, Sample) {
     (stream, sample)
 }
 
-async fn next(stream: &mut BufReader<TcpStream>) -> Option<Sample> {
+async fn next(stream: &mut BufReader<TcpStream>) -> Option<Status> {
     let mut line = String::new();
     loop {
         line.clear();
@@ -67,7 +66,7 @@ async fn next(stream: &mut BufReader<TcpStream>) -> Option<Sample> {
 
 #[tokio::test]
 async fn every_viewer_gets_the_same_samples_until_the_server_ends() {
-    let mut server = start(vec![], vec![]).await;
+    let server = start(vec![]).await;
     let (mut one, first) = watch(server.address).await;
     let (mut other, _) = watch(server.address).await;
     assert_eq!(first.version, env!("CARGO_PKG_VERSION"));
@@ -83,14 +82,13 @@ async fn every_viewer_gets_the_same_samples_until_the_server_ends() {
         }
     }
     assert_eq!(left, right);
-    server.stop.cancel();
-    server.tasks.join_next().await.unwrap().unwrap();
+    server.end().await;
     while next(&mut one).await.is_some() {}
 }
 
 #[tokio::test]
 async fn viewers_beyond_the_bound_are_sent_away_and_a_seat_is_free_again_afterwards() {
-    let server = start(vec![], vec![]).await;
+    let server = start(vec![]).await;
     let mut viewers = Vec::new();
     for _ in 0..64 {
         viewers.push(watch(server.address).await);
@@ -107,7 +105,7 @@ async fn viewers_beyond_the_bound_are_sent_away_and_a_seat_is_free_again_afterwa
     for _ in 0..100 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream
-            .write_all(b"GET /events HTTP/1.1\r\nhost: test\r\n\r\n")
+            .write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .await
             .unwrap();
         let mut line = String::new();

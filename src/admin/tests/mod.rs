@@ -2,6 +2,7 @@
 
 mod changes;
 mod events;
+mod names;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,39 +10,33 @@ use prometheus::{IntCounter, Registry};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 
 use super::*;
+use crate::status::{Cluster, Status, stages};
 
-struct Running {
-    address: SocketAddr,
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
-}
-
-async fn start(probes: Vec<Probe>, sections: Vec<Section>) -> Running {
-    start_with(Exhibits {
+async fn start(probes: Vec<Probe>) -> AdminServer {
+    start_with(AdminState {
         probes,
-        sections,
-        ..Exhibits::new(Registry::new())
+        ..AdminState::new(Registry::new())
     })
     .await
 }
 
-async fn start_with(exhibits: Exhibits) -> Running {
+async fn start_with(state: AdminState) -> AdminServer {
     let counter = IntCounter::new("scheduler_things_total", "Things.").unwrap();
     counter.inc_by(7);
-    exhibits.registry.register(Box::new(counter)).unwrap();
-    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = admin.address();
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(admin.serve(exhibits, stop.clone()));
-    Running {
-        address,
-        stop,
-        tasks,
-    }
+    state.registry.register(Box::new(counter)).unwrap();
+    let mut server = starting().await;
+    server.show(state);
+    server
+}
+
+/// A server that has nothing to show yet.
+async fn starting() -> AdminServer {
+    let names = HostNames::new(&["farm.example".to_owned()]);
+    AdminServer::start("127.0.0.1:0".parse().unwrap(), names)
+        .await
+        .unwrap()
 }
 
 struct Answer {
@@ -62,11 +57,22 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
 
 /// Sends a request with more header lines (each ended) and a body.
 async fn send(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let headers = format!("host: localhost\r\n{headers}");
+    send_bare(address, method, path, &headers, body).await
+}
+
+/// The same without a `Host` header.
+async fn send_bare(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n\
-         {headers}\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
@@ -81,7 +87,7 @@ async fn send(address: SocketAddr, method: &str, path: &str, headers: &str, body
 
 #[tokio::test]
 async fn metrics_are_the_text_of_the_registry() {
-    let server = start(vec![], vec![]).await;
+    let server = start(vec![]).await;
     assert_ne!(server.address.port(), 0);
     let answer = ask(server.address, "GET", "/metrics").await;
     assert_eq!(answer.code, 200);
@@ -111,12 +117,13 @@ async fn readiness_follows_the_probes_and_health_does_not() {
             }
         }
     });
-    let server = start(vec![probe], vec![]).await;
+    let server = start(vec![probe]).await;
     let answer = ask(server.address, "GET", "/readyz").await;
     assert_eq!(answer.code, 503);
     let expected = json!({
         "ready": false,
         "not_ready": [{ "name": "database", "reason": "it is away" }],
+        "paused": [],
     });
     assert_eq!(answer.json(), expected);
     assert_eq!(ask(server.address, "GET", "/healthz").await.code, 200);
@@ -129,13 +136,47 @@ async fn readiness_follows_the_probes_and_health_does_not() {
 }
 
 #[tokio::test]
-async fn the_status_shows_version_uptime_and_every_section() {
-    let sections = vec![Section::new("clusters", || json!([{ "show": "a" }]))];
-    let server = start(vec![], sections).await;
-    let status = ask(server.address, "GET", "/status").await.json();
-    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
-    assert!(status["uptime_seconds"].is_u64());
-    assert_eq!(status["clusters"][0]["show"], "a");
+async fn health_names_the_part_that_has_stalled() {
+    let state = AdminState::new(Registry::new());
+    let liveness = state.liveness.clone();
+    let server = start_with(state).await;
+    liveness.record(Some("dispatch"));
+    let answer = ask(server.address, "GET", "/healthz").await;
+    let expected = json!({ "status": "stalled", "part": "dispatch" });
+    assert_eq!((answer.code, answer.json()), (503, expected));
+    liveness.record(None);
+    assert_eq!(ask(server.address, "GET", "/healthz").await.code, 200);
+}
+
+#[tokio::test]
+async fn the_status_is_what_the_program_reads_with_version_uptime_and_verdict() {
+    let read = || Status {
+        dry_run: true,
+        clusters: vec![Cluster {
+            name: "yard/a".to_owned(),
+            ..Cluster::default()
+        }],
+        ..Status::default()
+    };
+    let state = AdminState {
+        status: Arc::new(read),
+        ..AdminState::new(Registry::new())
+    };
+    let server = start_with(state).await;
+    let answer = ask(server.address, "GET", "/status").await;
+    let status: Status = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(status.version, env!("CARGO_PKG_VERSION"));
+    assert!(answer.json()["uptime_seconds"].is_u64() && status.dry_run);
+    assert_eq!(
+        (status.cluster_count, &*status.clusters[0].name),
+        (1, "yard/a")
+    );
+    assert!(
+        status
+            .verdict
+            .sentence
+            .starts_with("Nothing is being booked")
+    );
 }
 
 #[tokio::test]
@@ -149,7 +190,16 @@ async fn the_stages_of_a_flow_are_shown_by_name() {
     }
     let mut flow = cue_flow::Flow::new(cue_flow::Meters::new(&Registry::new()).unwrap());
     flow.tick(Idle);
-    let server = start(vec![], vec![stages(flow.control())]).await;
+    let control = flow.control();
+    let read = move || Status {
+        stages: stages(&control),
+        ..Status::default()
+    };
+    let state = AdminState {
+        status: Arc::new(read),
+        ..AdminState::new(Registry::new())
+    };
+    let server = start_with(state).await;
     let status = ask(server.address, "GET", "/status").await.json();
     assert_eq!(status["stages"][0]["name"], "idle_loop");
     assert_eq!(status["stages"][0]["kind"], "tick");
@@ -157,7 +207,7 @@ async fn the_stages_of_a_flow_are_shown_by_name() {
 
 #[tokio::test]
 async fn a_wrong_path_or_method_is_told_the_right_paths() {
-    let server = start(vec![], vec![]).await;
+    let server = start(vec![]).await;
     for (method, path, code) in [("GET", "/metric", 404), ("POST", "/metrics", 405)] {
         let answer = ask(server.address, method, path).await;
         assert_eq!(answer.code, code, "{method} {path}");
@@ -167,8 +217,10 @@ async fn a_wrong_path_or_method_is_told_the_right_paths() {
 
 #[tokio::test]
 async fn a_taken_address_is_refused_and_named() {
-    let server = start(vec![], vec![]).await;
-    let error = Admin::bind(server.address).await.unwrap_err();
+    let server = start(vec![]).await;
+    let error = AdminServer::start(server.address, HostNames::default())
+        .await
+        .unwrap_err();
     assert!(
         error.to_string().contains(&server.address.to_string()),
         "{error}"
@@ -178,38 +230,31 @@ async fn a_taken_address_is_refused_and_named() {
 
 #[tokio::test]
 async fn the_server_ends_when_it_is_told_to_and_frees_its_address() {
-    let mut server = start(vec![], vec![]).await;
-    assert_eq!(ask(server.address, "GET", "/healthz").await.code, 200);
-    server.stop.cancel();
-    server.tasks.join_next().await.unwrap().unwrap();
-    assert!(TcpStream::connect(server.address).await.is_err());
+    let server = start(vec![]).await;
+    let address = server.address;
+    assert_eq!(ask(address, "GET", "/healthz").await.code, 200);
+    // A client that is connected and asks nothing does not keep the server.
+    let _silent = TcpStream::connect(address).await.unwrap();
+    server.end().await;
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
 async fn while_it_starts_it_lives_and_is_not_ready_and_then_the_same_address_shows_all() {
-    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = admin.address();
-    let looks = async {
-        assert_eq!(ask(address, "GET", "/healthz").await.code, 200);
-        let ready = ask(address, "GET", "/readyz").await;
-        assert_eq!(ready.code, 503);
-        assert_eq!(ready.json()["not_ready"][0]["name"], "start");
-        assert_eq!(ask(address, "GET", "/status").await.code, 503);
-    };
-    tokio::select! {
-        never = admin.answer_while_starting() => match never {},
-        () = looks => {}
-    }
-    let exhibits = Exhibits::new(Registry::new());
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(admin.serve(exhibits, stop));
+    let mut server = starting().await;
+    let address = server.address;
+    assert_eq!(ask(address, "GET", "/healthz").await.code, 200);
+    let ready = ask(address, "GET", "/readyz").await;
+    assert_eq!(ready.code, 503);
+    assert_eq!(ready.json()["not_ready"][0]["name"], "start");
+    assert_eq!(ask(address, "GET", "/status").await.code, 503);
+    server.show(AdminState::new(Registry::new()));
     assert_eq!(ask(address, "GET", "/readyz").await.code, 200);
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_answered_in_json_too() {
-    let server = start(vec![], vec![]).await;
+    let server = start(vec![]).await;
     let name = ask(server.address, "GET", "/why/%ff").await;
     assert_eq!(name.code, 400);
     assert!(name.json()["error"].as_str().unwrap().contains("UTF-8"));

@@ -19,15 +19,15 @@ fn judged(change: &[(&str, &str)]) -> Vec<Finding> {
         ("default_transaction_read_only", "off"),
         ("idle_in_transaction_session_timeout", "60000"),
         ("jit", "off"),
-        ("lock_timeout", "5000"),
-        ("statement_timeout", "30000"),
+        ("lock_timeout", "500"),
+        ("statement_timeout", "5000"),
         ("synchronous_commit", "on"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let change = change.iter();
     values.extend(change.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let found = Values(&values).judge(&settings(), "cue");
+    let found = judge(&values, &settings(), "cue");
     found
         .into_iter()
         .filter(|finding| finding.verdict != Verdict::Ok)
@@ -69,7 +69,7 @@ fn the_narrowest_limit_of_connections_decides() {
             role_limit,
             database_limit: None,
         };
-        connections(&facts, &settings()).remove(0)
+        connections(&facts, &settings()).unwrap()
     };
     assert_eq!(judged(100, 10, None).verdict, Verdict::Ok);
     assert_eq!(judged(23, 1, None).verdict, Verdict::Fail);

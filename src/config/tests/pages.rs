@@ -83,11 +83,15 @@ fn the_listing_is_a_settings_file_that_gives_the_same_settings() {
     ];
     let loaded = with(&pairs);
     let text = listing(&loaded.effective);
-    assert!(text.contains("\"postgresql://cue:***@db/cue\""), "{text}");
+    assert!(
+        text.contains("\"postgresql://cue:***@db:5432/cue\""),
+        "{text}"
+    );
     assert!(!text.contains("hidden"), "{text}");
     assert!(text.contains("# env CUE_IGNORE_TAGS"), "{text}");
     assert!(text.contains("# feed.facility is not set"), "{text}");
     let file = file(&text);
     let again = load(Some(file.path()), &environment(&[URL]), &[]);
-    assert_eq!(again.settings.unwrap(), loaded.settings.unwrap());
+    let settings = |loaded: Loaded| format!("{:?}", loaded.settings.unwrap());
+    assert_eq!(settings(again), settings(loaded));
 }

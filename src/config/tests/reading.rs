@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
+
 use super::*;
-use crate::config::{Origin, Secret};
+use crate::config::Origin;
 
 #[test]
 fn defaults_and_a_database_are_enough() {
     let settings = with(&[]).settings.unwrap();
-    assert_eq!(settings.database.url, Secret::new(URL.1));
+    assert_eq!(settings.database.url.expose_secret(), URL.1);
     assert_eq!(settings.stages.layer_lock.queue.get(), 32);
     assert_eq!(
         settings.matching.host_stale_after,
@@ -71,10 +73,11 @@ fn database_url_is_a_second_name_for_the_same_setting() {
     let second = ("DATABASE_URL", "postgres://second/d");
     let url = |pairs: &[(&str, &str)]| {
         let loaded = load(None, &environment(pairs), &[]);
-        loaded.settings.unwrap().database.url
+        let url = loaded.settings.unwrap().database.url;
+        url.expose_secret().to_owned()
     };
-    assert_eq!(url(&[second]), Secret::new(second.1));
-    assert_eq!(url(&[second, URL]), Secret::new(URL.1));
+    assert_eq!(url(&[second]), second.1);
+    assert_eq!(url(&[second, URL]), URL.1);
 }
 
 #[test]
@@ -83,9 +86,11 @@ fn all_faults_are_found_at_once_and_say_what_is_allowed() {
     let environment = environment(&[
         ("CUE_DATABASE_POOL", "many"),
         ("CUE_CLUSTER_FEED_WORKERS", "2"),
+        ("CUE_ACTIVE_SCAN", "1s"),
+        ("CUE_FRAMES_PER_LAYER", "7"),
         ("CUE_DRYRUN", "true"),
-        ("CUE_HOST_REFRESH", "30"),
-        ("CUE_FRAME_LOG_DIR", "/of/another/program"),
+        ("CUE_SATURATED_BACKOFF", "30"),
+        ("CUE_FRAMES_PER_TRUN", "5"),
     ]);
     let flags = [flag("--set", "rqd.address", "{prot}")];
     let text = load(Some(file.path()), &environment, &flags)
@@ -93,17 +98,20 @@ fn all_faults_are_found_at_once_and_say_what_is_allowed() {
         .unwrap_err()
         .to_string();
     for part in [
-        "8 faults in the settings",
-        "stages.cluster_feed.workers = `2` (env CUE_CLUSTER_FEED_WORKERS)",
+        "11 faults in the settings",
+        "CUE_CLUSTER_FEED_WORKERS is no setting any more, remove it: the feed is always one worker",
+        "CUE_ACTIVE_SCAN is no setting any more, remove it: waiting work is read by what changed",
+        "CUE_FRAMES_PER_LAYER is no setting any more, remove it: the order of jobs decides",
         "stages.dispatch.workers = `0` (file ",
         "give a whole number from 1 to 256",
         "database.url is not set: give an address",
         "database.pool = `many` (env CUE_DATABASE_POOL)",
-        "matching.host_refresh = `30` (env CUE_HOST_REFRESH)",
+        "feed.saturated_backoff = `30` (env CUE_SATURATED_BACKOFF)",
         "rqd.address = `{prot}` (flag --set)",
         "there is no setting `feed.facilty` (file ",
         "did you mean feed.facility?",
         "variable CUE_DRYRUN, did you mean CUE_DRY_RUN?",
+        "variable CUE_FRAMES_PER_TRUN, did you mean CUE_FRAMES_PER_TURN?",
     ] {
         assert!(text.contains(part), "{part:?} is missing in: {text}");
     }
@@ -162,7 +170,7 @@ fn a_password_is_in_no_fault_and_no_debug_output() {
         &[],
     );
     let text = loaded.settings.unwrap_err().to_string();
-    assert!(text.contains("mysql://cue:***@db/cue"), "{text}");
+    assert!(text.contains("mysql://cue:***@db:5432/cue"), "{text}");
     assert!(!format!("{:?}", with(&[])).contains("hidden"));
 }
 
@@ -200,9 +208,6 @@ fn a_missing_database_hides_no_impossible_combination() {
 fn impossible_combinations_are_refused_together() {
     let found = faults(with(&[
         ("CUE_BATCH_FRAMES", "10"),
-        ("CUE_HOST_STALE_AFTER", "1s"),
-        ("CUE_HOST_REFRESH", "1s"),
-        ("CUE_LEASE_TIMEOUT", "39s"),
         ("CUE_RQD_CONNECTIONS", "63"),
     ]));
     let keys: Vec<&str> = found
@@ -212,16 +217,7 @@ fn impossible_combinations_are_refused_together() {
             other => panic!("{other}"),
         })
         .collect();
-    assert_eq!(
-        keys,
-        [
-            "lock.frames_per_layer",
-            "lock.batch_layers",
-            "matching.host_stale_after",
-            "matching.lease_timeout",
-            "rqd.connections"
-        ]
-    );
+    assert_eq!(keys, ["lock.batch_layers", "rqd.connections"]);
 }
 
 #[test]
@@ -235,4 +231,84 @@ fn a_setting_that_is_gone_is_named_with_the_reason() {
             "CUE_ACCOUNTING is no setting any more, remove it: the accounts heal themselves";
         assert!(text.contains(wanted), "{text}");
     }
+}
+
+#[test]
+fn variables_of_other_programs_are_left_alone() {
+    let names = [
+        "CUE_JOB",
+        "CUE_SHOW",
+        "CUE_IFRAME",
+        "CUE_THREADS",
+        "CUE_FRAME_LOG_DIR",
+        "CUE_SCHEDULER_PORT",
+        "CUE_SCHEDULER_PORT_9700_TCP_ADDR",
+        "CUE_SCHEDULER_SERVICE_PORT_ADMIN",
+    ];
+    let theirs = names.map(|name| (name, "of another program"));
+    let set = environment(&[&theirs[..], &[URL]].concat());
+    assert!(load(None, &set, &[]).settings.is_ok());
+}
+
+#[test]
+fn the_log_filter_is_read_from_both_of_its_variables() {
+    let filter = |set: &[(&str, &str)]| {
+        let set = environment(&[set, &[URL]].concat());
+        load(None, &set, &[])
+            .settings
+            .map(|settings| settings.logging.filter)
+    };
+    let (ours, usual) = (("CUE_LOG", "debug"), ("RUST_LOG", "cue_store=trace"));
+    assert_eq!(filter(&[usual]).unwrap(), usual.1);
+    assert_eq!(filter(&[ours, usual]).unwrap(), ours.1);
+    let refused = filter(&[("RUST_LOG", "a=b=c")]).unwrap_err().to_string();
+    assert!(refused.contains("RUST_LOG"), "{refused}");
+}
+
+#[test]
+fn a_secret_is_read_from_the_file_that_its_variable_names() {
+    let address = file("postgresql://cue:hidden@db/cue\n");
+    let token = file("a-token-of-many-letters\n");
+    let paths = [&address, &token].map(|file| file.path().display().to_string());
+    let loaded = load(
+        None,
+        &environment(&[
+            ("CUE_DATABASE_URL_FILE", &paths[0]),
+            ("CUE_ADMIN_TOKEN_FILE", &paths[1]),
+        ]),
+        &[],
+    );
+    let entry = &loaded.effective;
+    let url = entry
+        .iter()
+        .find(|entry| entry.setting.key == "database.url");
+    assert_eq!(url.unwrap().origin, Origin::File(paths[0].clone()));
+    let settings = loaded.settings.unwrap();
+    assert_eq!(
+        settings.database.url.expose_secret(),
+        "postgresql://cue:hidden@db/cue"
+    );
+    let token = settings.admin.token.unwrap();
+    assert_eq!(token.expose_secret(), "a-token-of-many-letters");
+}
+
+#[test]
+fn a_file_of_a_secret_that_cannot_be_read_is_the_one_fault() {
+    let gone = environment(&[("CUE_DATABASE_URL_FILE", "/no/such/file")]);
+    let found = faults(load(None, &gone, &[]));
+    assert!(
+        matches!(&found[..], [Fault::Secret { path, .. }] if path == "/no/such/file"),
+        "{found:?}"
+    );
+    let found = faults(with(&[("CUE_DATABASE_URL_FILE", "/no/such/file")]));
+    let text = found[0].to_string();
+    assert!(
+        found.len() == 1 && text.contains("both set, give one of them"),
+        "{found:?}"
+    );
+    let found = faults(with(&[("CUE_FACILITY_FILE", "/etc/hostname")]));
+    assert!(
+        matches!(found[..], [Fault::UnknownVariable { .. }]),
+        "only secrets have one: {found:?}"
+    );
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
+
 use super::*;
-use crate::config::{Compression, Exporter, Protocol, Sampler, Secret, listing};
+use crate::config::{Compression, Exporter, Protocol, Sampler, listing};
 
 #[test]
 fn telemetry_reads_the_names_of_open_telemetry() {
@@ -28,7 +30,6 @@ fn telemetry_reads_the_names_of_open_telemetry() {
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector:4317"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-        ("CUE_TRACE_KEEP_SLOW", "soon"),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
         ("OTEL_TRACES_EXPORTER", "console"),
         ("OTEL_PROPAGATORS", "b3"),
@@ -84,8 +85,11 @@ fn pairs_may_hold_any_sign_and_what_headers_hold_is_not_shown() {
     let attributes = [("site", "café"), ("rack", "a,b=1")];
     let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(telemetry.resource_attributes, attributes);
-    let header = ("authorization".to_owned(), Secret::new("Basic aGlkZGVu"));
-    assert_eq!(telemetry.headers, [header]);
+    let (name, value) = &telemetry.headers[0];
+    assert_eq!(
+        (&**name, value.expose_secret()),
+        ("authorization", "Basic aGlkZGVu")
+    );
     assert_eq!(
         telemetry.timeout,
         Duration::from_secs(4),
@@ -131,7 +135,6 @@ fn a_value_of_open_telemetry_that_others_take_is_refused_by_no_default_of_ours()
         // Smaller than our batch, of which nobody said anything.
         ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000"),
-        ("OTEL_BSP_EXPORT_TIMEOUT", "600000"),
     ] {
         let loaded = with(&[(name, value)]);
         assert!(loaded.settings.is_ok(), "{:?}", loaded.settings);
@@ -176,5 +179,43 @@ fn a_certificate_without_its_key_is_refused_and_a_key_without_its_certificate() 
             "{told}"
         );
         assert_eq!(found.len(), 1);
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_named_and_one_of_other_signals_is_not() {
+    for (name, meant) in [
+        ("OTEL_EXPORTER_OTLP_ENDPIONT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("OTEL_TRACE_SAMPLER", "OTEL_TRACES_SAMPLER"),
+        ("OTEL_EXPORTER_OTLP_HEADER", "OTEL_EXPORTER_OTLP_HEADERS"),
+    ] {
+        let found = faults(with(&[(name, "x")]));
+        let [fault] = &found[..] else {
+            panic!("{name}: {found:?}")
+        };
+        let text = fault.to_string();
+        assert!(text.contains(name) && text.contains(meant), "{text}");
+    }
+    for other in [
+        "OTEL_BLRP_SCHEDULE_DELAY",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        "OTEL_LOGS_EXPORTER",
+        "OTEL_METRICS_EXPORTER",
+        "OTEL_PYTHON_LOG_LEVEL",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+    ] {
+        assert!(with(&[(other, "1")]).settings.is_ok(), "{other}");
+    }
+}
+
+#[test]
+fn the_settings_that_kept_turns_are_refused_with_the_collector_to_use() {
+    for name in ["CUE_TRACE_KEEP_SLOW", "CUE_TRACE_KEEP_FAILED"] {
+        let found = faults(with(&[(name, "true")]));
+        assert!(
+            matches!(&found[..], [Fault::Removed { why, .. }] if why.contains("tail-sampling.yaml")),
+            "{found:?}"
+        );
     }
 }

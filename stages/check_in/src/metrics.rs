@@ -1,84 +1,40 @@
-//! What check-in counts.
+//! Metrics of hosts that come back.
 
 use cue_domain::messages::Returned;
 use cue_flow::Labelled;
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::IntCounterVec;
 
 /// Check-in's metrics.
 #[derive(Clone, Debug)]
 pub struct CheckInMetrics {
-    pub(crate) checkouts: Labelled,
-    pub(crate) wasted: Labelled,
-    pub(crate) refreshes: Labelled,
-    pub(crate) hosts_leased: IntGauge,
-    pub(crate) hosts_free: IntGauge,
-    pub(crate) idle_cores: IntGauge,
-    pub(crate) total_cores: IntGauge,
+    checkouts: Labelled,
+    wasted: Labelled,
 }
 
 impl CheckInMetrics {
-    /// Registers them. `wasted` counts hosts that were tried in vain, by reason, and `checkouts`
-    /// searches for a host, by outcome; host match owns both.
-    ///
-    /// # Errors
-    /// A name is taken.
-    pub fn new(
-        registry: &Registry,
-        wasted: IntCounterVec,
-        checkouts: IntCounterVec,
-    ) -> Result<Self, prometheus::Error> {
-        let refreshes = IntCounterVec::new(
-            Opts::new(
-                "scheduler_host_refreshes_total",
-                "Readings of the farm's hosts, by outcome",
-            ),
-            &["outcome"],
-        )?;
-        let hosts = IntGaugeVec::new(
-            Opts::new(
-                "scheduler_hosts",
-                "Hosts in the index, by whether a batch holds them",
-            ),
-            &["state"],
-        )?;
-        let idle_cores = IntGauge::new(
-            "scheduler_hosts_idle_centicores",
-            "Idle cores of the indexed hosts, in hundredths",
-        )?;
-        let total_cores = IntGauge::new(
-            "scheduler_hosts_total_centicores",
-            "Cores of the indexed hosts, in hundredths",
-        )?;
-        registry.register(Box::new(refreshes.clone()))?;
-        registry.register(Box::new(hosts.clone()))?;
-        registry.register(Box::new(idle_cores.clone()))?;
-        registry.register(Box::new(total_cores.clone()))?;
-        Ok(Self {
-            checkouts: Labelled::new(
-                checkouts,
-                &["booked", "partly_booked", "no_progress", "dispatch_error"],
-            ),
+    /// Counters of two families that host match registers: `wasted` counts hosts on which nothing was booked, by
+    /// reason, and `checkouts` searches for a host, by outcome.
+    #[must_use]
+    pub fn new(wasted: IntCounterVec, checkouts: IntCounterVec) -> Self {
+        let outcomes = ["booked", "partly_booked", "no_progress", "dispatch_error"];
+        Self {
+            checkouts: Labelled::new(checkouts, &outcomes),
             wasted: Labelled::new(wasted, &["not_booked", "launch_failed", "abandoned"]),
-            refreshes: Labelled::new(refreshes, &["ok", "error"]),
-            hosts_leased: hosts.with_label_values(&["leased"]),
-            hosts_free: hosts.with_label_values(&["free"]),
-            idle_cores,
-            total_cores,
-        })
+        }
     }
 
-    /// Counts hosts that came back because their batch was given up.
-    pub(crate) fn abandoned(&self, hosts: u64) {
+    /// Counts hosts that came back because their batch was abandoned.
+    pub fn abandoned(&self, hosts: u64) {
         self.wasted.inc_by("abandoned", hosts);
         self.checkouts.inc_by("dispatch_error", hosts);
     }
 
+    /// Counts a host that came back with its batch.
     pub(crate) fn returned(&self, host: &Returned) {
         let (placed, booked) = (host.placed, host.booked);
-        if booked == 0 {
-            // A cap refused everything, or the host was held or changed by somebody else.
+        if booked == 0 && host.refused {
             self.wasted.inc("not_booked");
-        } else if host.launch_failures >= booked {
+        } else if booked > 0 && host.launch_failures >= booked {
             self.wasted.inc("launch_failed");
         }
         let outcome = match (placed, booked) {
@@ -87,5 +43,72 @@ impl CheckInMetrics {
             _ => "booked",
         };
         self.checkouts.inc(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use cue_domain::messages::HostLease;
+    use cue_domain::{Host, Lease, Lender};
+    use prometheus::Opts;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Index(Mutex<Vec<Host>>);
+
+    impl Lender<Host> for Index {
+        fn give_back(&self, host: Host) {
+            self.0.lock().unwrap().push(host);
+        }
+    }
+
+    fn lease() -> HostLease {
+        let host = Host {
+            id: "h".into(),
+            name: "h".into(),
+            facility: "f".into(),
+            alloc: "a".into(),
+            ..Host::default()
+        };
+        Lease::new(host, Arc::new(Index::default()))
+    }
+
+    #[test]
+    fn a_host_on_which_nothing_was_booked_is_counted_with_its_reason() {
+        let family = |name| IntCounterVec::new(Opts::new(name, name), &["what"]).unwrap();
+        let metrics = CheckInMetrics::new(family("wasted"), family("checkouts"));
+        let back = [
+            (0, true, 0),
+            (0, false, 0),
+            (2, false, 2),
+            (2, true, 1),
+            (1, true, 0),
+        ];
+        for (booked, refused, launch_failures) in back {
+            metrics.returned(&Returned {
+                lease: lease(),
+                idle: None,
+                placed: 2,
+                booked,
+                refused,
+                launch_failures,
+                backoff: None,
+            });
+        }
+        metrics.abandoned(5);
+        let of = |reason| metrics.wasted.count(reason);
+        assert_eq!(
+            ["not_booked", "launch_failed", "abandoned"].map(of),
+            [1, 1, 5],
+            "one was lost to others"
+        );
+        let of = |outcome| metrics.checkouts.count(outcome);
+        assert_eq!(
+            ["booked", "partly_booked", "no_progress", "dispatch_error"].map(of),
+            [2, 1, 2, 5]
+        );
     }
 }

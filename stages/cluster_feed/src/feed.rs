@@ -1,234 +1,127 @@
 //! The feed's loop.
 //!
-//! Invariant: no turn begins while the database is away. The feed is the first to ask whether it is
-//! back, and ends the service when it has been away for too long.
+//! Invariant: no turn begins while the database is unavailable. The feed is the first to ask the database again, and
+//! ends the service when the outage lasts too long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use cue_domain::Cluster;
+use cue_demand::DemandIndex;
 use cue_domain::messages::Turn;
-use cue_flow::{BoxError, Chain, Outlet, Source, StopToken, micros};
+use cue_domain::{Cluster, TurnEnd};
+use cue_flow::{BoxError, Closed, Outlet, Slot, Source, StageGone, StopToken};
 use cue_store::{Outage, Store};
+use prometheus::Registry;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::book::{Due, Rests, TurnBook};
-use crate::clusters::{ClusterRules, gather};
+use crate::handle::FeedHandle;
 use crate::metrics::FeedMetrics;
-use crate::scan::ActiveScan;
+use crate::turn_queue::{Due, TurnBackoffs, TurnQueue};
+use crate::updates::DemandUpdates;
 
-/// How the feed works.
+/// Settings of the feed.
 #[derive(Clone, Debug)]
 pub struct FeedSettings {
-    /// The facility to serve, by name; `None` serves all.
-    pub facility: Option<String>,
-    /// How tags are gathered.
-    pub rules: ClusterRules,
-    /// Interval at which the cluster set is read again even if no change of it was seen.
-    pub reload: Duration,
-    /// Rest after a turn without jobs, or with a failed query.
-    pub empty_rest: Duration,
-    /// Rest after a turn that found jobs and could place none.
-    pub saturated_rest: Duration,
-    /// How often the farm is scanned for work. A farm that takes long to scan is scanned less
-    /// often: at most a tenth of the time goes into scanning.
-    pub scan: Duration,
-    /// Whether, of clusters that are due at the same moment, the one that booked last goes first.
-    pub productivity_bias: bool,
-    /// Ends the service after this many turns or scans in a row without jobs; `None` never does.
+    /// Backoffs of clusters, and the order of those that are due.
+    pub backoffs: TurnBackoffs,
+    /// Ends the service after this many consecutive turns or readings without jobs; `None` never does.
     pub exit_when_idle: Option<u64>,
-    /// What the traces call this replica.
+    /// Name of this replica in traces.
     pub replica: String,
 }
 
-/// How soon clusters that could not be read are read again.
-const READ_AGAIN: Duration = Duration::from_secs(1);
-
-/// The database has been away for too long.
+/// The database has been unavailable for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the database has not answered for so long that the service ends; set CUE_DATABASE_BREAKER_GIVES_UP to `false` to make it keep trying"
+    "the database is unavailable for too long, so the service ends; set CUE_DATABASE_BREAKER_GIVES_UP to `false` to keep trying"
 )]
 pub struct DatabaseGone;
 
-/// Asks the feed for something while it runs. Cloning asks the same feed.
-#[derive(Clone, Debug, Default)]
-pub struct FeedHandle {
-    reload: Arc<Notify>,
-    facility_gone: Arc<AtomicBool>,
+/// Values that the feed shares with other parts.
+pub struct Connections {
+    /// The database.
+    pub store: Store,
+    /// The waiting work.
+    pub demand: DemandIndex,
+    /// Notified when hosts gain capacity.
+    pub supply: Arc<Notify>,
 }
 
-impl FeedHandle {
-    /// Has the clusters read again now. Asking again before that has happened changes nothing.
-    pub fn reload_now(&self) {
-        self.reload.notify_one();
-    }
-
-    /// Returns true while the facility that is served is not in the database.
-    #[must_use]
-    pub fn is_facility_gone(&self) -> bool {
-        self.facility_gone.load(Ordering::Relaxed)
-    }
-
-    /// Records whether the facility is there, and logs when that changes.
-    pub(crate) fn set_facility(&self, name: &str, known: bool) {
-        let was_gone = self.facility_gone.swap(!known, Ordering::Relaxed);
-        match (was_gone, known) {
-            (false, false) => tracing::error!(
-                facility = name,
-                "the facility of CUE_FACILITY is no longer in the database: nothing is booked until it is back"
-            ),
-            (true, true) => tracing::info!(facility = name, "the facility is back"),
-            _ => {}
-        }
-    }
-
-    /// Resolves when a reload has been asked for. The feed waits here; it is not for two.
-    pub async fn reload_asked(&self) {
-        self.reload.notified().await;
-    }
-
-    /// Whether one has been asked for since the last time.
-    async fn is_reload_asked(&self) -> bool {
-        tokio::select! {
-            biased;
-            () = self.reload.notified() => true,
-            () = std::future::ready(()) => false,
-        }
-    }
-}
-
-/// Picks whose turn it is, until stopped.
+/// The source of turns.
 pub struct ClusterFeed {
-    store: Store,
+    shared: Connections,
     settings: FeedSettings,
-    book: TurnBook,
+    queue: TurnQueue,
     handle: FeedHandle,
     metrics: FeedMetrics,
 }
 
 impl ClusterFeed {
-    /// A feed over the farm in `store`.
-    #[must_use]
-    pub fn new(store: Store, settings: FeedSettings, metrics: FeedMetrics) -> Self {
-        let book = TurnBook::new(Rests {
-            empty: settings.empty_rest,
-            saturated: settings.saturated_rest,
-            productivity_bias: settings.productivity_bias,
-        });
-        Self {
-            store,
+    /// A feed for the work in `shared.demand`.
+    ///
+    /// # Errors
+    /// A metric of the same name is registered.
+    pub fn new(
+        shared: Connections,
+        settings: FeedSettings,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            queue: TurnQueue::new(settings.backoffs),
+            shared,
             settings,
-            book,
             handle: FeedHandle::default(),
-            metrics,
-        }
+            metrics: FeedMetrics::new(registry)?,
+        })
     }
 
-    /// The book of turns, for those who want to look.
+    /// The turn queue.
     #[must_use]
-    pub fn book(&self) -> TurnBook {
-        self.book.clone()
+    pub fn queue(&self) -> TurnQueue {
+        self.queue.clone()
     }
 
-    /// To ask for something while it runs.
+    /// Handle of the feed.
     #[must_use]
     pub fn handle(&self) -> FeedHandle {
         self.handle.clone()
     }
 
-    /// The scan that tells the book for which clusters there is work. Without it every cluster gets
-    /// turns.
+    /// The receiver of readings of the demand. Without a reading no cluster gets a turn.
     #[must_use]
-    pub fn scan(&self) -> ActiveScan {
-        ActiveScan::new(
-            self.store.clone(),
-            self.book.clone(),
-            self.settings.facility.clone(),
-            self.settings.scan,
-            self.metrics.clone(),
-            self.handle.clone(),
-        )
+    pub fn updates(&self) -> DemandUpdates {
+        let (queue, handle) = (self.queue.clone(), self.handle.clone());
+        DemandUpdates::new(queue, handle, self.metrics.clone())
     }
 
-    /// Reads the clusters, and says when to read them again. A failure is logged and counted, and the
-    /// clusters known so far go on.
-    async fn reload(&self) -> Instant {
-        match self
-            .store
-            .list_clusters(self.settings.facility.as_deref())
-            .await
-        {
-            Ok(rows) => {
-                let clusters = gather(&rows, &self.settings.rules);
-                self.metrics
-                    .set_clusters(clusters.iter().map(|cluster| &cluster.key.kind));
-                let known = clusters.len();
-                let (came, left) = self.book.reload(clusters, Instant::now());
-                self.metrics.reloads.inc("ok");
-                if came + left > 0 {
-                    tracing::info!(known, came, left, "the cluster set changed");
-                }
-                Instant::now() + self.settings.reload
-            }
-            Err(error) => {
-                self.metrics.reloads.inc("error");
-                tracing::warn!(
-                    error = %Chain(&error),
-                    "the cluster set could not be read; going on with the known one"
-                );
-                Instant::now() + READ_AGAIN.min(self.settings.reload)
-            }
-        }
-    }
-
-    /// Hands one turn on. `false` when the pipeline is gone.
-    async fn begin(&self, due: Due, out: &Outlet<Turn>, stop: &StopToken) -> bool {
+    /// Sends one turn through its reserved slot.
+    fn begin(&self, due: Due, slot: Slot<'_, Turn>) {
         let span = turn_span(&due.cluster, &self.settings.replica);
-        let kind = due.cluster.key.kind;
+        let begun = tracing::info_span!(parent: &span, "stage", otel.name = Self::NAME);
         let metrics = self.metrics.clone();
-        let ended = span.clone();
-        let ticket = self.book.open(&due.cluster, move |end| {
-            ended.record("turn.outcome", end.outcome());
-            ended.record("turn.frames_booked", end.booked.cast_signed());
-            if end.failed {
-                ended.record("error.type", "query_error");
-                ended.record(
-                    "otel.status_description",
-                    "a stage could not finish its part",
-                );
-            }
-            metrics.turn_ended(kind, end);
+        let (ended, cluster) = (span.clone(), Arc::clone(&due.cluster));
+        let demand = self.shared.demand.clone();
+        let ticket = self.queue.open(&due.cluster, move |end, booked| {
+            demand.turn_ended(&cluster.key, &booked);
+            record_end(&ended, end);
+            metrics.turn_ended(&cluster.key, end);
         });
-        let ticket = ticket.in_trace(span.id().map(|id| id.into_u64()));
+        self.metrics.turn_begun(&due.cluster.key, due.round_trip);
         let turn = Turn {
             cluster: due.cluster,
             ticket,
-            skip: due.skip,
-            ask: due.ask,
         };
-        let (began, waits) = (Instant::now(), span.clone());
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => true,
-            sent = out.send_root(turn, span) => {
-                waits.record("send_wait_us", micros(began.elapsed()));
-                if sent.is_ok() {
-                    self.metrics.turn_begun(kind, due.round_trip);
-                }
-                sent.is_ok()
-            }
-        }
+        drop(begun);
+        slot.send_root(turn, span);
     }
 
-    fn idled_out(&self) -> bool {
-        let (idle_turns, at_rest) = self.book.idle();
+    /// Returns true if the service must end because no work came for long enough.
+    fn is_idled_out(&self) -> bool {
+        let (idle_turns, is_quiet) = self.queue.idle();
         self.settings
             .exit_when_idle
-            .is_some_and(|bound| at_rest && idle_turns >= bound)
+            .is_some_and(|bound| is_quiet && idle_turns >= bound)
     }
 }
 
@@ -237,75 +130,106 @@ impl Source for ClusterFeed {
     type Out = Turn;
 
     async fn run(self, out: Outlet<Turn>, stop: StopToken) -> Result<(), BoxError> {
-        let mut reload_at = Instant::now();
+        let mut slot = None;
         while !stop.is_cancelled() {
-            if self.idled_out() {
+            if self.is_idled_out() {
                 tracing::info!(
                     turns = self.settings.exit_when_idle,
-                    "no jobs for as many turns and scans as asked; ending"
+                    "no jobs for as many turns and readings as asked; ending"
                 );
                 break;
             }
             let available = tokio::select! {
                 () = stop.cancelled() => break,
-                available = self.store.available() => available,
+                available = self.shared.store.available() => available,
             };
             let wake = match available {
                 Err(Outage { gave_up: true, .. }) => return Err(DatabaseGone.into()),
-                Err(outage) => Instant::now() + outage.retry_in,
-                Ok(()) => {
-                    // Also while turns are due without end.
-                    if self.handle.is_reload_asked().await || Instant::now() >= reload_at {
-                        reload_at = tokio::select! {
-                            () = stop.cancelled() => break,
-                            next = self.reload() => next,
-                        };
-                    }
-                    match self.book.take_due(Instant::now()) {
-                        Ok(due) => {
-                            if !self.begin(due, &out, &stop).await {
-                                return Err("the pipeline behind the feed is gone".into());
+                Err(outage) => Some(Instant::now() + outage.retry_in),
+                Ok(()) => match self.queue.next_due() {
+                    Some(due) if due <= Instant::now() => {
+                        // A cluster is picked once there is room for its turn, and the conditions above are
+                        // checked again after the wait.
+                        if let Some(slot) = slot.take() {
+                            if let Some(due) = self.queue.take_due(Instant::now()) {
+                                self.begin(due, slot);
                             }
-                            continue;
+                        } else {
+                            let reserved = tokio::select! {
+                                () = stop.cancelled() => break,
+                                reserved = out.reserve() => reserved,
+                            };
+                            slot = Some(reserved.map_err(|Closed(())| StageGone)?);
                         }
-                        Err(next) => next.map_or(reload_at, |next| next.min(reload_at)),
+                        continue;
                     }
+                    next => next,
+                },
+            };
+            let due = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.book.changed() => {}
-                () = self.handle.reload_asked() => reload_at = Instant::now(),
-                () = tokio::time::sleep_until(wake) => {}
+                () = self.queue.changed() => {}
+                () = self.shared.supply.notified() => self.queue.supply_changed(Instant::now()),
+                () = due => {}
             }
         }
         Ok(())
     }
 }
 
+/// Records how a turn ended.
+fn record_end(turn: &Span, end: &TurnEnd) {
+    turn.record("cue.turn.outcome", end.outcome());
+    for (field, count) in [
+        ("cue.turn.jobs", end.jobs),
+        ("cue.turn.layers", end.layers),
+        ("cue.turn.frames_booked", end.booked),
+        ("cue.turn.frames_refused", end.refused),
+        ("cue.turn.launches_failed", end.launches_failed),
+    ] {
+        turn.record(field, count.cast_signed());
+    }
+    let (kind, reason) = match end {
+        TurnEnd { failed: true, .. } => (
+            "query_error",
+            "a stage could not finish its part".to_owned(),
+        ),
+        TurnEnd {
+            launches_failed: 1..,
+            ..
+        } => (
+            "launch_failed",
+            format!("{} of its launches failed", end.launches_failed),
+        ),
+        _ => return,
+    };
+    turn.record("error.type", kind);
+    turn.record("otel.status_description", reason);
+}
+
+/// Root span of a turn.
 fn turn_span(cluster: &Cluster, replica: &str) -> Span {
-    let tags = cluster
-        .key
-        .tags
-        .iter()
-        .map(cue_domain::Tag::as_str)
-        .collect::<Vec<_>>()
-        .join("|");
     tracing::info_span!(
         parent: None,
         "turn",
-        cluster = %cluster,
-        facility = %cluster.facility_name,
-        show = %cluster.show_name,
-        tags,
-        replica,
-        turn.outcome = tracing::field::Empty,
-        turn.frames_booked = tracing::field::Empty,
-        send_wait_us = tracing::field::Empty,
+        otel.kind = "consumer",
+        cue.cluster = %cluster,
+        cue.facility.name = %cluster.facility_name,
+        cue.show.name = %cluster.show_name,
+        cue.replica = replica,
+        cue.turn.outcome = tracing::field::Empty,
+        cue.turn.jobs = tracing::field::Empty,
+        cue.turn.layers = tracing::field::Empty,
+        cue.turn.frames_booked = tracing::field::Empty,
+        cue.turn.frames_refused = tracing::field::Empty,
+        cue.turn.launches_failed = tracing::field::Empty,
         error.type = tracing::field::Empty,
         otel.status_description = tracing::field::Empty,
     )
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -1,26 +1,21 @@
-//! Cluster feed: picks whose turn it is.
+//! Cluster feed: starts the turns of clusters, in the order of their shares.
 //!
-//! A source: it runs until stopped. A cluster has one turn at a time; its next one is due when the
-//! last copy of the turn's ticket is dropped, whatever happened to it, after a rest that depends on
-//! what the turn came to. Waiting for the next due turn is cut short by a finished turn, a scan, a
-//! reload or a stop; a turn counts only when it was really handed on.
+//! The feed is a source. A cluster has one turn at a time. Its next turn is due when the last copy of the turn's ticket is
+//! dropped, after a backoff that depends on the turn's outcome. A finished turn, a change of demand or supply, or a stop
+//! ends the wait for the next due turn. Only a turn that was sent counts.
 //!
-//! Beside it runs [`ActiveScan`], which finds out for which clusters there is work at all, and whether
-//! the clusters have changed. Clusters without work sleep.
+//! Clusters without waiting work get no turns. The loop that reads the waiting work reports it through
+//! [`DemandUpdates`].
 
-mod activity;
-mod book;
-mod census;
-mod clusters;
 mod feed;
+mod handle;
 mod metrics;
-mod rounds;
-mod scan;
-mod watch;
+mod stats;
+mod turn_queue;
+mod updates;
 
-pub use book::TurnBook;
-pub use census::{ClusterStatus, Phase};
-pub use clusters::ClusterRules;
-pub use feed::{ClusterFeed, DatabaseGone, FeedHandle, FeedSettings};
-pub use metrics::FeedMetrics;
-pub use scan::ActiveScan;
+pub use feed::{ClusterFeed, Connections, DatabaseGone, FeedSettings};
+pub use handle::FeedHandle;
+pub use stats::{ClusterStatus, Phase};
+pub use turn_queue::{TurnBackoffs, TurnQueue};
+pub use updates::DemandUpdates;

@@ -1,191 +1,126 @@
-//! What the feed counts.
+//! Metrics of the feed.
+//!
+//! Invariant: a show in a facility has series exactly while it has a cluster, so the current farm bounds their number.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use cue_domain::{TagKind, TurnEnd};
-use cue_flow::{Labelled, registered};
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
-};
+use cue_domain::{ClusterKey, FacilityId, ShowId, TurnEnd};
+use cue_flow::Labelled;
+use parking_lot::Mutex;
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use crate::census::Census;
+use crate::stats::ClusterStats;
 
-/// The feed's metrics.
-#[derive(Clone, Debug)]
-pub struct FeedMetrics {
-    /// Reloads of the cluster set, by outcome.
-    pub(crate) reloads: Labelled,
-    /// Time of a scan.
-    pub(crate) scan_seconds: Histogram,
-    clusters: IntGaugeVec,
-    active_tags: IntGauge,
-    active: IntGauge,
-    resting: IntGauge,
-    turns: TurnMetrics,
+cue_flow::metrics! {
+    /// The feed's metrics.
+    pub(crate) struct FeedMetrics {
+        active: IntGauge = "scheduler_clusters_active", "Clusters with work";
+        backing_off: IntGauge = "scheduler_clusters_sleeping",
+            "Clusters with work that back off after a turn";
+        polls: IntCounterVec = "scheduler_cluster_polls_total",
+            "Turns sent to the pipeline, by show and facility",
+            &SHOW_LABELS;
+        reasons: Labelled = "scheduler_pass_terminated_reason_total",
+            "Finished turns, by outcome",
+            ("reason", &["booked", "saturated", "no_jobs", "query_error"]);
+        frames: Histogram = "scheduler_frames_dispatched_per_pass",
+            "Frames booked in a turn that found jobs",
+            vec![0.0, 1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0];
+        begun: IntCounter = "scheduler_cluster_rounds_total",
+            "Turns sent to the pipeline, of all clusters";
+        round_trip: Histogram = "scheduler_cluster_round_trip_seconds",
+            "Time between two turns of a cluster",
+            vec![0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0, 120.0, 600.0];
+        last_jobs: IntGaugeVec = "scheduler_cluster_last_dispatched_jobs",
+            "Jobs of which the last turn booked frames, by show and facility",
+            &SHOW_LABELS;
+    }
+    with {
+        /// Series by show and facility, for those with clusters.
+        by_show: Arc<Mutex<HashMap<(ShowId, FacilityId), ShowSeries>>> = Arc::default();
+    }
 }
 
-/// What is counted of turns.
-#[derive(Clone, Debug)]
-struct TurnMetrics {
+/// Labels of the series of a show in a facility, in the order of their values.
+const SHOW_LABELS: [&str; 2] = ["show_id", "facility_id"];
+
+/// Series of one show in one facility.
+#[derive(Debug)]
+struct ShowSeries {
     polls: IntCounter,
-    reasons: Labelled,
-    frames: HistogramVec,
-    rounds: IntCounter,
-    round_trip: HistogramVec,
     last_jobs: IntGauge,
 }
 
 impl FeedMetrics {
-    /// Registers them.
-    ///
-    /// # Errors
-    /// A name is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let reloads = IntCounterVec::new(
-            Opts::new(
-                "scheduler_cluster_reloads_total",
-                "Reloads of the cluster set, by outcome",
-            ),
-            &["outcome"],
-        )?;
-        let clusters = IntGaugeVec::new(
-            Opts::new("scheduler_clusters_total", "Known clusters, by kind of tag"),
-            &["cluster_type"],
-        )?;
-        let scan_seconds = Histogram::with_opts(
-            HistogramOpts::new(
-                "scheduler_active_scan_duration_seconds",
-                "Time of a scan of the farm for work",
-            )
-            .buckets(vec![
-                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-            ]),
-        )?;
-        let active_tags = IntGauge::new(
-            "scheduler_active_tags",
-            "Distinct (show, facility, tag) with work, as last scanned",
-        )?;
-        let active = IntGauge::new("scheduler_clusters_active", "Clusters with work")?;
-        let resting = IntGauge::new(
-            "scheduler_clusters_sleeping",
-            "Clusters with work that rest after a turn",
-        )?;
-        Ok(Self {
-            reloads: Labelled::new(registered(registry, reloads)?, &["ok", "error"]),
-            scan_seconds: registered(registry, scan_seconds)?,
-            clusters: registered(registry, clusters)?,
-            active_tags: registered(registry, active_tags)?,
-            active: registered(registry, active)?,
-            resting: registered(registry, resting)?,
-            turns: TurnMetrics::new(registry)?,
-        })
-    }
-
-    /// A turn was handed on; the last one of its cluster began `round_trip` ago.
-    pub(crate) fn turn_begun(&self, kind: TagKind, round_trip: Option<Duration>) {
-        self.turns.polls.inc();
+    /// Counts a turn that begins; the last turn of its cluster began `round_trip` ago.
+    pub(crate) fn turn_begun(&self, cluster: &ClusterKey, round_trip: Option<Duration>) {
+        self.begun.inc();
+        self.with_series(cluster, |series| series.polls.inc());
         if let Some(round_trip) = round_trip {
-            self.turns
-                .round_trip
-                .with_label_values(&[kind.label()])
-                .observe(round_trip.as_secs_f64());
+            self.round_trip.observe(round_trip.as_secs_f64());
         }
     }
 
-    pub(crate) fn turn_ended(&self, kind: TagKind, end: &TurnEnd) {
-        self.turns.reasons.inc(end.reason());
-        if end.booked > 0 {
-            let jobs = i64::try_from(end.jobs).unwrap_or(i64::MAX);
-            self.turns.last_jobs.set(jobs);
-        }
+    /// Records the outcome of a turn.
+    pub(crate) fn turn_ended(&self, cluster: &ClusterKey, end: &TurnEnd) {
+        self.reasons.inc(end.reason());
+        let jobs = i64::try_from(end.dispatched_jobs).unwrap_or(i64::MAX);
+        self.with_series(cluster, |series| series.last_jobs.set(jobs));
         if end.jobs > 0 {
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "a turn books far fewer than 2^52 frames"
             )]
-            self.turns
-                .frames
-                .with_label_values(&[kind.label()])
-                .observe(end.booked as f64);
+            self.frames.observe(end.booked as f64);
         }
     }
 
-    pub(crate) fn set_active_tags(&self, tags: Option<usize>) {
-        if let Some(tags) = tags {
-            self.active_tags.set(number(tags));
+    pub(crate) fn set_stats(&self, stats: ClusterStats) {
+        self.active.set(number(stats.active));
+        self.backing_off.set(number(stats.backing_off));
+    }
+
+    /// Applies `record` to the series of a cluster's show, if the show has clusters.
+    fn with_series(&self, cluster: &ClusterKey, record: impl FnOnce(&ShowSeries)) {
+        let show = (cluster.show.clone(), cluster.facility.clone());
+        if let Some(series) = self.by_show.lock().get(&show) {
+            record(series);
         }
     }
 
-    pub(crate) fn set_census(&self, census: Census) {
-        self.active.set(number(census.active));
-        self.resting.set(number(census.resting));
-        self.turns.rounds.inc_by(census.rounds);
-    }
-
-    pub(crate) fn set_clusters<'a>(&self, kinds: impl Iterator<Item = &'a TagKind> + Clone) {
-        for kind in TagKind::ALL {
-            let n = kinds.clone().filter(|other| **other == kind).count();
-            self.clusters
-                .with_label_values(&[kind.label()])
-                .set(number(n));
+    /// Makes series for the shows of these clusters, and removes all others.
+    pub(crate) fn set_clusters<'a>(&self, clusters: impl Iterator<Item = &'a ClusterKey>) {
+        let wanted: HashSet<(ShowId, FacilityId)> = clusters
+            .map(|key| (key.show.clone(), key.facility.clone()))
+            .collect();
+        let mut by_show = self.by_show.lock();
+        by_show.retain(|show, _| {
+            let stays = wanted.contains(show);
+            if !stays {
+                let labels = [show.0.as_str(), show.1.as_str()];
+                // Both exist as long as the entry does.
+                _ = self.polls.remove_label_values(&labels);
+                _ = self.last_jobs.remove_label_values(&labels);
+            }
+            stays
+        });
+        for show in wanted {
+            by_show.entry(show).or_insert_with_key(|(show, facility)| {
+                let labels = [show.as_str(), facility.as_str()];
+                ShowSeries {
+                    polls: self.polls.with_label_values(&labels),
+                    last_jobs: self.last_jobs.with_label_values(&labels),
+                }
+            });
         }
-    }
-}
-
-impl TurnMetrics {
-    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let polls = IntCounter::new(
-            "scheduler_cluster_polls_total",
-            "Turns handed to the pipeline",
-        )?;
-        let reasons = IntCounterVec::new(
-            Opts::new(
-                "scheduler_pass_terminated_reason_total",
-                "Finished turns, by what they came to",
-            ),
-            &["reason"],
-        )?;
-        let known = ["booked", "saturated", "no_jobs", "query_error"];
-        let frames = HistogramVec::new(
-            HistogramOpts::new(
-                "scheduler_frames_dispatched_per_pass",
-                "Frames booked in a turn that found jobs",
-            )
-            .buckets(vec![
-                0.0, 1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0,
-            ]),
-            &["cluster_type"],
-        )?;
-        let rounds = IntCounter::new(
-            "scheduler_cluster_rounds_total",
-            "Rounds in which every cluster with work has had a turn",
-        )?;
-        let round_trip = HistogramVec::new(
-            HistogramOpts::new(
-                "scheduler_cluster_round_trip_seconds",
-                "Time between two turns of a cluster",
-            )
-            .buckets(vec![
-                0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0, 120.0, 600.0,
-            ]),
-            &["cluster_type"],
-        )?;
-        let last_jobs = IntGauge::new(
-            "scheduler_cluster_last_dispatched_jobs",
-            "Jobs found by the last turn that booked frames",
-        )?;
-        Ok(Self {
-            polls: registered(registry, polls)?,
-            reasons: Labelled::new(registered(registry, reasons)?, &known),
-            frames: registered(registry, frames)?,
-            rounds: registered(registry, rounds)?,
-            round_trip: registered(registry, round_trip)?,
-            last_jobs: registered(registry, last_jobs)?,
-        })
     }
 }
 
 fn number(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

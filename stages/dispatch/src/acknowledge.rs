@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use cue_flow::Chain;
-use cue_store::{Store, StoreError, Trouble};
+use cue_store::{Store, StoreError};
 use tokio::sync::Mutex;
 
 use crate::pending::PendingLaunches;
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 1_000;
 
 /// Writes acknowledgements. Clones take turns, so one connection is in use.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     store: Store,
     pending: Arc<PendingLaunches>,
     turn: Arc<Mutex<()>>,
@@ -33,11 +33,17 @@ impl Recorder {
         }
     }
 
+    /// The pending launches of this process.
+    #[must_use]
+    pub fn pending(&self) -> Arc<PendingLaunches> {
+        Arc::clone(&self.pending)
+    }
+
     /// Writes what waits to be written. A row that somebody holds is left for the next time.
     ///
     /// # Errors
     /// The database did not take it; it waits for the next time.
-    pub(crate) async fn record(&self) -> Result<(), StoreError> {
+    pub async fn record(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         self.write().await
     }
@@ -60,13 +66,13 @@ impl Recorder {
     }
 
     /// The same, where nothing depends on it at once: while another writes, it writes these as well.
-    pub(crate) async fn record_or_postpone(&self) {
+    pub async fn record_or_postpone(&self) {
         let Ok(_turn) = self.turn.try_lock() else {
             return;
         };
         match self.write().await {
             Ok(()) => {}
-            Err(error) if error.trouble() == Trouble::Unavailable => tracing::debug!(
+            Err(error) if error.class().is_outage() => tracing::debug!(
                 error = %Chain(&error),
                 "database unavailable, postponing the record of acknowledged launches"
             ),

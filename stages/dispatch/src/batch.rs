@@ -1,22 +1,55 @@
 //! A booked batch: its frames, each with its pending launch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use cue_domain::{HostId, HostIdle, LayerId};
-use cue_rqd::{LaunchLayer, TracePoint};
-use cue_store::{BookRow, LaunchFacts, Moment, Unlaunched};
+use cue_domain::{Booking, HostId, HostIdle, LaunchLayer, LayerId};
+use cue_rqd::TracePoint;
+use cue_store::{Moment, Unlaunched};
 
-use crate::book::{Plan, PlannedRow};
-use crate::pending::{Launch, PendingLaunch};
+use crate::open_launch::Launch;
+use crate::pending::PendingLaunch;
+use crate::plan::Plan;
 
-/// A plan as it was booked in the database.
+/// The part of a plan that is booked in the database.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// The frames that were booked.
-    pub(crate) frames: Vec<BatchFrame>,
+    pub(crate) frames: Vec<BookedFrame>,
+    /// Facts that their launches share.
+    pub(crate) facts: BatchFacts,
     /// Idle resources of the hosts of the plan, where they were seen under a lock.
-    pub(crate) hosts: HashMap<HostId, HostIdle>,
+    pub(crate) idle: HashMap<HostId, HostIdle>,
+    /// Hosts on which a cap or another rule refused a frame. Contention does not count.
+    pub(crate) refused: HashSet<HostId>,
+    /// Hosts whose row somebody else holds.
+    pub(crate) taken: HashSet<HostId>,
+}
+
+impl Batch {
+    /// Adds what a later transaction booked of the same plan.
+    pub(crate) fn merge(&mut self, later: Self) {
+        let mut facts = later.facts;
+        if self.frames.is_empty() {
+            std::mem::swap(&mut self.facts, &mut facts);
+        }
+        self.facts.layers.extend(facts.layers);
+        self.frames.extend(later.frames);
+        self.idle.extend(later.idle);
+        self.refused.extend(later.refused);
+        self.taken.extend(later.taken);
+    }
+
+    /// The layers of which frames were booked, each once.
+    pub(crate) fn layers(&self) -> HashSet<&LayerId> {
+        let frames = self.frames.iter();
+        frames.map(|frame| &frame.booking.layer.id).collect()
+    }
+}
+
+/// Facts that all launches of a batch share.
+#[derive(Debug)]
+pub(crate) struct BatchFacts {
     /// Facts of their layers that RQD is sent.
     pub(crate) layers: HashMap<LayerId, Arc<LaunchLayer>>,
     /// The moment when the booking began, by our clock and by the database's.
@@ -24,6 +57,8 @@ pub(crate) struct Batch {
     /// Launches begin before this, or not at all: later, another process may have found the
     /// bookings forgotten and taken them back.
     pub(crate) launch_by: Moment,
+    /// Name of their show.
+    pub(crate) show: Arc<str>,
 }
 
 /// A moment by two clocks: a host is sent the time of the database, which does not depend on this machine.
@@ -44,81 +79,36 @@ impl BookedAt {
 
 /// A booked frame.
 #[derive(Debug)]
-pub(crate) struct BatchFrame {
-    pub(crate) row: BookRow,
-    /// `None` in a dry run, where there is nothing to find out later.
+pub(crate) struct BookedFrame {
+    pub(crate) booking: Booking,
+    /// `None` in a dry run, which launches nothing.
     pub(crate) pending: Option<PendingLaunch>,
-    pub(crate) name: Arc<str>,
-    /// Index into the plan's hosts.
-    pub(crate) host: usize,
-    /// The first operating system the host offers.
-    pub(crate) host_os: Option<Arc<str>>,
-    /// Index into the turns of the plan.
-    pub(crate) turn: usize,
-    /// The root of its turn's trace.
-    pub(crate) trace: Option<u64>,
 }
 
-impl BatchFrame {
-    /// A frame that has been booked, or may have been; `version` is what the booking left.
-    pub(crate) fn new(planned: &PlannedRow, version: i32, plan: Plan<'_>) -> Option<Self> {
-        let placement = plan.placements.get(planned.placement)?;
-        let layer = plan.layers.get(placement.layer)?;
-        let row = planned.row.clone();
-        let booking = Unlaunched {
-            frame: row.frame.clone(),
-            version,
-            proc: row.proc.clone(),
-        };
-        let launch = Launch {
-            booking,
-            host: row.host_name.clone(),
+impl BookedFrame {
+    /// A frame that was booked, or may have been; `version` is what the booking left.
+    pub(crate) fn new(booking: &Booking, version: i32, plan: Plan<'_>) -> Self {
+        let launch = || Launch {
+            booking: Unlaunched {
+                frame: booking.frame.id.clone(),
+                version,
+                proc: booking.proc.clone(),
+            },
+            host: Arc::clone(&booking.host.name),
             trace: TracePoint::default(),
             dead: false,
         };
-        let pending = match plan.launching {
-            true => plan.pending.hold(launch),
-            false => None,
-        };
-        Some(Self {
-            row,
-            pending,
-            name: placement.frame.name.clone(),
-            host: placement.host,
-            host_os: planned.host_os.clone(),
-            turn: plan.turn_of(placement.layer),
-            trace: layer.ticket.trace(),
-        })
-    }
-
-    /// Records that its launch certainly does not run.
-    pub(crate) fn is_dead(&mut self) {
-        if let Some(pending) = &mut self.pending {
-            pending.launch_mut().dead = true;
+        let pending = plan.launches().then(|| plan.stage.pending.hold(launch()));
+        Self {
+            booking: booking.clone(),
+            pending: pending.flatten(),
         }
     }
-}
 
-/// Facts of a layer that RQD is sent.
-pub(crate) fn launch_layer(facts: LaunchFacts) -> LaunchLayer {
-    LaunchLayer {
-        job_id: facts.job,
-        job_name: facts.job_name,
-        show_name: facts.show_name,
-        shot: facts.shot,
-        user: facts.user,
-        log_dir: facts.log_dir,
-        uid: facts.uid,
-        os: facts.os,
-        loki_url: facts.loki_url,
-        layer_id: facts.layer,
-        layer_name: facts.layer_name,
-        command: facts.command,
-        range: facts.range.into(),
-        chunk_size: facts.chunk_size,
-        threadable: facts.threadable,
-        memory_min: facts.memory_min,
-        stuck_detection_llu: facts.stuck_detection_llu,
-        env: facts.env,
+    /// Records that the launch certainly does not run.
+    pub(crate) fn mark_dead(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.mark_dead();
+        }
     }
 }

@@ -1,49 +1,80 @@
-//! The hosts and turns of a plan, on their way home.
+//! The hosts of a plan and the turn's ticket, until they are sent to check-in.
 
 use std::collections::HashMap;
 
-use cue_domain::Ticket;
-use cue_domain::blame::Verdict;
-use cue_domain::messages::{HostLease, Outcome, Placement, Returned};
-use cue_domain::{HostId, LayerId};
+use cue_domain::blame::{HostBackoff, Verdict};
+use cue_domain::messages::{HostLease, Outcome, Returned};
+use cue_domain::{Booking, HostId, LayerId, TurnTicket};
 
-use crate::batch::Batch;
-use crate::launching::HostLaunches;
+use crate::host_launches::HostLaunches;
+use crate::pass::BookedPlan;
 
-/// The hosts of a plan that have not gone home yet, by their index in the plan.
-pub(crate) struct PlanHosts(HashMap<usize, Returned>);
+/// The hosts of a plan that have not been sent yet, and the ticket of a turn that is not over.
+pub(crate) struct PlanHosts {
+    hosts: HashMap<HostId, Returned>,
+    ticket: Option<TurnTicket>,
+}
 
 impl PlanHosts {
-    /// The hosts of a plan, with what was booked on each.
-    pub(crate) fn new(hosts: Vec<HostLease>, placements: &[Placement], batch: &Batch) -> Self {
-        let placed = count(placements.iter().map(|placement| placement.host));
-        let booked = count(batch.frames.iter().map(|frame| frame.host));
-        let back = |(index, lease): (usize, HostLease)| {
-            let of = |counts: &HashMap<usize, u32>| counts.get(&index).copied().unwrap_or(0);
+    /// The hosts of a plan before anything is booked.
+    pub(crate) fn new(hosts: Vec<HostLease>, planned: &[Booking], ticket: TurnTicket) -> Self {
+        let back = |lease: HostLease| {
+            let id = lease.id.clone();
             let returned = Returned {
-                idle: batch.hosts.get(&lease.id).copied(),
-                placed: of(&placed),
-                booked: of(&booked),
+                lease,
+                idle: None,
+                placed: 0,
+                booked: 0,
+                refused: false,
                 launch_failures: 0,
                 backoff: None,
-                lease,
             };
-            (index, returned)
+            (id, returned)
         };
-        Self(hosts.into_iter().enumerate().map(back).collect())
+        let mut hosts: HashMap<HostId, Returned> = hosts.into_iter().map(back).collect();
+        for booking in planned {
+            if let Some(host) = hosts.get_mut(&booking.host.id) {
+                host.placed += 1;
+            }
+        }
+        Self {
+            hosts,
+            ticket: Some(ticket),
+        }
     }
 
-    /// All of them, with the turns, which are over.
-    pub(crate) fn into_outcome(self, turns: Turns) -> Outcome {
+    /// Records what was booked on each host. Suspects back off, and hosts that somebody else holds.
+    pub(crate) fn record(&mut self, booked: &BookedPlan) {
+        if let Some(batch) = &booked.batch {
+            for frame in &batch.frames {
+                if let Some(host) = self.hosts.get_mut(&frame.booking.host.id) {
+                    host.booked += 1;
+                }
+            }
+            for (id, host) in &mut self.hosts {
+                host.idle = batch.idle.get(id).copied();
+                host.refused = batch.refused.contains(id);
+                host.backoff = batch.taken.contains(id).then_some(HostBackoff::Held);
+            }
+        }
+        for id in &booked.suspects {
+            if let Some(host) = self.hosts.get_mut(id) {
+                host.backoff = Some(HostBackoff::Refused);
+            }
+        }
+    }
+
+    /// All of them with the ticket.
+    pub(crate) fn into_outcome(self) -> Outcome {
         Outcome {
-            hosts: self.0.into_values().collect(),
-            tickets: turns.0,
+            hosts: self.hosts.into_values().collect(),
+            ticket: self.ticket,
         }
     }
 
     /// Takes the hosts on which nothing is launched.
     pub(crate) fn take_unused(&mut self) -> Vec<Returned> {
-        let unused = self.0.extract_if(|_, host| host.booked == 0);
+        let unused = self.hosts.extract_if(|_, host| host.booked == 0);
         unused.map(|(_, host)| host).collect()
     }
 
@@ -53,44 +84,28 @@ impl PlanHosts {
         launches: &HostLaunches,
         verdict: &Verdict<HostId, LayerId>,
     ) -> Option<Returned> {
-        let mut host = self.0.remove(&launches.host)?;
+        let mut host = self.hosts.remove(&launches.host)?;
         host.launch_failures = launches.failures;
-        host.backoff = verdict.hosts.get(&host.lease.id).copied();
+        let backoff = verdict.hosts.get(&host.lease.id).copied();
+        host.backoff = host.backoff.max(backoff);
         Some(host)
     }
-}
 
-/// The turns of a plan, until they are over.
-pub(crate) struct Turns(Vec<Ticket>);
-
-impl Turns {
-    pub(crate) const fn new(tickets: Vec<Ticket>) -> Self {
-        Self(tickets)
-    }
-
-    pub(crate) const fn are_over(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Counts launches for their turns, unless these are over.
+    /// Counts launches that were accepted and that failed, unless the turn is over.
     pub(crate) fn count_launched(&self, launches: &HostLaunches) {
-        for frame in &launches.accepted {
-            if let Some(ticket) = self.0.get(frame.turn) {
-                ticket.launched(1);
-            }
+        if let Some(ticket) = &self.ticket {
+            ticket.launched(launches.accepted.len() as u64);
+            ticket.launches_failed(launches.failures.into());
         }
     }
 
-    /// Ends the turns, when they are sent.
-    pub(crate) fn end(&mut self) -> Vec<Ticket> {
-        std::mem::take(&mut self.0)
+    /// Takes the ticket: the turn is over once it is sent.
+    pub(crate) const fn end_turn(&mut self) -> Option<TurnTicket> {
+        self.ticket.take()
     }
-}
 
-fn count(hosts: impl Iterator<Item = usize>) -> HashMap<usize, u32> {
-    let mut counts = HashMap::new();
-    for host in hosts {
-        *counts.entry(host).or_insert(0_u32) += 1;
+    /// Returns true if the ticket was taken.
+    pub(crate) const fn is_turn_over(&self) -> bool {
+        self.ticket.is_none()
     }
-    counts
 }

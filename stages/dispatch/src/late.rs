@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::ProcId;
 
-use crate::pending::Launch;
+use crate::open_launch::Launch;
 
 /// Times after the booking was taken back at which its host is asked.
 const ASK: [Duration; 3] = [
@@ -52,7 +52,7 @@ impl LateLaunches {
         self.0.insert(late.launch.booking.proc.clone(), late);
     }
 
-    /// Takes those whose host is to be asked at `now`, by host. For each host
+    /// Takes those whose host must be asked at `now`, by host. For each host
     /// [`asked`](Self::asked) is called afterwards.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<(Arc<str>, Vec<Launch>)> {
         self.0

@@ -1,12 +1,12 @@
-//! What dispatch counts.
+//! Metrics of dispatch.
 
-use cue_flow::{Labelled, registered};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use cue_flow::Labelled;
+use prometheus::{Histogram, IntCounter, IntCounterVec, exponential_buckets};
 
 use crate::refusals::Refusals;
 
-/// What can keep a placement from being booked: the caps of admission, and the database itself.
-const CAPS: [&str; 13] = [
+/// Reasons for which a placement is not booked: the caps of admission, and the database itself.
+const CAPS: &[&str] = &[
     "reservation",
     "host_taken",
     "host",
@@ -22,11 +22,17 @@ const CAPS: [&str; 13] = [
     "database",
 ];
 
-/// The tables whose caps are told in the words that farms already chart.
-const TABLES: [&str; 5] = ["subscription", "folder", "job", "folder_gpus", "job_gpus"];
+/// Reasons for which layers back off after a booking.
+const SETBACKS: &[&str] = &["refused", "held"];
 
-/// What can become of a launch.
-const OUTCOMES: [&str; 11] = [
+/// Tables whose caps refuse, in the words that farms already chart.
+const TABLES: &[&str] = &["subscription", "folder", "job", "folder_gpus", "job_gpus"];
+
+/// Buckets of the time to book, in seconds.
+const WAITS: [f64; 9] = [0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Names of [`LaunchResult`], in its order.
+const RESULTS: [&str; LaunchResult::TooLate as usize + 1] = [
     "launched",
     "confirmed",
     "refused",
@@ -40,141 +46,61 @@ const OUTCOMES: [&str; 11] = [
     "too_late",
 ];
 
-/// Dispatch's metrics.
-#[derive(Clone, Debug)]
-pub struct DispatchMetrics {
-    pub(crate) dispatched: IntCounterVec,
-    pub(crate) time_to_book: Histogram,
-    pub(crate) booking_seconds: Histogram,
-    pub(crate) refused: Labelled,
-    pub(crate) over_cap: Labelled,
-    pub(crate) last_refusals: Refusals,
-    pub(crate) conflicts: IntCounter,
-    pub(crate) outrun: IntCounter,
-    pub(crate) timeouts: IntCounter,
-    pub(crate) stolen: IntCounter,
-    pub(crate) launches: Labelled,
-    pub(crate) launch_seconds: Histogram,
-    pub(crate) undone: IntCounter,
-    pub(crate) unresolved: IntGauge,
-    pub(crate) late_killed: IntCounter,
+/// Outcome of a launch, as metrics and traces name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LaunchResult {
+    Launched,
+    Confirmed,
+    Refused,
+    RefusedForNow,
+    Unreachable,
+    NotSent,
+    NotRunning,
+    Unresolved,
+    NotLaunchable,
+    LayerGone,
+    TooLate,
 }
 
-impl DispatchMetrics {
-    /// Registers them.
-    ///
-    /// # Errors
-    /// A name is taken.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one list, which is easier to read whole"
-    )]
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let made = Maker(registry);
-        let waits = vec![0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-        Ok(Self {
-            dispatched: registered(
-                registry,
-                IntCounterVec::new(
-                    Opts::new("scheduler_frames_dispatched_total", "Frames booked, by show"),
-                    &["show_name"],
-                )?,
-            )?,
-            time_to_book: made.histogram(
-                "scheduler_time_to_book_seconds",
-                "From a frame's last change to its booking",
-                waits,
-            )?,
-            booking_seconds: made.histogram(
-                "scheduler_booking_seconds",
-                "From the first lock on counters to the commit of a batch",
-                prometheus::exponential_buckets(0.001, 2.0, 16)?,
-            )?,
-            refused: made.by(
-                "scheduler_booking_refused_total",
-                "Placements refused at booking, by cap",
-                ("cap", &CAPS),
-            )?,
-            last_refusals: Refusals::default(),
-            over_cap: made.by(
-                "scheduler_accounting_limit_exceeded_total",
-                "Placements refused at booking by a cap of the accounting tables",
-                ("table", &TABLES),
-            )?,
-            conflicts: made.counter(
-                "scheduler_booking_conflicts_total",
-                "Deadlocks and serialization failures met by bookings, each tried again",
-            )?,
-            outrun: made.counter(
-                "scheduler_bookings_outrun_total",
-                "Batches written again because a cap filled up before its counter was locked",
-            )?,
-            timeouts: made.counter(
-                "scheduler_booking_timeouts_total",
-                "Batches given up because rows were held by somebody else for too long",
-            )?,
-            stolen: made.counter(
-                "scheduler_frames_stolen_total",
-                "Admitted frames that no longer were as they had been read",
-            )?,
-            launches: made.by(
-                "scheduler_launches_total",
-                "Launch calls, by outcome",
-                ("outcome", &OUTCOMES),
-            )?,
-            launch_seconds: made.histogram(
-                "scheduler_launch_seconds",
-                "Time of one launch call",
-                prometheus::exponential_buckets(0.0005, 2.0, 16)?,
-            )?,
-            undone: made.counter(
-                "scheduler_launches_undone_total",
-                "Bookings taken back because their launch failed",
-            )?,
-            late_killed: made.counter(
-                "scheduler_late_launches_killed_total",
-                "Frames killed because their launch arrived after their booking had been taken back",
-            )?,
-            unresolved: made.gauge(
-                "scheduler_launches_unresolved",
-                "Bookings whose launch could so far neither be confirmed nor taken back, those of dead schedulers included",
-            )?,
-        })
+impl LaunchResult {
+    pub(crate) const fn name(self) -> &'static str {
+        RESULTS[self as usize]
     }
 }
 
-/// Makes metrics and registers them.
-struct Maker<'a>(&'a Registry);
-
-impl Maker<'_> {
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        registered(self.0, IntCounter::new(name, help)?)
+cue_flow::metrics! {
+    /// Dispatch's metrics.
+    pub struct DispatchMetrics {
+        pub(crate) dispatched: IntCounterVec = "scheduler_frames_dispatched_total",
+            "Frames booked, by show", &["show_name"];
+        pub(crate) time_to_book: Histogram = "scheduler_time_to_book_seconds",
+            "From a frame's last change to its booking", WAITS.to_vec();
+        pub(crate) booking_seconds: Histogram = "scheduler_booking_seconds",
+            "From the first lock on counters to the commit of a batch",
+            exponential_buckets(0.001, 2.0, 16)?;
+        pub(crate) launch_seconds: Histogram = "scheduler_launch_seconds",
+            "Time of one launch call", exponential_buckets(0.0005, 2.0, 16)?;
+        pub(crate) refused: Labelled = "scheduler_booking_refused_total",
+            "Placements refused at booking, by cap", ("cap", CAPS);
+        pub(crate) over_cap: Labelled = "scheduler_accounting_limit_exceeded_total",
+            "Placements refused at booking by a cap of the accounting tables", ("table", TABLES);
+        pub(crate) set_aside: Labelled = "scheduler_layers_set_aside_total",
+            "Layers that back off because the database refused a row of theirs, or another session held one",
+            ("reason", SETBACKS);
+        pub(crate) launches: Labelled = "scheduler_launches_total",
+            "Launch calls, by outcome", ("outcome", &RESULTS);
+        pub(crate) conflicts: IntCounter = "scheduler_booking_conflicts_total",
+            "Deadlocks and serialization failures met by bookings, each tried again";
+        pub(crate) outrun: IntCounter = "scheduler_bookings_outrun_total",
+            "Batches written again because a cap filled up before its counter was locked";
+        pub(crate) timeouts: IntCounter = "scheduler_booking_timeouts_total",
+            "Booking transactions that waited too long for a row, or whose statement took too long";
+        pub(crate) stolen: IntCounter = "scheduler_frames_stolen_total",
+            "Admitted frames that no longer were as they had been read";
+        pub(crate) undone: IntCounter = "scheduler_launches_undone_total",
+            "Bookings taken back because their launch failed";
     }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        registered(self.0, IntGauge::new(name, help)?)
-    }
-
-    /// Counters by a label.
-    fn by(
-        &self,
-        name: &str,
-        help: &str,
-        (label, values): (&str, &[&'static str]),
-    ) -> Result<Labelled, prometheus::Error> {
-        let family = registered(self.0, IntCounterVec::new(Opts::new(name, help), &[label])?)?;
-        Ok(Labelled::new(family, values))
-    }
-
-    fn histogram(
-        &self,
-        name: &str,
-        help: &str,
-        buckets: Vec<f64>,
-    ) -> Result<Histogram, prometheus::Error> {
-        registered(
-            self.0,
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?,
-        )
+    with {
+        pub(crate) last_refusals: Refusals = Refusals::default();
     }
 }

@@ -1,23 +1,23 @@
 //! Launches that no host has acknowledged yet.
 //!
-//! From its commit on, a booked frame is a [`PendingLaunch`]. It ends in one of three ways, each said
-//! aloud: its host acknowledged it, it was taken back, or its proc is gone. Everything else (an unknown
+//! From its commit on, a booked frame is a [`PendingLaunch`]. It ends in one of three ways, each by a call: its host acknowledged it, it was taken back, or its proc is gone. Everything else (an unknown
 //! outcome, a panic, an aborted drain, a database that was away) drops it, and it comes back here, for
-//! [`Settle`](crate::Settle). An acknowledgement stays here too, until the database has it.
+//! the loop that settles. An acknowledgement stays here too, until the database has it.
 //!
-//! Invariant: a launch is in one place: in somebody's hand, with its host's unknown ones, or among the
+//! Invariant: a launch is in one place: held, with its host's unknown ones, or among the
 //! acknowledged. Memory is bounded by the frames in flight and the procs on hosts that do not answer.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cue_domain::{FrameId, Lease, Lender, ProcId};
 use cue_rqd::TracePoint;
 use cue_store::Unlaunched;
+use parking_lot::Mutex;
 
 use crate::late::LateLaunches;
-use crate::question::{AskedHost, LateQuestion};
+use crate::open_launch::Launch;
 
 /// Pause before a host that answered is asked about what is still open.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -25,20 +25,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Longest pause between two questions to a host that does not answer; the first is [`ASK_AGAIN`].
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// A booking whose launch is pending.
-#[derive(Clone, Debug)]
-pub struct Launch {
-    /// The booking, as it would be taken back.
-    pub booking: Unlaunched,
-    /// The host that knows.
-    pub host: Arc<str>,
-    /// The span of the launch, if one was tried.
-    pub trace: TracePoint,
-    /// The launch certainly does not run: it was refused, or never sent.
-    pub dead: bool,
-}
-
-/// A launch in somebody's hand. Dropped without a word it counts as one of unknown outcome.
+/// A launch that somebody holds. Dropped, it counts as one of unknown outcome.
 #[derive(Debug)]
 #[must_use]
 pub struct PendingLaunch {
@@ -48,36 +35,42 @@ pub struct PendingLaunch {
 
 impl PendingLaunch {
     /// Its booking, host and trace.
-    pub(crate) fn launch(&self) -> &Launch {
+    #[must_use]
+    pub fn launch(&self) -> &Launch {
         &self.lease
     }
 
-    /// The same, to be changed.
-    pub(crate) fn launch_mut(&mut self) -> &mut Launch {
-        &mut self.lease
+    /// Records that the launch certainly does not run.
+    pub fn mark_dead(&mut self) {
+        self.lease.dead = true;
     }
 
-    /// Its host acknowledged it, which is to be recorded.
-    pub(crate) fn acknowledged(self) {
+    /// Sets the span of the launch.
+    pub(crate) fn set_trace(&mut self, trace: TracePoint) {
+        self.lease.trace = trace;
+    }
+
+    /// Ends it: its host acknowledged it, which must be recorded.
+    pub fn acknowledged(self) {
         let Unlaunched { proc, frame, .. } = self.lease.keep().booking;
-        let mut state = self.book.lock();
+        let mut state = self.book.0.lock();
         state.held.remove(&proc);
         state.acknowledged.insert(proc, frame);
     }
 
-    /// It was taken back. If the request may still be on its way, the host is asked later whether it
+    /// Ends it: the booking was taken back. If the request may still be on its way, the host is asked later whether it
     /// arrived.
-    pub(crate) fn taken_back(self, may_arrive: bool) {
+    pub fn taken_back(self, may_arrive: bool) {
         let launch = self.lease.keep();
-        let mut state = self.book.lock();
+        let mut state = self.book.0.lock();
         state.held.remove(&launch.booking.proc);
         if may_arrive {
             state.late.add(launch, Instant::now());
         }
     }
 
-    /// Its proc is gone: Cuebot or another process has released it.
-    pub(crate) fn gone(self) {
+    /// Ends it: the proc is gone. Cuebot or another process has released it.
+    pub fn gone(self) {
         self.taken_back(false);
     }
 }
@@ -107,7 +100,7 @@ pub struct PendingLaunches(Mutex<State>);
 
 impl Lender<Launch> for PendingLaunches {
     fn give_back(&self, launch: Launch) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         state.held.remove(&launch.booking.proc);
         let host = Arc::clone(&launch.host);
         let question = state.unknown.entry(host).or_insert_with(|| HostQuestion {
@@ -123,21 +116,17 @@ impl Lender<Launch> for PendingLaunches {
 }
 
 impl PendingLaunches {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a launch in hand: a booking that was committed just now, or was found forgotten. `None` when
+    /// Holds a launch: a booking that was committed just now, or was found forgotten. `None` when
     /// it is here already.
     #[must_use]
     pub fn hold(self: &Arc<Self>, launch: Launch) -> Option<PendingLaunch> {
-        if !self.lock().hold(&launch.booking.proc) {
+        if !self.0.lock().hold(&launch.booking.proc) {
             return None;
         }
         Some(self.pending(launch))
     }
 
-    fn pending(self: &Arc<Self>, launch: Launch) -> PendingLaunch {
+    pub(crate) fn pending(self: &Arc<Self>, launch: Launch) -> PendingLaunch {
         PendingLaunch {
             lease: Lease::new(launch, self.clone()),
             book: Arc::clone(self),
@@ -147,14 +136,15 @@ impl PendingLaunches {
     /// Number of launches whose outcome is unknown, those that a host is being asked about included.
     #[must_use]
     pub fn unresolved(&self) -> usize {
-        let state = self.lock();
+        let state = self.0.lock();
         let of_host = |question: &HostQuestion| question.launches.len() + question.asking;
         state.unknown.values().map(of_host).sum()
     }
 
-    /// The procs of all launches that are here or in hand: nobody else's to find.
-    pub(crate) fn procs(&self) -> Vec<ProcId> {
-        let state = self.lock();
+    /// The procs of all launches that are here or held: nobody else's to find.
+    #[must_use]
+    pub fn procs(&self) -> Vec<ProcId> {
+        let state = self.0.lock();
         let unknown = state.unknown.values().flat_map(|host| host.launches.keys());
         let known = state.held.iter().chain(state.acknowledged.keys());
         known.chain(unknown).cloned().collect()
@@ -162,12 +152,12 @@ impl PendingLaunches {
 
     /// Takes the launches of hosts that are due at `now`, of `most` hosts, those that answered last time
     /// first.
-    pub(crate) fn take_due(
-        self: &Arc<Self>,
+    pub(crate) fn take_due_hosts(
+        &self,
         now: Instant,
         most: usize,
-    ) -> Vec<(AskedHost, Vec<PendingLaunch>)> {
-        let mut state = self.lock();
+    ) -> Vec<(Arc<str>, HashMap<ProcId, Launch>)> {
+        let mut state = self.0.lock();
         let mut due: Vec<_> = state
             .unknown
             .iter()
@@ -186,21 +176,12 @@ impl PendingLaunches {
             state.held.extend(launches.keys().cloned());
             taken.push((name, launches));
         }
-        drop(state);
-        let pending = |launches: HashMap<ProcId, Launch>| {
-            let each = launches.into_values().map(|launch| self.pending(launch));
-            each.collect()
-        };
-        let asked = |host| AskedHost::new(host, Arc::clone(self));
         taken
-            .into_iter()
-            .map(|(host, launches)| (asked(host), pending(launches)))
-            .collect()
     }
 
     /// Records that the host was asked, and whether it answered: one that is silent is asked less often.
     pub(crate) fn answered(&self, host: &Arc<str>, answer: bool, now: Instant) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let Some(question) = state.unknown.get_mut(host) else {
             return;
         };
@@ -220,15 +201,15 @@ impl PendingLaunches {
     }
 
     /// Makes every host due at once, however silent it was.
-    pub(crate) fn all_due(&self, now: Instant) {
-        for question in self.lock().unknown.values_mut() {
+    pub fn all_due(&self, now: Instant) {
+        for question in self.0.lock().unknown.values_mut() {
             question.due = now;
         }
     }
 
     /// Acknowledged launches that the database does not know of yet, in the order of their procs.
     pub(crate) fn unrecorded(&self) -> Vec<(ProcId, FrameId)> {
-        let state = self.lock();
+        let state = self.0.lock();
         let sorted: BTreeMap<&ProcId, &FrameId> = state.acknowledged.iter().collect();
         let owned = sorted.into_iter();
         owned
@@ -238,22 +219,20 @@ impl PendingLaunches {
 
     /// The database knows of these by now.
     pub(crate) fn recorded<'a>(&self, procs: impl Iterator<Item = &'a ProcId>) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         for proc in procs {
             state.acknowledged.remove(proc);
         }
     }
 
-    /// Launches that were taken back and whose host is to be asked at `now` whether they arrived since.
-    pub(crate) fn take_late(self: &Arc<Self>, now: Instant) -> Vec<LateQuestion> {
-        let due = self.lock().late.take_due(now);
-        let question = |(host, launches)| LateQuestion::new(host, launches, Arc::clone(self));
-        due.into_iter().map(question).collect()
+    /// Takes launches that were taken back and whose host must be asked at `now` whether they arrived since.
+    pub(crate) fn take_due_late(&self, now: Instant) -> Vec<(Arc<str>, Vec<Launch>)> {
+        self.0.lock().late.take_due(now)
     }
 
     /// Records that the host was asked about its late launches, and whether it answered.
     pub(crate) fn late_asked(&self, launches: Vec<Launch>, answer: bool, now: Instant) {
-        self.lock().late.asked(launches, answer, now);
+        self.0.lock().late.asked(launches, answer, now);
     }
 }
 

@@ -5,19 +5,45 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::pending::{Launch, PendingLaunches};
+use crate::open_launch::Launch;
+use crate::pending::{PendingLaunch, PendingLaunches};
+
+impl PendingLaunches {
+    /// Takes the launches of hosts that are due at `now`, of `most` hosts, those that answered last time
+    /// first.
+    pub fn take_due(
+        self: &Arc<Self>,
+        now: Instant,
+        most: usize,
+    ) -> Vec<(AskedHost, Vec<PendingLaunch>)> {
+        let taken = self.take_due_hosts(now, most).into_iter();
+        let asked = taken.map(|(host, launches)| {
+            let launches = launches.into_values().map(|launch| self.pending(launch));
+            (AskedHost::new(host, Arc::clone(self)), launches.collect())
+        });
+        asked.collect()
+    }
+
+    /// Takes launches that were taken back and whose host must be asked at `now` whether they arrived since.
+    pub fn take_late(self: &Arc<Self>, now: Instant) -> Vec<LateQuestion> {
+        let due = self.take_due_late(now).into_iter();
+        let question = |(host, launches)| LateQuestion::new(host, launches, Arc::clone(self));
+        due.map(question).collect()
+    }
+}
 
 /// A host that is being asked about its launches; dropped when it has been.
 #[derive(Debug)]
-pub(crate) struct AskedHost {
-    pub(crate) host: Arc<str>,
-    /// It answered, or it is not its fault that it did not.
-    pub(crate) answered: bool,
+pub struct AskedHost {
+    /// Its name.
+    pub host: Arc<str>,
+    /// True if it answered, or no question was needed.
+    pub answered: bool,
     book: Arc<PendingLaunches>,
 }
 
 impl AskedHost {
-    pub(crate) const fn new(host: Arc<str>, book: Arc<PendingLaunches>) -> Self {
+    const fn new(host: Arc<str>, book: Arc<PendingLaunches>) -> Self {
         Self {
             host,
             answered: true,
@@ -35,19 +61,18 @@ impl Drop for AskedHost {
 
 /// A host that is being asked about launches that were taken back; dropped when it has been.
 #[derive(Debug)]
-pub(crate) struct LateQuestion {
-    pub(crate) host: Arc<str>,
-    pub(crate) launches: Vec<Launch>,
-    pub(crate) answered: bool,
+pub struct LateQuestion {
+    /// Its name.
+    pub host: Arc<str>,
+    /// The launches in question.
+    pub launches: Vec<Launch>,
+    /// True if it answered.
+    pub answered: bool,
     book: Arc<PendingLaunches>,
 }
 
 impl LateQuestion {
-    pub(crate) const fn new(
-        host: Arc<str>,
-        launches: Vec<Launch>,
-        book: Arc<PendingLaunches>,
-    ) -> Self {
+    const fn new(host: Arc<str>, launches: Vec<Launch>, book: Arc<PendingLaunches>) -> Self {
         Self {
             host,
             launches,

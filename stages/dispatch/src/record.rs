@@ -1,44 +1,32 @@
-//! Records of a booking: refusals by cap, frames by show, and the counts of each turn.
+//! Records of a booking: refusals by cap, frames by show, and the counts of the turn.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cue_domain::FrameId;
 use cue_domain::admission::Refusal;
+use cue_domain::{AllocId, BookedLayer, Booking, Centicores, LayerId};
+use cue_flow::number;
 
-use crate::book::Plan;
+use crate::batch::BookedFrame;
+use crate::plan::Plan;
 
-/// A number as an attribute of a span: one without a sign would become a text.
-pub(crate) fn number(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// Counts what was refused: by cap, by turn, and the first of them in the trace.
-pub(crate) fn record_refusals(refusals: &[(usize, Refusal)], plan: Plan<'_>) {
+/// Counts refusals: by cap, by turn, and the first of them in the trace.
+pub(crate) fn record_refusals(refusals: &[(&Booking, Refusal)], plan: Plan<'_>) {
     let span = tracing::Span::current();
-    span.record("frames_refused", number(refusals.len()));
+    span.record("cue.frames_refused", number(refusals.len()));
     if let Some((_, refusal)) = refusals.first() {
-        span.record("first_refusal", tracing::field::display(refusal));
+        span.record("cue.first_refusal", tracing::field::display(refusal));
     }
-    let of_layer = refusals.iter().filter_map(|(placement, refusal)| {
-        let place = plan.placements.get(*placement)?;
-        let host = plan.hosts.get(place.host)?;
-        Some((plan.layers.get(place.layer)?, &**host, refusal))
-    });
-    plan.metrics.last_refusals.record(of_layer);
-    for (placement, refusal) in refusals {
-        plan.metrics.refused.inc(refusal.cap());
+    let metrics = &plan.stage.metrics;
+    let show_name = &plan.part.cluster.show_name;
+    metrics.last_refusals.record(refusals, show_name);
+    for (_, refusal) in refusals {
+        metrics.refused.inc(refusal.cap());
         if let Some(table) = accounting_table(refusal) {
-            plan.metrics.over_cap.inc(table);
-        }
-        let layer = plan
-            .placements
-            .get(*placement)
-            .and_then(|place| plan.layers.get(place.layer));
-        if let Some(layer) = layer {
-            layer.ticket.refused(1);
+            metrics.over_cap.inc(table);
         }
     }
+    plan.part.ticket.refused(refusals.len() as u64);
 }
 
 /// The table whose cap refused, in the words that farms already chart; `None` for other reasons.
@@ -53,37 +41,44 @@ const fn accounting_table(refusal: &Refusal) -> Option<&'static str> {
     }
 }
 
-/// Counts what was booked: by show, by turn, and how long the frames had waited.
-pub(crate) fn record_bookings(booked: &HashMap<FrameId, i32>, plan: Plan<'_>) {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    let mut of_layers = vec![0; plan.layers.len()];
-    for placement in plan
-        .placements
-        .iter()
-        .filter(|place| booked.contains_key(&place.frame.id))
-    {
-        if let Some(count) = of_layers.get_mut(placement.layer) {
-            *count += 1;
-        }
-        if let Some(since) = placement.frame.waiting_since_ms {
+/// Cores that a layer's frames took, by allocation.
+type Taken<'a> = HashMap<&'a AllocId, Centicores>;
+
+/// Counts bookings: by show, by turn, and how long their frames had waited.
+pub(crate) fn record_bookings(frames: &[BookedFrame], plan: Plan<'_>) {
+    let metrics = &plan.stage.metrics;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_ms = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+    let mut of_layers: HashMap<&LayerId, (BookedLayer, Taken<'_>)> = HashMap::new();
+    for BookedFrame { booking, .. } in frames {
+        let layer = &booking.layer;
+        let (booked, taken) = of_layers.entry(&layer.id).or_insert_with(|| {
+            let booked = BookedLayer {
+                layer: layer.id.clone(),
+                job: layer.job.clone(),
+                frames: 0,
+                cores: Vec::new(),
+            };
+            (booked, Taken::new())
+        });
+        booked.frames += 1;
+        let cores = taken.entry(&booking.host.alloc).or_default();
+        cores.0 = cores.0.saturating_add(booking.reserved.cores.0);
+        if let Some(since) = booking.frame.waiting_since_ms {
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "milliseconds of waiting fit a double for 285,000 years"
             )]
-            plan.metrics
-                .time_to_book
-                .observe(now_ms.saturating_sub(since).max(0) as f64 / 1000.0);
+            let waited = now_ms.saturating_sub(since).max(0) as f64 / 1000.0;
+            metrics.time_to_book.observe(waited);
         }
     }
-    // Shows are named by the farm, so their counters are looked up: once a layer, not once a frame.
-    let of_layers = plan.layers.iter().zip(of_layers);
-    for (layer, frames) in of_layers.filter(|(_, frames)| *frames > 0) {
-        layer.ticket.booked(frames);
-        let show = &layer.cluster.show_name;
-        let dispatched = &plan.metrics.dispatched;
-        dispatched.with_label_values(&[show]).inc_by(frames);
+    for (mut booked, taken) in of_layers.into_values() {
+        let taken = taken.into_iter();
+        booked.cores = taken.map(|(alloc, cores)| (alloc.clone(), cores)).collect();
+        plan.part.ticket.booked_layer(booked);
     }
+    let show_name = &plan.part.cluster.show_name;
+    let dispatched = metrics.dispatched.with_label_values(&[show_name]);
+    dispatched.inc_by(frames.len() as u64);
 }

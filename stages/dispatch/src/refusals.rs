@@ -1,20 +1,26 @@
-//! The last refusal by each cap, and of a launch, in words, for people who look at the page.
+//! The last refusal by each cap, and of a launch, as text for people.
 //!
-//! Invariant: bounded by the number of caps and a thousand layers, and only read for people.
+//! Invariant: bounded by the number of caps, a thousand layers and a thousand hosts, and only read for people.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cue_domain::admission::Refusal;
-use cue_domain::messages::LockedLayer;
-use cue_domain::{Host, LayerId};
-use cue_rqd::LaunchLayer;
+use cue_domain::{Booking, HostId, LaunchLayer, LayerId};
+use cue_rqd::TracePoint;
+use parking_lot::Mutex;
 
 /// Layers whose last refused launch is remembered; more are refused only when something is wrong with all.
 const LAYERS: usize = 1_000;
 
-/// Time for which a refused launch is worth a word.
+/// Hosts whose last refusals are remembered.
+const HOSTS: usize = 1_000;
+
+/// Refusals of a host that are remembered.
+const OF_HOST: usize = 5;
+
+/// Time for which a refused launch is worth showing.
 const REMEMBERED: Duration = Duration::from_secs(900);
 
 /// The last refusal by each cap, and of a launch of each layer. Cloning shares it.
@@ -23,45 +29,65 @@ pub struct Refusals(Arc<Mutex<Last>>);
 
 #[derive(Debug, Default)]
 struct Last {
-    caps: BTreeMap<&'static str, Noted>,
-    layers: HashMap<LayerId, Noted>,
+    caps: BTreeMap<&'static str, Recorded>,
+    layers: HashMap<LayerId, Recorded>,
+    hosts: HashMap<HostId, VecDeque<Recorded>>,
+    /// Address of a trace, with [`TRACE_ID`] in the place of its identifier.
+    trace_url: Option<String>,
 }
 
-#[derive(Debug)]
-struct Noted {
-    why: String,
+/// Placeholder in the address of a trace.
+const TRACE_ID: &str = "{trace_id}";
+
+#[derive(Clone, Debug)]
+struct Recorded {
+    reason: String,
     at: Instant,
 }
 
+impl Recorded {
+    /// A launch that failed now, with the names of layer and job.
+    fn of_launch(layer: &LaunchLayer, reason: &str) -> Self {
+        Self {
+            reason: format!("{} of {}: {reason}", layer.layer_name, layer.job_name),
+            at: Instant::now(),
+        }
+    }
+}
+
 impl Refusals {
+    /// Adds the address of its trace to each refusal from now on, if the trace is sampled.
+    pub fn link_traces(&self, trace_url: Option<String>) {
+        self.0.lock().trace_url = trace_url;
+    }
+
     /// By cap, the last refusal with the numbers that were compared, and its age. A refused launch is
     /// under `launch`.
     #[must_use]
     pub fn last(&self) -> BTreeMap<&'static str, (String, Duration)> {
-        let told = |noted: &Noted| (noted.why.clone(), noted.at.elapsed());
-        let last = self.lock();
-        last.caps
-            .iter()
-            .map(|(cap, noted)| (*cap, told(noted)))
+        let last = self.0.lock();
+        let caps = last.caps.iter();
+        caps.map(|(cap, one)| (*cap, (one.reason.clone(), one.at.elapsed())))
             .collect()
     }
 
-    /// Notes the first refusal of a batch by each cap: the others have the same reason.
-    pub(crate) fn record<'a>(
-        &self,
-        refusals: impl Iterator<Item = (&'a LockedLayer, &'a Host, &'a Refusal)>,
-    ) {
-        let (mut noted, at) = (BTreeMap::new(), Instant::now());
-        for (layer, host, refusal) in refusals {
-            let told = || {
-                let why = named(refusal, layer, host);
-                let why = format!("{} of {}: {why}", layer.layer.name, layer.job.name);
-                Noted { why, at }
-            };
-            noted.entry(refusal.cap()).or_insert_with(told);
+    /// Records the first refusal of a batch by each cap: the others have the same reason.
+    pub(crate) fn record(&self, refusals: &[(&Booking, Refusal)], show_name: &str) {
+        let (mut recorded, at) = (BTreeMap::new(), Instant::now());
+        for (booking, refusal) in refusals {
+            recorded.entry(refusal.cap()).or_insert_with(|| {
+                let layer = &booking.layer;
+                let reason = named(refusal, booking, show_name);
+                let reason = format!("{} of {}: {reason}", layer.name, layer.job_name);
+                Recorded { reason, at }
+            });
         }
-        if !noted.is_empty() {
-            self.lock().caps.extend(noted);
+        if !recorded.is_empty() {
+            let mut last = self.0.lock();
+            for recorded in recorded.values_mut() {
+                last.link(&mut recorded.reason);
+            }
+            last.caps.extend(recorded);
         }
     }
 
@@ -71,48 +97,104 @@ impl Refusals {
         &self,
         layers: impl Iterator<Item = &'a LayerId>,
     ) -> Option<(String, Duration)> {
-        let last = self.lock();
-        let noted = layers.filter_map(|layer| last.layers.get(layer));
-        let noted = noted.max_by_key(|noted| noted.at)?;
-        let age = noted.at.elapsed();
-        (age < REMEMBERED).then(|| (noted.why.clone(), age))
+        let last = self.0.lock();
+        let recorded = layers.filter_map(|layer| last.layers.get(layer));
+        let recorded = recorded.max_by_key(|recorded| recorded.at)?;
+        let age = recorded.at.elapsed();
+        (age < REMEMBERED).then(|| (recorded.reason.clone(), age))
+    }
+
+    /// The last launches that a host refused, the newest first, with their ages.
+    #[must_use]
+    pub fn launches_on(&self, host: &HostId) -> Vec<(String, Duration)> {
+        let last = self.0.lock();
+        let recorded = last.hosts.get(host).into_iter().flatten();
+        recorded
+            .map(|recorded| (recorded.reason.clone(), recorded.at.elapsed()))
+            .collect()
+    }
+
+    /// Records a launch that did not reach its host: a fault of the host alone.
+    pub(crate) fn record_unreachable(
+        &self,
+        host: &HostId,
+        layer: &LaunchLayer,
+        error: &(dyn std::error::Error + 'static),
+    ) {
+        let mut last = self.0.lock();
+        let reason = last.linked(error);
+        last.record_on(host, Recorded::of_launch(layer, &reason));
     }
 
     /// Records the last launch that a host refused.
     pub(crate) fn record_launch(
         &self,
+        host: &HostId,
         layer: &LaunchLayer,
         error: &(dyn std::error::Error + 'static),
     ) {
-        let (why, at) = (error.to_string(), Instant::now());
-        let named = format!("{} of {}: {why}", layer.layer_name, layer.job_name);
-        let mut last = self.lock();
-        last.caps.insert("launch", Noted { why: named, at });
+        let mut last = self.0.lock();
+        let reason = last.linked(error);
+        let named = Recorded::of_launch(layer, &reason);
+        let at = named.at;
+        last.record_on(host, named.clone());
+        last.caps.insert("launch", named);
         if last.layers.len() >= LAYERS {
             last.layers
-                .retain(|_, noted| noted.at.elapsed() < REMEMBERED / 15);
+                .retain(|_, recorded| recorded.at.elapsed() < REMEMBERED / 15);
         }
         if last.layers.len() < LAYERS {
             last.layers
-                .insert(layer.layer_id.clone(), Noted { why, at });
+                .insert(layer.layer_id.clone(), Recorded { reason, at });
+        }
+    }
+}
+
+impl Last {
+    /// Adds the address of the current trace.
+    fn link(&self, reason: &mut String) {
+        let trace = || TracePoint::of(&tracing::Span::current()).sampled_trace();
+        if let Some((url, trace)) = self.trace_url.as_ref().zip(trace()) {
+            reason.push_str(", see ");
+            reason.push_str(&url.replace(TRACE_ID, &trace));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Last> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The reason of an error, with the address of the current trace.
+    fn linked(&self, error: &(dyn std::error::Error + 'static)) -> String {
+        let mut reason = error.to_string();
+        self.link(&mut reason);
+        reason
+    }
+
+    /// Adds a refusal to the last ones of a host, of which one without a recent refusal is forgotten for room.
+    fn record_on(&mut self, host: &HostId, recorded: Recorded) {
+        let hosts = &mut self.hosts;
+        if hosts.len() >= HOSTS && !hosts.contains_key(host) {
+            hosts.retain(|_, recorded| {
+                let newest = recorded.front();
+                newest.is_some_and(|newest| newest.at.elapsed() < REMEMBERED / 15)
+            });
+        }
+        if hosts.len() < HOSTS || hosts.contains_key(host) {
+            let of_host = hosts.entry(host.clone()).or_default();
+            of_host.truncate(OF_HOST - 1);
+            of_host.push_front(recorded);
+        }
     }
 }
 
 /// The refusal with the names of host, job and show instead of their ids, which nobody knows by heart.
-fn named(refusal: &Refusal, layer: &LockedLayer, host: &Host) -> String {
+fn named(refusal: &Refusal, booking: &Booking, show_name: &str) -> String {
+    let Booking { host, layer, .. } = booking;
     let names = [
         (host.id.as_str(), &*host.name),
-        (layer.job.id.as_str(), &*layer.job.name),
-        (layer.job.show.as_str(), &*layer.cluster.show_name),
+        (layer.job.as_str(), &*layer.job_name),
+        (layer.show.as_str(), show_name),
     ];
-    let why = refusal.to_string();
+    let reason = refusal.to_string();
     names
         .iter()
         .filter(|(id, _)| !id.is_empty())
-        .fold(why, |why, (id, name)| why.replace(id, name))
+        .fold(reason, |reason, (id, name)| reason.replace(id, name))
 }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use cue_domain::{FrameId, ProcId};
-use cue_flow::Chain;
+use cue_domain::{Booking, FrameId, ProcId};
+use cue_flow::{Chain, number};
 use cue_rqd::{HostFrames, Presence, RqdClient};
 use tracing::{Instrument, Span, field};
 
-/// What the host says about a frame.
+use crate::launch::RQD;
+
+/// Answer of a host about a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub enum Found {
     /// It runs, and it is our run.
     Runs,
     /// It does not run.
@@ -51,11 +53,22 @@ impl Wanted<'_> {
 
 /// Asks the host which of these frames run as which procs, `attempts` times at most (at least twice).
 /// The answers are in the order of the frames.
+pub async fn ask_about_launches(
+    rqd: &RqdClient,
+    host: &str,
+    frames: &[(FrameId, ProcId)],
+    attempts: u32,
+) -> Vec<Found> {
+    ask(rqd, host, frames, attempts, None).await
+}
+
+/// The same about launches of a batch; the spans of the questions name the first of its frames.
 pub(crate) async fn ask(
     rqd: &RqdClient,
     host: &str,
     frames: &[(FrameId, ProcId)],
     attempts: u32,
+    first: Option<&Booking>,
 ) -> Vec<Found> {
     let wanted = frames.iter().map(|(frame, proc)| Wanted {
         frame,
@@ -65,9 +78,11 @@ pub(crate) async fn ask(
     });
     let mut wanted: Vec<Wanted<'_>> = wanted.collect();
     for attempt in 1..=attempts.max(2) {
-        let question = question(host, attempt);
+        let question = first.map_or_else(Span::none, |first| span(first, frames.len(), attempt));
+        let cut_off = CutOff(Some(&question));
         let answer = rqd.running_frames(host);
         let answer = answer.instrument(question.clone()).await;
+        cut_off.answered();
         match answer {
             Ok(frames) => wanted.iter_mut().for_each(|wanted| wanted.heard(&frames)),
             Err(error) => {
@@ -87,22 +102,49 @@ pub(crate) async fn ask(
     wanted.iter().map(|wanted| wanted.found).collect()
 }
 
-/// The span of a question that belongs to a launch. The loop that settles asks for ever, and its
-/// questions are in no trace.
-fn question(host: &str, attempt: u32) -> Span {
-    if Span::current().is_none() {
-        return Span::none();
-    }
+/// The span of a question about launches of a batch. The loop that settles asks for ever, and its questions are in no
+/// trace.
+fn span(first: &Booking, frames: usize, attempt: u32) -> Span {
     tracing::info_span!(
         "ask_host",
         otel.kind = "client",
+        peer.service = RQD,
         rpc.system.name = "grpc",
         rpc.method = "rqd.RqdInterface/ReportStatus",
         rpc.response.status_code = field::Empty,
-        server.address = host,
+        server.address = %first.host.name,
         server.port = field::Empty,
-        attempt = i64::from(attempt),
+        cue.job.name = %first.layer.job_name,
+        cue.layer.name = %first.layer.name,
+        cue.frame.name = %first.frame.name,
+        cue.frame.id = %first.frame.id,
+        cue.proc.id = %first.proc,
+        cue.host.name = %first.host.name,
+        cue.frames = number(frames),
+        cue.attempt = i64::from(attempt),
         error.type = field::Empty,
         otel.status_description = field::Empty,
     )
+}
+
+/// Marks a question whose answer nobody waits for any longer.
+struct CutOff<'a>(Option<&'a Span>);
+
+impl CutOff<'_> {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CutOff<'_> {
+    fn drop(&mut self) {
+        if let Some(span) = self.0 {
+            span.record("rpc.response.status_code", "CANCELLED");
+            span.record("error.type", "CANCELLED");
+            span.record(
+                "otel.status_description",
+                "the host did not answer within the time for all questions",
+            );
+        }
+    }
 }

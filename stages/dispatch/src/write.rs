@@ -1,67 +1,73 @@
 //! Locking what a plan touches, and writing what every cap admits.
 //!
-//! What the caps admit by a look without a lock is started before the counters are locked: all bookings
+//! Bookings that the caps admit by a look without a lock are started before the counters are locked: all bookings
 //! of a show want the same few counters, and so hold them for two short statements instead of the
 //! write. Under the lock admission is asked again, about the same frames; should a cap have filled up
 //! since, nothing of the plan is kept, and it is booked again with the counters locked first. Limits are locked
 //! and counted just before the counters, in either order, so that the counters wait for no count. Nothing is
-//! committed that admission did not pass under the lock. What the launches need to know is read before it.
+//! committed that admission did not pass under the lock. Facts for the launches are read before it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use cue_domain::admission::{Ledger, Refusal, admit};
-use cue_domain::{FrameId, HostId, HostIdle, LayerId, Resources};
-use cue_store::{BookRow, Booked, LaunchFacts, OpenBooking, StoreError};
+use cue_domain::{Booking, HostId, HostIdle, LaunchLayer, LayerId, Resources};
+use cue_store::{Booked, OpenBooking, StoreError};
 
-use crate::book::{Plan, PlannedRow};
+use crate::plan::Plan;
 
-/// Which comes first: the frames, or the lock on the counters.
+/// The order of the two steps of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     WriteFirst,
     LockFirst,
 }
 
-/// What a booking transaction has written and not yet committed.
-pub(crate) struct Written {
-    pub(crate) admitted: Vec<PlannedRow>,
-    pub(crate) refusals: Vec<(usize, Refusal)>,
+/// Rows that a booking transaction has written and not yet committed.
+pub(crate) struct Written<'a> {
+    pub(crate) admitted: Vec<&'a Booking>,
+    pub(crate) refusals: Vec<(&'a Booking, Refusal)>,
     pub(crate) booked: Booked,
-    /// What was idle, before, on the hosts that are not somebody else's.
-    pub(crate) hosts: HashMap<HostId, HostIdle>,
-    pub(crate) facts: HashMap<LayerId, LaunchFacts>,
+    /// Idle resources, before the write, of the hosts that are not somebody else's.
+    pub(crate) idle: HashMap<HostId, HostIdle>,
+    pub(crate) facts: HashMap<LayerId, Arc<LaunchLayer>>,
+    /// Layers whose job another session changes at this moment.
+    pub(crate) changing: BTreeSet<LayerId>,
 }
 
-/// Locks what the plan touches, and writes what every cap admits. `None` when a cap filled up
-/// after frames were started on the strength of it: the transaction is to be given up.
-pub(crate) async fn write(
+/// Locks what the bookings touch, and writes what every cap admits. `None` if a cap filled up
+/// after frames were started: the transaction must be abandoned.
+pub(crate) async fn write<'a>(
     held: &mut OpenBooking,
-    rows: &[PlannedRow],
+    bookings: &[&'a Booking],
     plan: Plan<'_>,
     order: Order,
-) -> Result<Option<Written>, StoreError> {
-    let all: Vec<BookRow> = rows.iter().map(|planned| planned.row.clone()).collect();
-    let seen = held.look(&all).await?;
+) -> Result<Option<Written<'a>>, StoreError> {
+    let seen = held.look(bookings).await?;
     let hosts = seen.hosts.clone();
-    let before = held.idle().clone();
-    let mut judged = judge(rows, seen);
+    let idle = held.idle().clone();
+    let stays = |booking: &&Booking| held.has_job(&booking.layer.job);
+    let (staying, changing): (Vec<&'a Booking>, Vec<&'a Booking>) =
+        bookings.iter().copied().partition(stays);
+    let changing = changing.into_iter();
+    let changing = changing.map(|booking| booking.layer.id.clone()).collect();
+    let mut judged = judge(&staying, seen);
     let lock_first = order == Order::LockFirst;
-    let facts = if plan.launching && (lock_first || !judged.admitted.is_empty()) {
-        // Of all rows: under the lock a cap may admit what it refused a moment ago.
-        let layers: BTreeSet<&str> = all.iter().map(|row| row.layer.as_str()).collect();
-        let layers = layers.into_iter().map(str::to_owned).collect();
-        held.launch_facts(layers).await?
+    let facts = if plan.launches() && (lock_first || !judged.admitted.is_empty()) {
+        // Of all bookings: under the lock a cap may admit what it refused a moment ago.
+        held.launch_facts(bookings).await?
     } else {
         HashMap::new()
     };
     let booked = if lock_first {
-        judged = judge(rows, held.counters(&all, hosts).await?);
-        match judged.rows() {
-            admitted if admitted.is_empty() => Booked::default(),
-            admitted => held.book(&admitted).await?,
+        judged = judge(&staying, held.counters(&staying, hosts).await?);
+        if judged.admitted.is_empty() {
+            Booked::default()
+        } else {
+            held.book(&judged.admitted).await?
         }
     } else {
-        match start_then_charge(held, &judged.rows(), hosts).await? {
+        match start_then_charge(held, &judged.admitted, hosts).await? {
             Some(booked) => booked,
             None => return Ok(None),
         }
@@ -70,61 +76,55 @@ pub(crate) async fn write(
         admitted: judged.admitted,
         refusals: judged.refusals,
         booked,
-        hosts: before,
+        idle,
         facts,
+        changing,
     }))
 }
 
-/// What admission made of a plan.
-struct Judged {
-    admitted: Vec<PlannedRow>,
-    refusals: Vec<(usize, Refusal)>,
+/// Bookings as admission judged them.
+struct Judged<'a> {
+    admitted: Vec<&'a Booking>,
+    refusals: Vec<(&'a Booking, Refusal)>,
 }
 
-impl Judged {
-    fn rows(&self) -> Vec<BookRow> {
-        let row = |planned: &PlannedRow| planned.row.clone();
-        self.admitted.iter().map(row).collect()
-    }
-}
-
-fn judge(rows: &[PlannedRow], ledger: Ledger) -> Judged {
-    let requests: Vec<_> = rows.iter().map(|planned| planned.row.request()).collect();
-    let (mut admitted, mut refusals) = (Vec::with_capacity(rows.len()), Vec::new());
-    for (planned, answer) in rows.iter().zip(admit(&requests, ledger)) {
+fn judge<'a>(bookings: &[&'a Booking], ledger: Ledger) -> Judged<'a> {
+    let mut judged = Judged {
+        admitted: Vec::with_capacity(bookings.len()),
+        refusals: Vec::new(),
+    };
+    for (booking, answer) in bookings.iter().zip(admit(bookings, ledger)) {
         match answer {
-            Ok(()) => admitted.push(planned.clone()),
-            Err(refusal) => refusals.push((planned.placement, refusal)),
+            Ok(()) => judged.admitted.push(booking),
+            Err(refusal) => judged.refusals.push((booking, refusal)),
         }
     }
-    Judged { admitted, refusals }
+    judged
 }
 
-/// Starts the rows, then locks the counters, and charges them if every cap still has room for all
+/// Starts the bookings, then locks the counters, and charges them if every cap still has room for all
 /// that was started; `None` if one has not.
 async fn start_then_charge(
     held: &mut OpenBooking,
-    rows: &[BookRow],
+    bookings: &[&Booking],
     hosts: HashMap<HostId, Resources>,
 ) -> Result<Option<Booked>, StoreError> {
-    if rows.is_empty() {
+    if bookings.is_empty() {
         return Ok(Some(Booked::default()));
     }
-    let booked = held.start(rows).await?;
-    let started: HashSet<&FrameId> = booked.frames.iter().map(|frame| &frame.frame).collect();
-    let rows: Vec<BookRow> = rows
-        .iter()
-        .filter(|row| started.contains(&row.frame))
-        .cloned()
+    let booked = held.start(bookings).await?;
+    let started = booked.started();
+    let bookings = bookings.iter().copied();
+    let bookings: Vec<&Booking> = bookings
+        .filter(|booking| started.contains(&booking.frame.id))
         .collect();
-    if rows.is_empty() {
+    if bookings.is_empty() {
         return Ok(Some(booked));
     }
-    let ledger = held.counters(&rows, hosts).await?;
-    let requests: Vec<_> = rows.iter().map(BookRow::request).collect();
-    if admit(&requests, ledger).iter().any(Result::is_err) {
+    let ledger = held.counters(&bookings, hosts).await?;
+    if admit(&bookings, ledger).iter().any(Result::is_err) {
         return Ok(None);
     }
-    held.charge(rows.iter()).await?;
+    held.charge(bookings.into_iter()).await?;
     Ok(Some(booked))
 }

@@ -1,45 +1,80 @@
 //! Host match: picks hosts for the frames of a batch.
 //!
-//! This stage does no I/O: it reads and writes only the host index, on threads of its own. It
-//! never sees what keeps the rows locked; that travels through it unopened. A host it takes is on
-//! loan to the plan, and comes back to the index when the plan is dropped, whatever the reason.
+//! This stage does no I/O: it reads and writes only the indexes. The value that keeps the rows locked passes through it
+//! unread. A host that it takes is on loan to the plan, and returns to the index when the plan is dropped, for any
+//! reason.
 
+mod layer_plan;
 mod metrics;
 mod plan;
-mod rests;
+mod planned;
+mod policy;
+mod remaining;
 
 #[cfg(test)]
 mod tests;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use cue_demand::DemandIndex;
+use cue_domain::backoff::Backoffs;
 use cue_domain::fit::FitRules;
 use cue_domain::messages::{BookingPlan, LockedBatch};
-use cue_flow::{CpuStage, Outlet, Verdict};
+use cue_domain::{LayerId, Setback};
+use cue_flow::{CpuStage, Verdict, record_count};
 use cue_hosts::HostIndex;
+use prometheus::Registry;
 
 pub use metrics::MatchMetrics;
-pub use plan::{Planned, plan};
+pub use plan::plan;
+pub use planned::{Placement, Planned};
+pub use policy::Policy;
 
-/// The stage. `H` is whatever keeps a batch's rows locked.
+/// First and longest backoff of a layer of which no frame found a host.
+const NO_HOST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
+
+/// Values that host match shares with other parts.
+pub struct Connections {
+    /// The hosts.
+    pub hosts: HostIndex,
+    /// The waiting work, with reservations and GPU work.
+    pub demand: DemandIndex,
+    /// Layers that back off, so that turns go to others meanwhile.
+    pub backoffs: Arc<Backoffs<LayerId>>,
+}
+
+/// The stage. `H` keeps the rows of a batch locked.
 pub struct HostMatch<H> {
-    hosts: HostIndex,
-    rules: Arc<FitRules>,
+    shared: Connections,
+    rules: FitRules,
     metrics: MatchMetrics,
     held: PhantomData<fn(H)>,
 }
 
 impl<H> HostMatch<H> {
-    /// A host match over `hosts`.
-    #[must_use]
-    pub const fn new(hosts: HostIndex, rules: Arc<FitRules>, metrics: MatchMetrics) -> Self {
-        Self {
-            hosts,
+    /// A host match with these rules of fit.
+    ///
+    /// # Errors
+    /// A metric of the same name is registered.
+    pub fn new(
+        shared: Connections,
+        rules: FitRules,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            shared,
             rules,
-            metrics,
+            metrics: MatchMetrics::new(registry)?,
             held: PhantomData,
-        }
+        })
+    }
+
+    /// Metrics of the stage. Check-in counts the outcomes of the hosts in them.
+    #[must_use]
+    pub const fn metrics(&self) -> &MatchMetrics {
+        &self.metrics
     }
 }
 
@@ -48,22 +83,38 @@ impl<H: Send + 'static> CpuStage for HostMatch<H> {
     type In = LockedBatch<H>;
     type Out = BookingPlan<H>;
 
-    fn handle(&self, batch: LockedBatch<H>, out: &Outlet<BookingPlan<H>>) -> Verdict {
-        let LockedBatch { held, mut layers } = batch;
-        let planned = plan(&self.hosts, &self.rules, &mut layers, &self.metrics);
-        if planned.placements.is_empty() {
-            // Dropping the batch rolls back, and with it go the locks.
-            return Verdict::Skip("no_host");
-        }
-        let plan = BookingPlan {
+    fn handle(&self, batch: LockedBatch<H>) -> Result<BookingPlan<H>, Verdict> {
+        let LockedBatch {
             held,
-            layers,
-            hosts: planned.hosts,
-            placements: planned.placements,
+            part,
+            mut layers,
+        } = batch;
+        let policy = Policy {
+            gpu_work: self.shared.demand.gpu_work(),
+            reservations: self.shared.demand.reservations(),
+            part,
+            now: Instant::now(),
         };
-        match out.send_blocking(plan) {
-            Ok(()) => Verdict::Done,
-            Err(closed) => closed.into(),
+        let (hosts, rules) = (&self.shared.hosts, &self.rules);
+        let planned = plan(hosts, rules, &policy, &mut layers, &self.metrics);
+        for layer in &planned.without_host {
+            self.shared
+                .backoffs
+                .record_failure_within(layer, policy.now, NO_HOST, Setback::NoHost);
         }
+        self.shared.demand.placed(planned.placed_on(&layers));
+        if planned.placements.is_empty() {
+            // Dropping the batch rolls back and releases the locks.
+            return Err(Verdict::Skip("no_host"));
+        }
+        let (hosts, bookings) = planned.into_bookings(&layers);
+        record_count("cue.hosts", hosts.len());
+        record_count("cue.frames", bookings.len());
+        Ok(BookingPlan {
+            held,
+            part: policy.part,
+            hosts,
+            bookings,
+        })
     }
 }

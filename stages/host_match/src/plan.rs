@@ -1,229 +1,184 @@
-//! The plan: which frame goes on which host.
+//! Planning: picks a host for each frame.
 //!
-//! Layers are served in the order of the batch. Each fills the hosts this plan already holds before
-//! it takes another, so that a batch of many layers does not hold a host for each of them. A layer
-//! without GPUs gets hosts that have some idle only when there is no other. A layer under a limit by hosts
-//! gets hosts that hold the limit before any that would need a seat of their own. What is left of the caps
-//! is followed along, so that no more is tried than could be admitted.
+//! Layers are served in the order of the batch. Each fills the hosts that the plan holds before it takes another, so
+//! that a batch of many layers does not hold a host for each of them. Of the hosts that the policy admits, those that
+//! run the layer already come first, and hosts with idle GPUs last if the layer asks for none. A layer under a limit by
+//! hosts gets hosts that hold the limit before any that would need a seat of their own.
+//!
+//! There are three rounds. In the first a layer takes reserved hosts that are open to it, and hosts that run it already.
+//! In the second it takes others. In both it keeps within its share of a host, so that layers spread. In the third the
+//! remaining frames take resources that no layer of an equal job could use, neither inside of the batch, if more of its
+//! frames wait, nor outside. A layer of a job that is behind in the order is no reason to leave cores idle, so
+//! spreading takes nothing of a job's share. Spare layers of such jobs come after all others, and have only hosts that
+//! none of these could use.
 
-use cue_domain::fit::{self, FitRules};
-use cue_domain::messages::{HostLease, LockedLayer, Placement};
-use cue_domain::{Host, Tag, WaitingFrame};
-use cue_hosts::{HostIndex, Want};
+use std::cell::Cell;
+use std::collections::HashMap;
 
+use cue_domain::fit::FitRules;
+use cue_domain::messages::LockedLayer;
+use cue_domain::{JobId, WaitingFrame};
+use cue_hosts::HostIndex;
+
+use crate::layer_plan::LayerPlan;
 use crate::metrics::MatchMetrics;
-use crate::rests::{Rest, Rests};
+use crate::planned::Planned;
+use crate::policy::{Policy, Round};
+use crate::remaining::RemainingCaps;
 
-/// Hosts on loan, and what is to go on them.
-#[derive(Debug, Default)]
-pub struct Planned {
-    /// The hosts, as they were lent.
-    pub hosts: Vec<HostLease>,
-    /// The same hosts with what the placements leave idle on them.
-    left: Vec<Host>,
-    /// The placements, in order of service.
-    pub placements: Vec<Placement>,
-}
-
-impl Planned {
-    fn add(&mut self, lease: HostLease) -> usize {
-        self.left.push(Host::clone(&lease));
-        self.hosts.push(lease);
-        self.hosts.len() - 1
-    }
-
-    fn give_back_last(&mut self, index: &HostIndex) {
-        self.left.pop();
-        if let Some(lease) = self.hosts.pop() {
-            index.check_in(lease, None);
-        }
-    }
-}
-
-/// Puts the frames of `layers` on hosts. Frames that found a place leave their layer.
+/// Places the frames of `layers` on hosts. Placed frames are removed from their layers.
 pub fn plan(
     index: &HostIndex,
     rules: &FitRules,
+    policy: &Policy,
     layers: &mut [LockedLayer],
     metrics: &MatchMetrics,
 ) -> Planned {
-    let mut planned = Planned::default();
-    let mut rests = Rests::default();
-    for (number, layer) in layers.iter_mut().enumerate() {
-        let frames = std::mem::take(&mut layer.frames);
-        let before = planned.placements.len();
-        let mut layer_plan = LayerPlan {
-            index,
-            rules,
-            layer,
-            number,
-            frames: frames.into(),
-            held: false,
-            no_match: false,
-            tried: 0,
-            wasted: 0,
-            metrics,
-        };
-        layer_plan.fill(&mut planned, &mut rests);
-        let (left, tried, wasted) = (layer_plan.frames, layer_plan.tried, layer_plan.wasted);
-        layer.frames = left.into();
-        layer
-            .ticket
-            .placed((planned.placements.len() - before) as u64);
-        metrics.layer_done(tried, wasted, layer.frames.is_empty());
+    let mut planning = Planning {
+        index,
+        rules,
+        policy,
+        metrics,
+        planned: Planned::default(),
+        caps: RemainingCaps::new(&policy.part.entitled),
+        outcomes: vec![Outcome::default(); layers.len()],
+        quota: quotas(layers),
+    };
+    for behind in [false, true] {
+        for round in [Round::Warm, Round::Spread, Round::Leftover] {
+            if round != Round::Leftover || policy.part.may_crowd {
+                planning.serve_round(round, behind, layers);
+            }
+        }
+    }
+    let Planning {
+        mut planned,
+        caps,
+        outcomes,
+        ..
+    } = planning;
+    for (layer, outcome) in layers.iter().zip(outcomes) {
+        if outcome.attempted == 0 && outcome.refused && caps.has_entitlement() {
+            planned.without_host.push(layer.layer.id.clone());
+        }
+        metrics.layer_done(outcome.attempted, outcome.wasted, layer.frames.is_empty());
     }
     planned
 }
 
-struct LayerPlan<'a> {
-    index: &'a HostIndex,
-    rules: &'a FitRules,
-    layer: &'a LockedLayer,
-    number: usize,
-    frames: std::collections::VecDeque<WaitingFrame>,
-    /// Only hosts are filled that need no free seat of a limit.
-    held: bool,
-    /// The last search found no host.
-    no_match: bool,
-    tried: u32,
+/// Hosts that a layer attempted.
+#[derive(Clone, Copy, Default)]
+struct Outcome {
+    attempted: u32,
     wasted: u32,
-    metrics: &'a MatchMetrics,
+    /// Limits, policy or the size of the frame refused an idle host with room.
+    refused: bool,
 }
 
-impl LayerPlan<'_> {
-    fn fill(&mut self, planned: &mut Planned, rests: &mut Rests) {
-        let tags: Vec<Tag> = self
-            .layer
-            .cluster
-            .shared_tags(&self.layer.layer.tags)
-            .cloned()
-            .collect();
-        if rests.has_seats(self.layer) {
-            self.fill_from(true, &tags, planned, rests);
-        }
-        self.fill_from(false, &tags, planned, rests);
-        if !self.frames.is_empty() && self.no_match && rests.has_room(self.layer) {
-            self.metrics.no_match();
-        }
-    }
+/// A plan in the making.
+struct Planning<'a> {
+    index: &'a HostIndex,
+    rules: &'a FitRules,
+    policy: &'a Policy,
+    metrics: &'a MatchMetrics,
+    planned: Planned,
+    caps: RemainingCaps,
+    outcomes: Vec<Outcome>,
+    /// Remaining frames of each job, not counting those of jobs that are behind.
+    quota: HashMap<JobId, usize>,
+}
 
-    /// Fills hosts, with `held` only those that need no free seat of a limit.
-    fn fill_from(&mut self, held: bool, tags: &[Tag], planned: &mut Planned, rests: &mut Rests) {
-        self.held = held;
-        self.no_match = false;
-        self.fill_held(false, tags, planned, rests);
-        while !self.frames.is_empty() && rests.within_limits(self.layer) {
-            let subscriptions = rests.subscriptions(self.layer);
-            let want = Want {
-                facility: &self.layer.cluster.key.facility,
-                tags,
-                subscriptions: &subscriptions,
-                os: self.layer.job.os.as_deref(),
-                layer: &self.layer.layer,
-            };
-            let Rest { cores, gpus } = rests.of(self.layer);
-            if gpus.is_some_and(|rest| self.layer.layer.gpus_min > rest.max(0)) {
-                return;
+impl Planning<'_> {
+    /// Serves a round to the layers in order, or to the spare layers of jobs `behind` them.
+    fn serve_round(&mut self, round: Round, behind: bool, layers: &mut [LockedLayer]) {
+        let is_behind = |layer: &LockedLayer| layer.is_spare && !layer.is_equal;
+        let others = numbers(layers, |layer| {
+            let counts = behind || !is_behind(layer);
+            round == Round::Leftover && counts && layer.has_more && layer.frames.is_empty()
+        });
+        let before = numbers(layers, |layer| {
+            behind && !is_behind(layer) && (layer.has_more || !layer.frames.is_empty())
+        });
+        for number in 0..layers.len() {
+            let layer = &mut layers[number];
+            let quota = self.quota.get(&layer.job.id).copied();
+            let most = quota.filter(|_| !behind).unwrap_or(usize::MAX);
+            if layer.frames.is_empty() || is_behind(layer) != behind || most == 0 {
+                continue;
             }
-            let may_take = |host: &Host| rests.admit(self.layer, host, held);
-            let taken = self.index.take_among(&want, self.rules, cores, &may_take);
-            let Some((lease, choice)) = taken else {
-                self.fill_held(true, tags, planned, rests);
-                self.no_match = true;
-                return;
-            };
-            if self.spares(&lease) {
-                // There is no other any more, and those that the plan holds come first.
-                self.fill_held(true, tags, planned, rests);
-                if self.frames.is_empty() || !rests.admit(self.layer, &lease, held) {
-                    self.index.check_in(lease, None);
-                    return;
-                }
-            }
-            self.metrics.chosen(choice);
-            let host = planned.add(lease);
-            if self.fill_host(host, planned, rests) == 0 {
-                // The index found it fitting and the plan did not: taking again would find it again.
-                planned.give_back_last(self.index);
-                self.wasted += 1;
-                return;
-            }
+            let mut frames = std::mem::take(&mut layer.frames);
+            let beyond = frames.split_off(most.min(frames.len()));
+            let mut frames = self.serve(round, (number, layers), (&others, &before), frames);
+            frames.extend(beyond);
+            layers[number].frames = frames;
         }
     }
 
-    /// Fills hosts that the plan holds already: those that are to be spared for GPUs, or the others.
-    fn fill_held(&mut self, spared: bool, tags: &[Tag], planned: &mut Planned, rests: &mut Rests) {
-        for host in 0..planned.hosts.len() {
-            let left = &planned.left[host];
-            if self.frames.is_empty() {
-                return;
-            }
-            if self.spares(left) == spared && self.may_use(left, tags) {
-                self.fill_host(host, planned, rests);
-            }
-        }
-    }
-
-    /// Whether a host has GPUs idle that the layer would only be in the way of.
-    fn spares(&self, host: &Host) -> bool {
-        let asks = self.layer.layer.gpus_min > 0 || self.layer.layer.gpu_memory_min.0 > 0;
-        !asks && (host.idle.gpus > 0 || host.idle.gpu_memory.0 > 0)
-    }
-
-    /// Whether a host that the plan already holds may serve this layer at all.
-    fn may_use(&self, host: &Host, tags: &[Tag]) -> bool {
-        host.facility == self.layer.cluster.key.facility
-            && host.offers_os(self.layer.job.os.as_deref())
-            && host.tags.iter().any(|tag| tags.contains(tag))
-    }
-
-    /// Puts frames on a host until it, the caps or the frames are used up. Says how many.
-    fn fill_host(&mut self, host: usize, planned: &mut Planned, rests: &mut Rests) -> usize {
-        let Planned {
-            left, placements, ..
-        } = planned;
-        let Some(room) = left.get_mut(host) else {
-            return 0;
+    /// Places these frames of a layer on hosts. Returns those that found none.
+    fn serve(
+        &mut self,
+        round: Round,
+        (number, layers): (usize, &[LockedLayer]),
+        (others, before): (&[usize], &[usize]),
+        frames: Vec<WaitingFrame>,
+    ) -> Vec<WaitingFrame> {
+        let found = |numbers: &[usize]| -> Vec<(usize, &LockedLayer)> {
+            let numbers = numbers.iter();
+            numbers.map(|other| (*other, &layers[*other])).collect()
         };
-        let mut put = 0;
-        let alloc = room.alloc.clone();
-        let Some(read) = self
-            .layer
-            .job
-            .headroom
-            .subscriptions
-            .iter()
-            .find(|(id, _)| *id == alloc)
-            .map(|(_, rest)| *rest)
-        else {
-            return 0;
+        let (others, before) = (found(others), found(before));
+        let layer = &layers[number];
+        let before_count = self.planned.placements.len();
+        let mut layer_plan = LayerPlan {
+            index: self.index,
+            rules: self.rules,
+            policy: self.policy,
+            round,
+            layer,
+            number,
+            others: &others,
+            before: &before,
+            frames: frames.into(),
+            seated_only: false,
+            no_match: false,
+            refused: Cell::default(),
+            attempted: 0,
+            wasted: 0,
+            metrics: self.metrics,
         };
-        while rests.admit(self.layer, room, self.held)
-            && let Some(frame) = self.frames.pop_front()
-        {
-            let Rest { cores, gpus } = rests.of(self.layer);
-            let subscription = rests.subscription(self.layer, &alloc, read);
-            let fits = fit::reserve(&self.layer.layer, room, self.rules, cores)
-                .ok()
-                .filter(|reserved| {
-                    reserved.cores <= subscription
-                        && gpus.is_none_or(|rest| reserved.gpus <= rest.max(0))
-                });
-            let Some(reserved) = fits else {
-                self.frames.push_front(frame);
-                break;
-            };
-            room.idle = room.idle.minus(&reserved);
-            rests.take(self.layer, room, read, &reserved);
-            placements.push(Placement {
-                frame,
-                layer: self.number,
-                host,
-                reserved,
-            });
-            put += 1;
+        layer_plan.fill(&mut self.planned, &mut self.caps);
+        if let Some(outcome) = self.outcomes.get_mut(number) {
+            outcome.attempted += layer_plan.attempted;
+            outcome.wasted += layer_plan.wasted;
+            outcome.refused |= layer_plan.refused.get();
         }
-        self.tried += u32::from(put > 0);
-        put
+        let placed = self.planned.placements.len() - before_count;
+        if let Some(quota) = self.quota.get_mut(&layer.job.id) {
+            *quota = quota.saturating_sub(placed);
+        }
+        self.policy.part.ticket.placed(placed as u64);
+        layer_plan.frames.into()
     }
+}
+
+/// Numbers of the layers that match.
+fn numbers(layers: &[LockedLayer], matches: impl Fn(&LockedLayer) -> bool) -> Vec<usize> {
+    let numbered = layers.iter().enumerate();
+    let matching = numbered.filter(|(_, layer)| matches(layer));
+    matching.map(|(number, _)| number).collect()
+}
+
+/// Frames that each job may have in order: those that were paid for, or its spares if none was. The other frames of
+/// its layers are substitutes.
+fn quotas(layers: &[LockedLayer]) -> HashMap<JobId, usize> {
+    let mut frames: HashMap<JobId, (usize, usize)> = HashMap::new();
+    for layer in layers {
+        let (paid, spare) = frames.entry(layer.job.id.clone()).or_default();
+        let of_kind = if layer.is_spare { spare } else { paid };
+        *of_kind += layer.frames.len();
+    }
+    let frames = frames.into_iter();
+    frames
+        .map(|(job, (paid, spare))| (job, if paid > 0 { paid } else { spare }))
+        .collect()
 }

@@ -2,21 +2,24 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
+use cue_demand::Reservations;
 use cue_domain::fit::FitRules;
-use cue_domain::host::ThreadMode;
 use cue_domain::job::Headroom;
 use cue_domain::limits::{HostUse, LimitRows};
-use cue_domain::messages::LockedLayer;
+use cue_domain::messages::{LockedLayer, TurnPart};
 use cue_domain::{
     Centicores, Cluster, ClusterKey, Host, Job, Kib, Layer, Limit, LimitId, LimitKind, Resources,
-    TagKind, Ticket, WaitingFrame,
+    TurnTicket, WaitingFrame,
 };
 use cue_hosts::{Choice, HostIndex, IndexSettings};
 use prometheus::Registry;
 use proptest::prelude::*;
 
-use crate::{MatchMetrics, Planned, plan};
+use crate::{MatchMetrics, Planned, Policy, plan};
+
+mod policy;
 
 fn host(id: &str, cores: i64, gpus: i64) -> Host {
     let whole = Resources {
@@ -32,11 +35,10 @@ fn host(id: &str, cores: i64, gpus: i64) -> Host {
         alloc: "alloc".to_owned().into(),
         tags: Arc::new(["pool".into()]),
         os: Arc::new(["rocky9".into()]),
-        thread_mode: ThreadMode::Auto,
         total: whole,
         ledger: whole,
         idle: whole,
-        reported_us: 0,
+        ..Host::default()
     }
 }
 
@@ -52,18 +54,8 @@ fn hosts(cores: &[i64]) -> HostIndex {
     index_of(hosts.collect())
 }
 
-/// A layer of one job with so many frames of so many cores, under a limit with so much left.
+/// A layer of one job with these frames and cores, under a limit with this remainder.
 fn layer(frames: usize, cores: i64, limit: Option<i64>, burst: i64) -> LockedLayer {
-    let cluster = Cluster {
-        key: ClusterKey {
-            facility: "yard".to_owned().into(),
-            show: "show".to_owned().into(),
-            kind: TagKind::Alloc,
-            tags: Arc::new(["pool".into()]),
-        },
-        facility_name: "yard".into(),
-        show_name: "show".into(),
-    };
     let job = Job {
         id: "job".to_owned().into(),
         name: "job".into(),
@@ -93,19 +85,19 @@ fn layer(frames: usize, cores: i64, limit: Option<i64>, burst: i64) -> LockedLay
             name: "render".into(),
             dispatch_order: 1,
             cores_min: Centicores::cores(cores),
-            cores_max: None,
             memory_min: Kib::gib(1),
-            gpus_min: 0,
-            gpu_memory_min: Kib(0),
-            threadable: false,
-            services: Arc::new([]),
-            tags: Arc::clone(&cluster.key.tags),
+            tags: Arc::new(["pool".into()]),
             waiting: 1_000,
+            ..Layer::default()
         },
-        cluster: Arc::new(cluster),
-        ticket: Ticket::open(|_| {}),
         job: Arc::new(job),
         frames: (0..frames).map(frame).collect(),
+        running_on: Arc::default(),
+        longest_run: None,
+        sized: None,
+        is_spare: false,
+        is_equal: false,
+        has_more: false,
         limits: limit.map(frames_left).into_iter().collect(),
     }
 }
@@ -120,7 +112,35 @@ fn frames_left(left: i64) -> (LimitId, Arc<Limit>) {
 }
 
 fn put(index: &HostIndex, layers: &mut [LockedLayer], metrics: &MatchMetrics) -> Planned {
-    plan(index, &FitRules::default(), layers, metrics)
+    plan(index, &FitRules::default(), &policy(), layers, metrics)
+}
+
+/// A turn that is entitled to this number of cores.
+fn part(cores: i64) -> TurnPart {
+    let cluster = Cluster {
+        key: ClusterKey {
+            facility: "yard".to_owned().into(),
+            show: "show".to_owned().into(),
+        },
+        facility_name: "yard".into(),
+        show_name: "show".into(),
+    };
+    TurnPart {
+        cluster: Arc::new(cluster),
+        ticket: TurnTicket::open(|_| {}),
+        entitled: Arc::new([("alloc".to_owned().into(), Centicores::cores(cores))]),
+        may_crowd: true,
+    }
+}
+
+/// No work waits for GPUs and no host is reserved.
+fn policy() -> Policy {
+    Policy {
+        gpu_work: Arc::new([]),
+        reservations: Reservations::default(),
+        part: part(1_000),
+        now: Instant::now(),
+    }
 }
 
 fn metrics() -> MatchMetrics {
@@ -165,7 +185,7 @@ fn a_layer_without_gpus_takes_hosts_with_gpus_last_even_those_of_the_plan() {
     assert_eq!(on(2), ["gpu"; 7], "there is none any more");
 }
 
-/// A limit by hosts with so many seats; these hosts run a frame of it already.
+/// A limit by hosts with this many seats; these hosts run a frame of it already.
 fn seats(cap: i64, running: &[&str]) -> (LimitId, Arc<Limit>) {
     let host = |name: &&str| HostUse {
         host: (*name).into(),
@@ -183,7 +203,7 @@ fn seats(cap: i64, running: &[&str]) -> (LimitId, Arc<Limit>) {
     (LimitId::from("seats"), Arc::new(limit))
 }
 
-/// Names of the hosts that a layer of so many one-core frames under a limit by hosts is put on.
+/// Names of the hosts of a layer of this many one-core frames under a limit by hosts.
 fn seated(index: &HostIndex, frames: usize, limit: (LimitId, Arc<Limit>)) -> Vec<String> {
     let mut layer = layer(frames, 1, None, 100);
     layer.limits = vec![limit];

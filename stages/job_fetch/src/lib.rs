@@ -1,68 +1,232 @@
-//! Job fetch: one query a turn for the jobs of a cluster that could run.
+//! Job fetch: the layers that idle hosts could run next, as their rows are now.
 //!
-//! What it finds is only what to try; nothing here is locked. While no host of the cluster has a core
-//! to give, or none has gained anything since nothing fitted, nothing is asked: a full farm would
-//! otherwise keep the database busy with finding out that it is full. A turn whose query fails ends as failed, and the worker rests, which the feed feels as
-//! backpressure.
+//! The stage picks layers from the demand index by the policy and reads exactly their rows by key, so that caps, pauses
+//! and priorities are fresh. Nothing is locked. If no idle host could run any layer, nothing is read. A turn whose query
+//! fails ends as failed, and the worker backs off.
 
+mod memory;
 mod metrics;
-mod share;
+mod parts;
+mod rows;
 
-use std::time::{Duration, Instant};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cue_domain::messages::{Ask, JobWork, Turn};
-use cue_flow::{Outlet, Stage, Verdict};
+use cue_demand::{DemandIndex, Pick, PickInput, PickRules, Picked, ReplicaPlace};
+use cue_domain::backoff::Backoffs;
+use cue_domain::health::Step;
+use cue_domain::messages::{Turn, TurnPart, WantedLayer, Work};
+use cue_domain::order::OrderRules;
+use cue_domain::{BookingHealth, Cluster, Host, LayerId, Setback};
+use cue_flow::{Chain, Outlet, Stage, Verdict, record_count};
 use cue_hosts::HostIndex;
-use cue_store::Store;
+use cue_store::{Store, StoreError};
+use parking_lot::Mutex;
+use prometheus::Registry;
 
-pub use metrics::FetchMetrics;
+use crate::memory::MemoryCache;
+use crate::metrics::FetchMetrics;
+use crate::parts::Size;
+use crate::rows::Rows;
 
-/// How much one turn looks at.
-#[derive(Clone, Copy, Debug)]
+/// First and longest backoff of a layer whose rows do not admit it now. The index is out of date: the job is at a cap or
+/// paused, or no frame waits any more.
+const NOT_READY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(400));
+
+/// Settings of job fetch.
+#[derive(Clone, Debug)]
 pub struct FetchSettings {
-    /// Jobs a turn at most.
-    pub jobs: u32,
-    /// Layers a turn at most.
-    pub layers: u32,
-    /// Frames a turn is meant for: jobs are handed on until so many wait in them. It bounds how long
-    /// a new job of higher priority has to wait for the turn before it.
-    pub frames: u64,
-    /// How long a worker rests after a failed query.
-    pub rest: Duration,
+    /// Order of jobs inside a show.
+    pub order: OrderRules,
+    /// Layers of a turn, at most.
+    pub layers: usize,
+    /// Frames of a turn, at most: a new job of higher priority waits for the turn before it.
+    pub frames: u32,
+    /// Layers of one transaction, at most.
+    pub part_layers: usize,
+    /// Frames of one transaction, at most.
+    pub part_frames: u32,
+    /// Gives layers whose frames use more memory than they ask for the cores that this strands. Until the memory of a
+    /// layer that could grow is known, few of its frames run at a time.
+    pub cores_follow_memory: bool,
+    /// Backoff of a worker after a failed query.
+    pub backoff: Duration,
+}
+
+/// Values that job fetch shares with other parts.
+pub struct Connections {
+    /// The database.
+    pub store: Store,
+    /// The waiting work.
+    pub demand: DemandIndex,
+    /// The hosts.
+    pub hosts: HostIndex,
+    /// Layers that back off, which are skipped.
+    pub backoffs: Arc<Backoffs<LayerId>>,
+    /// Place of this replica among those that are alive, which share the idle cores.
+    pub replica: Arc<Mutex<ReplicaPlace>>,
+    /// Outcomes of queries.
+    pub health: BookingHealth,
 }
 
 /// The stage.
 pub struct JobFetch {
-    store: Store,
-    hosts: HostIndex,
+    shared: Connections,
     settings: FetchSettings,
+    memory: MemoryCache,
     metrics: FetchMetrics,
 }
 
 impl JobFetch {
-    /// A job fetch over `store`, for turns for which `hosts` has a host.
-    #[must_use]
-    pub const fn new(
-        store: Store,
-        hosts: HostIndex,
+    /// A job fetch that matches waiting work with idle hosts.
+    ///
+    /// # Errors
+    /// A metric of the same name is registered.
+    pub fn new(
+        shared: Connections,
         settings: FetchSettings,
-        metrics: FetchMetrics,
-    ) -> Self {
-        Self {
-            store,
-            hosts,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            shared,
             settings,
-            metrics,
-        }
+            memory: MemoryCache::default(),
+            metrics: FetchMetrics::new(registry)?,
+        })
     }
 
-    /// Whether there is no host for whatever jobs the turn would find, when hosts have gained so often.
-    fn is_in_vain(&self, turn: &Turn, gains: u64) -> bool {
-        let key = &turn.cluster.key;
-        match turn.ask {
-            Ask::Always => false,
-            Ask::AfterGains(vain) if vain == gains => true,
-            Ask::WithHosts | Ask::AfterGains(_) => !self.hosts.has_room(&key.facility, &key.tags),
+    fn pick(&self, turn: &Turn, idle: &[Host]) -> Pick {
+        let began = Instant::now();
+        let demand = &self.shared.demand;
+        let rules = PickRules {
+            order: self.settings.order,
+            frames: self.settings.frames,
+            layer_frames: self.settings.part_frames,
+            layers: self.settings.layers,
+            cores_follow_memory: self.settings.cores_follow_memory,
+            replica: *self.shared.replica.lock(),
+        };
+        let backs_off = |layer: &LayerId| {
+            let backs_off = self.shared.backoffs.get(layer, began).is_some();
+            self.metrics.backoffs.inc_by(u64::from(backs_off));
+            backs_off
+        };
+        let input = PickInput {
+            supply: &demand.supply(idle),
+            rules: &rules,
+            now: began,
+            now_us: now_us(),
+            is_set_aside: &backs_off,
+        };
+        let pick = demand.pick(&turn.cluster.key, &input);
+        self.metrics
+            .pick_seconds
+            .observe(began.elapsed().as_secs_f64());
+        pick
+    }
+
+    /// The picked layers of a part as their rows are now, in the order of the pick.
+    async fn layers(&self, turn: &Turn, picked: &[Picked]) -> Result<Vec<WantedLayer>, StoreError> {
+        let rows = self.read(&turn.cluster, picked).await?;
+        let jobs = rows.jobs.len() as u64;
+        let (mut layers, missing) = rows.in_order(picked);
+        let now = Instant::now();
+        for layer in &missing {
+            self.shared
+                .backoffs
+                .record_failure_within(layer, now, NOT_READY, Setback::NotReady);
+        }
+        if self.settings.cores_follow_memory
+            && let Err(error) = self.size(picked, &mut layers, now).await
+        {
+            // Without samples the layers have the size that they ask for.
+            tracing::debug!(error = %Chain(&error), "memory of layers cannot be read");
+        }
+        self.metrics.jobs.inc_by(jobs);
+        turn.ticket.found(jobs, layers.len() as u64);
+        Ok(layers)
+    }
+
+    /// Sizes the layers of which the memory is known.
+    async fn size(
+        &self,
+        picked: &[Picked],
+        layers: &mut [WantedLayer],
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let measured = picked.iter().filter(|picked| picked.is_measured);
+        let measured: HashSet<&LayerId> = measured.map(|picked| &picked.layer).collect();
+        let store = &self.shared.store;
+        self.memory.apply(store, layers, &measured, now).await
+    }
+
+    /// Reads the picked layers and the hosts that run them.
+    async fn read(&self, cluster: &Cluster, picked: &[Picked]) -> Result<Rows, StoreError> {
+        let ids: Vec<LayerId> = picked.iter().map(|picked| picked.layer.clone()).collect();
+        let running = picked.iter().filter(|picked| picked.is_running);
+        let running: Vec<LayerId> = running.map(|picked| picked.layer.clone()).collect();
+        let asked = Instant::now();
+        let jobs = self.shared.store.wanted_layers(cluster, &ids).await?;
+        let hosts = if running.is_empty() {
+            HashMap::new()
+        } else {
+            self.shared.store.layer_hosts(&running).await?
+        };
+        self.metrics
+            .query_seconds
+            .observe(asked.elapsed().as_secs_f64());
+        Ok(Rows { jobs, hosts })
+    }
+
+    /// Sends the picked layers in parts, each for one transaction.
+    async fn send(&self, turn: &Turn, pick: Pick, out: &Outlet<Work>) -> Verdict {
+        let entitled: Arc<[_]> = pick.entitled.into();
+        let most = Size {
+            layers: self.settings.part_layers,
+            frames: self.settings.part_frames,
+        };
+        let parts = parts::cut(pick.layers, most);
+        let may_crowd = parts.len() == 1 && !pick.leaves_others;
+        let mut is_ready = false;
+        let mut parts = parts.into_iter().peekable();
+        while let Some(part) = parts.next() {
+            let layers = match self.layers(turn, &part).await {
+                Ok(layers) => layers,
+                Err(error) => {
+                    self.shared
+                        .health
+                        .failed(Step::Jobs, &[], &error, Instant::now());
+                    turn.ticket.fail();
+                    return Verdict::RetryAfter(self.settings.backoff, error.into());
+                }
+            };
+            self.shared.health.succeeded(Step::Jobs);
+            if layers.is_empty() {
+                continue;
+            }
+            is_ready = true;
+            let part = TurnPart {
+                cluster: turn.cluster.clone(),
+                ticket: turn.ticket.clone(),
+                entitled: Arc::clone(&entitled),
+                may_crowd,
+            };
+            let work = Work { part, layers };
+            let sent = match parts.peek() {
+                Some(_) => out.send(work).await,
+                None => out.send_last(work).await,
+            };
+            if let Err(closed) = sent {
+                return closed.into();
+            }
+        }
+        if is_ready {
+            Verdict::Done
+        } else {
+            // The rows do not admit the layers at this moment, which does not count as idle.
+            turn.ticket.found_no_host();
+            Verdict::Skip("not_ready")
         }
     }
 }
@@ -70,68 +234,35 @@ impl JobFetch {
 impl Stage for JobFetch {
     const NAME: &'static str = "job_fetch";
     type In = Turn;
-    type Out = JobWork;
+    type Out = Work;
 
-    async fn handle(&self, turn: Turn, out: &Outlet<JobWork>) -> Verdict {
-        let gains = self.hosts.gains();
-        if self.is_in_vain(&turn, gains) {
-            turn.ticket.unasked();
+    async fn handle(&self, turn: Turn, out: &Outlet<Work>) -> Verdict {
+        let idle = self.shared.hosts.idle_hosts();
+        if idle.is_empty() {
+            turn.ticket.found_no_host();
             return Verdict::Skip("no_host");
         }
-        turn.ticket.asked_at(gains);
-        let asked = Instant::now();
-        let answer = self
-            .store
-            .pending_layers(
-                &turn.cluster,
-                turn.skip,
-                self.settings.jobs,
-                self.settings.layers,
-            )
-            .await;
-        self.metrics
-            .query_seconds
-            .observe(asked.elapsed().as_secs_f64());
-        let found = match answer {
-            Ok(found) => found,
-            Err(error) => {
-                turn.ticket.fail();
-                return Verdict::RetryAfter(self.settings.rest, error.into());
-            }
-        };
-        self.metrics.jobs.inc_by(found.jobs.len() as u64);
-        turn.ticket.found(
-            found.jobs.len() as u64,
-            found.jobs.iter().map(|job| job.layers.len() as u64).sum(),
-        );
-        if found.jobs.is_empty() {
-            // Those seen are for other clusters after all; there may be some behind them.
-            if let Some(seen) = found.cut_after {
-                turn.ticket.saw_only(seen);
-            }
-            return Verdict::Skip("no_jobs");
+        let pick = self.pick(&turn, &idle);
+        if pick.is_limited {
+            turn.ticket.was_limited();
         }
-        // A turn that looks behind jobs of which nothing fits must find whatever does fit.
-        let budget = if turn.skip.is_front() {
-            self.settings.frames
-        } else {
-            u64::MAX
-        };
-        let (jobs, cut_after) = share::within(found, budget);
-        if let Some(seen) = cut_after {
-            turn.ticket.saw_only(seen);
-        }
-        for pending in jobs {
-            let work = JobWork {
-                cluster: turn.cluster.clone(),
-                ticket: turn.ticket.clone(),
-                job: pending.job,
-                layers: pending.layers,
-            };
-            if let Err(closed) = out.send(work).await {
-                return closed.into();
+        if pick.layers.is_empty() {
+            if !pick.has_work {
+                return Verdict::Skip("no_jobs");
             }
+            turn.ticket.found_no_host();
+            return Verdict::Skip("no_host");
         }
-        Verdict::Done
+        record_count("cue.layers", pick.layers.len());
+        self.send(&turn, pick, out).await
     }
+}
+
+/// Microseconds since 1970.
+#[must_use]
+pub fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    })
 }

@@ -1,38 +1,19 @@
-//! What job fetch counts.
+//! Metrics of job fetch.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, Registry};
+use prometheus::{Histogram, IntCounter};
 
-/// Job fetch's metrics.
-#[derive(Clone, Debug)]
-pub struct FetchMetrics {
-    pub(crate) jobs: IntCounter,
-    pub(crate) query_seconds: Histogram,
-}
-
-impl FetchMetrics {
-    /// Registers them.
-    ///
-    /// # Errors
-    /// A name is taken.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let jobs = IntCounter::new(
-            "scheduler_jobs_queried_total",
-            "Jobs returned by the pending-job query",
-        )?;
-        let query_seconds = Histogram::with_opts(
-            HistogramOpts::new(
-                "scheduler_job_query_duration_seconds",
-                "Time of the pending-job query",
-            )
-            .buckets(vec![
-                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-            ]),
-        )?;
-        registry.register(Box::new(jobs.clone()))?;
-        registry.register(Box::new(query_seconds.clone()))?;
-        Ok(Self {
-            jobs,
-            query_seconds,
-        })
+cue_flow::metrics! {
+    /// Job fetch's metrics.
+    pub(crate) struct FetchMetrics {
+        pub(crate) jobs: IntCounter = "scheduler_jobs_queried_total",
+            "Jobs of picked layers, as read by their keys";
+        pub(crate) backoffs: IntCounter = "scheduler_layers_skipped_while_resting_total",
+            "Layers skipped because they back off";
+        pub(crate) pick_seconds: Histogram = "scheduler_pick_duration_seconds",
+            "Time of picking layers for a turn from the indexes of demand and supply",
+            vec![0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
+        pub(crate) query_seconds: Histogram = "scheduler_job_query_duration_seconds",
+            "Time of reading the rows of picked layers",
+            vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     }
 }

@@ -1,286 +1,280 @@
-//! Layer lock: one transaction that owns the layers and frames of a batch.
+//! Layer lock: one transaction that owns the layers and frames of a part of a turn.
 //!
-//! It takes whatever work is queued, up to a bound: batches grow under load, and a lone layer does
-//! not wait. No SQL is spent on a layer for which the host index has no room at all. A layer that
-//! another transaction holds is skipped; whoever holds it serves it.
+//! A layer that another transaction holds is skipped: the other transaction serves it. A layer whose limits are full
+//! backs off for a moment, so that turns go to others meanwhile.
 
+mod attempt;
+mod join;
 mod metrics;
-mod share;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cue_domain::backoff::Backoffs;
 use cue_domain::fit;
-use cue_domain::messages::{JobWork, LockedBatch, LockedLayer};
-use cue_domain::resting::Resting;
-use cue_domain::{Layer, LayerId, Tag};
-use cue_flow::{BatchStage, Capacity, Chain, Outlet, Reserved, Verdict};
-use cue_hosts::{HostIndex, Want};
-use cue_store::{Locked, LockedRow, OpenBooking, Store, StoreError, Trouble, WantedLayer};
+use cue_domain::health::Step;
+use cue_domain::messages::{LockedBatch, LockedLayer, TurnPart, WantedLayer, Work};
+use cue_domain::{BookingHealth, JobId, LayerId, Setback};
+use cue_flow::{Capacity, Chain, Outlet, Reserved, Stage, Verdict, record_count};
+use cue_store::{ErrorClass, Locked, OpenBooking, Store, StoreError, WantedLayer as ToLock};
+use prometheus::Registry;
 
-pub use metrics::LockMetrics;
+use crate::attempt::{Attempt, Outcome, Skipped};
+use crate::join::join;
+use crate::metrics::LockMetrics;
 
-/// Keeps a batch's rows locked, and room for its launches.
+/// Keeps the rows of a batch locked, and reserves capacity for its launches.
 type Held = (OpenBooking, Reserved);
 
-/// How big a batch may be.
-#[derive(Clone, Copy, Debug)]
-pub struct LockSettings {
-    /// Jobs taken from the queue at most.
-    pub jobs: usize,
-    /// Layers in one transaction at most.
-    pub layers: usize,
-    /// Frames in one transaction at most.
-    pub frames: u32,
-    /// Frames of one layer at most, unless so few layers are at hand that the transaction would not
-    /// be full.
-    pub frames_per_layer: u32,
-    /// How long a worker rests after the database failed it.
-    pub rest: Duration,
+/// First and longest backoff of a layer of which a row cannot be read.
+const UNREADABLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+
+/// First and longest backoff of a layer whose limits are full.
+const FULL_LIMIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
+
+/// Statements of one pass that may time out: more are an outage.
+const TIMEOUTS: u32 = 3;
+
+/// Values that layer lock shares with other parts.
+pub struct Connections {
+    /// The database.
+    pub store: Store,
+    /// Layers that back off.
+    pub backoffs: Arc<Backoffs<LayerId>>,
+    /// Launches under way; frames are locked only with capacity to launch them.
+    pub launches: Capacity,
+    /// Outcomes of transactions.
+    pub health: BookingHealth,
 }
 
 /// The stage.
 pub struct LayerLock {
-    store: Store,
-    hosts: HostIndex,
-    resting: Arc<Resting<LayerId>>,
-    settings: LockSettings,
+    shared: Connections,
+    /// Backoff of a worker after a failed transaction.
+    backoff: Duration,
     metrics: LockMetrics,
-    launches: Capacity,
-}
-
-/// A layer that there is room for.
-struct Wanted {
-    work: usize,
-    layer: LayerId,
-    frames: u32,
 }
 
 impl LayerLock {
-    /// A layer lock over `store`, asking `hosts` for room and passing over layers in `resting`. Before it
-    /// locks frames, it reserves capacity to launch them.
-    #[must_use]
-    pub const fn new(
-        store: Store,
-        hosts: HostIndex,
-        resting: Arc<Resting<LayerId>>,
-        settings: LockSettings,
-        metrics: LockMetrics,
-        launches: Capacity,
-    ) -> Self {
-        Self {
-            store,
-            hosts,
-            resting,
-            settings,
-            metrics,
-            launches,
-        }
+    /// A layer lock whose workers back off for `backoff` after a failed transaction.
+    ///
+    /// # Errors
+    /// A metric of the same name is registered.
+    pub fn new(
+        shared: Connections,
+        backoff: Duration,
+        registry: &Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            shared,
+            backoff,
+            metrics: LockMetrics::new(registry)?,
+        })
     }
 
-    /// The layers there is room for, in order of service, each once: of several clusters that have it, for
-    /// the first that has a host for it.
-    fn with_room(&self, works: &[JobWork]) -> Vec<Wanted> {
-        let now = Instant::now();
-        let layers = works.iter().map(|work| work.layers.len()).sum();
-        let each = share::each(layers, self.settings.frames_per_layer, self.settings.frames);
-        let mut wanted: Vec<Wanted> = Vec::new();
-        let mut seen: HashSet<&LayerId> = HashSet::new();
-        for (index, work) in works.iter().enumerate() {
-            for layer in &work.layers {
-                if seen.contains(&layer.id) {
-                    continue;
-                }
-                let waiting = u32::try_from(layer.waiting.max(0)).unwrap_or(u32::MAX);
-                let at_most = waiting.min(each);
-                work.ticket.wanted(at_most.into());
-                if self.resting.rests(&layer.id, now) {
-                    self.metrics.resting.inc();
-                    continue;
-                }
-                if is_at_job_cap(work, layer) {
-                    self.metrics.at_job_cap.inc();
-                    continue;
-                }
-                let frames = self.room(work, layer, at_most);
-                if frames > 0 {
-                    seen.insert(&layer.id);
-                    work.ticket.tried();
-                    wanted.push(Wanted {
-                        work: index,
-                        layer: layer.id.clone(),
-                        frames,
-                    });
-                } else {
-                    self.metrics.no_room();
-                }
+    /// The layers that may be locked, in order of service, each once.
+    fn may_lock<'a>(&self, work: &'a Work) -> Vec<&'a WantedLayer> {
+        let mut seen = HashSet::new();
+        let mut wanted = Vec::new();
+        for layer in &work.layers {
+            let id = &layer.layer.id;
+            work.part.ticket.wanted(layer.frames.into());
+            if is_at_job_cap(layer) {
+                self.metrics.at_job_cap.inc();
+            } else if layer.frames > 0 && seen.insert(id) {
+                wanted.push(layer);
             }
         }
         wanted
     }
 
-    fn room(&self, work: &JobWork, layer: &Layer, at_most: u32) -> u32 {
-        let tags: Vec<Tag> = work.cluster.shared_tags(&layer.tags).cloned().collect();
-        let want = Want {
-            facility: &work.cluster.key.facility,
-            tags: &tags,
-            subscriptions: &work.job.headroom.subscriptions,
-            os: work.job.os.as_deref(),
-            layer,
-        };
-        let room = self.hosts.room(&want, at_most as usize);
-        u32::try_from(room).unwrap_or(at_most).min(at_most)
-    }
-
     /// Counts the jobs of a batch, each once.
-    fn count_jobs(&self, layers: &[LockedLayer]) {
-        let mut seen = HashSet::new();
-        for layer in layers {
-            if seen.insert(&layer.job.id) {
-                let show = &layer.cluster.show_name;
-                self.metrics.processed.with_label_values(&[show]).inc();
+    fn count_jobs(&self, part: &TurnPart, layers: &[LockedLayer]) {
+        let jobs: HashSet<&JobId> = layers.iter().map(|layer| &layer.job.id).collect();
+        let processed = &self.metrics.processed;
+        let processed = processed.with_label_values(&[&part.cluster.show_name]);
+        processed.inc_by(jobs.len() as u64);
+    }
+
+    /// Verdict after layers that could not be locked. Nothing is held.
+    fn failed(&self, work: &Work, error: StoreError) -> Verdict {
+        if error.class() == ErrorClass::Conflict {
+            return Verdict::Skip("conflict");
+        }
+        // The statement waits for no row, so a session that blocks it blocks every batch.
+        work.part.ticket.fail();
+        Verdict::RetryAfter(self.backoff, error.into())
+    }
+
+    fn record_health(&self, ask: &[ToLock], answer: &Result<Locked, StoreError>) {
+        let now = Instant::now();
+        match answer {
+            Ok(locked) => {
+                for (layer, error) in &locked.unreadable {
+                    let layer = std::slice::from_ref(layer);
+                    self.shared.health.failed(Step::Lock, layer, error, now);
+                }
+                // Layers that another worker holds, or that are at a limit, prove nothing.
+                if locked.batch.is_some() {
+                    self.shared.health.succeeded(Step::Lock);
+                }
+            }
+            Err(error) if error.class() == ErrorClass::Conflict => {}
+            Err(error) => {
+                let layers: Vec<LayerId> = ask.iter().map(|wanted| wanted.layer.clone()).collect();
+                self.shared.health.failed(Step::Lock, &layers, error, now);
             }
         }
     }
 
-    /// What follows from a batch that could not be locked: nothing is held.
-    fn failed(&self, works: &[JobWork], error: StoreError) -> Verdict {
-        match error.trouble() {
-            Trouble::Conflict => Verdict::Skip("conflict"),
-            Trouble::TimedOut => {
-                tracing::warn!(
-                    error = %Chain(&error),
-                    "locking layers took too long; the next turn tries again"
-                );
-                Verdict::Skip("timed_out")
-            }
-            Trouble::Unavailable | Trouble::Refused | Trouble::Fault => {
-                works.iter().for_each(|work| work.ticket.fail());
-                Verdict::RetryAfter(self.settings.rest, error.into())
+    /// Records a backoff of a layer of which a row cannot be read.
+    fn record_unreadable(&self, layer: &LayerId, error: &StoreError) {
+        self.metrics.unreadable.inc();
+        let reason = Setback::Refused {
+            code: error.code().unwrap_or_default().into(),
+            message: error.message().into(),
+        };
+        let now = Instant::now();
+        let backoff = self
+            .shared
+            .backoffs
+            .record_failure_within(layer, now, UNREADABLE, reason);
+        tracing::warn!(
+            error = %Chain(error), layer.id = %layer, backoff_seconds = backoff.as_secs(),
+            "a layer cannot be read; it backs off"
+        );
+    }
+
+    /// Locks a part, or its halves if an error may be due to one row.
+    async fn lock_part(
+        &self,
+        work: &Work,
+        part: &[&WantedLayer],
+        out: &Outlet<LockedBatch<Held>>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Verdict> {
+        let mut parts = vec![part];
+        let mut timeouts = 0;
+        while let Some(part) = parts.pop() {
+            let is_last = parts.is_empty();
+            match self.lock(work, part, (out, is_last)).await {
+                Ok(Attempt::Sent) => outcome.is_locked = true,
+                // The reason of a part that failed hides that of a part without work.
+                Ok(Attempt::Skipped(Skipped::NothingToLock)) => {}
+                Ok(Attempt::Skipped(reason)) => outcome.reason = reason,
+                Ok(Attempt::Closed(closed)) => return Err(closed),
+                Err(error) if error.may_be_of_a_row() && timeouts < TIMEOUTS => {
+                    timeouts += u32::from(error.class().is_outage());
+                    outcome.failed += usize::from(part.len() == 1);
+                    if let [wanted] = part {
+                        self.record_unreadable(&wanted.layer.id, &error);
+                        outcome.reason = Skipped::Unreadable;
+                        outcome.last = Some(error);
+                        continue;
+                    }
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) => return Err(self.failed(work, error)),
             }
         }
+        Ok(())
     }
 
     async fn lock(
         &self,
-        works: &[JobWork],
-        part: &[Wanted],
-        out: &Outlet<LockedBatch<Held>>,
-    ) -> Verdict {
-        // Waited for while nothing is locked: a plan with locks never waits for the launches of another.
+        work: &Work,
+        part: &[&WantedLayer],
+        (out, is_last): (&Outlet<LockedBatch<Held>>, bool),
+    ) -> Result<Attempt, StoreError> {
+        // Reserved before anything is locked, so that a plan with locks never waits for the launches of another.
         let frames = part.iter().map(|wanted| wanted.frames);
         let frames = frames.fold(0, u32::saturating_add);
-        let mut capacity = self.launches.reserve(frames).await;
-        let ask: Vec<WantedLayer> = part
+        let mut capacity = self.shared.launches.reserve(frames).await;
+        let ask: Vec<ToLock> = part
             .iter()
-            .map(|wanted| WantedLayer {
-                layer: wanted.layer.clone(),
+            .map(|wanted| ToLock {
+                layer: wanted.layer.id.clone(),
                 frames: wanted.frames,
             })
             .collect();
-        let Locked { batch, at_limit } = match self.store.lock_layers(&ask).await {
-            Ok(locked) => locked,
-            Err(error) => return self.failed(works, error),
-        };
-        self.metrics.at_limit.inc_by(at_limit as u64);
-        let had = batch.as_ref().map_or(0, |(_, rows)| rows.len()) + at_limit;
-        self.metrics
-            .skipped
-            .inc_by(part.len().saturating_sub(had) as u64);
-        let Some((held, rows)) = batch else {
-            return Verdict::Skip(if at_limit > 0 {
-                AT_LIMIT
-            } else {
-                NOTHING_TO_LOCK
-            });
-        };
-        self.metrics
-            .batch_frames
-            .observe(rows.iter().map(|row| row.frames.len()).sum::<usize>() as f64);
-        let locked = rows.iter().map(|row| row.frames.len()).sum::<usize>();
-        capacity.shrink_to(u32::try_from(locked).unwrap_or(u32::MAX));
-        let layers = join(works, part, rows);
-        self.count_jobs(&layers);
-        let held = (held, capacity);
-        match out.send(LockedBatch { held, layers }).await {
-            Ok(()) => Verdict::Done,
-            Err(closed) => closed.into(),
+        let answer = self.shared.store.lock_layers(&ask).await;
+        self.record_health(&ask, &answer);
+        let Locked {
+            batch,
+            at_limit,
+            unreadable,
+            held,
+        } = answer?;
+        for (layer, error) in &unreadable {
+            self.record_unreadable(layer, error);
         }
+        self.metrics.at_limit.inc_by(at_limit.len() as u64);
+        let now = Instant::now();
+        for layer in &at_limit {
+            self.shared
+                .backoffs
+                .record_failure_within(layer, now, FULL_LIMIT, Setback::AtLimit);
+        }
+        self.metrics.skipped.inc_by(held);
+        let Some((held, rows)) = batch else {
+            return Ok(Attempt::Skipped(match (at_limit.len(), unreadable.len()) {
+                (0, 0) => Skipped::NothingToLock,
+                (0, _) => Skipped::Unreadable,
+                _ => Skipped::AtLimit,
+            }));
+        };
+        let locked = rows.iter().map(|row| row.frames.len()).sum::<usize>();
+        self.metrics.batch_frames.observe(locked as f64);
+        capacity.shrink_to(u32::try_from(locked).unwrap_or(u32::MAX));
+        let layers = join(part, rows);
+        self.count_jobs(&work.part, &layers);
+        let batch = LockedBatch {
+            held: (held, capacity),
+            part: work.part.clone(),
+            layers,
+        };
+        let sent = if is_last {
+            record_count("cue.frames", locked);
+            out.send_last(batch).await
+        } else {
+            out.send(batch).await
+        };
+        Ok(match sent {
+            Ok(()) => Attempt::Sent,
+            Err(closed) => Attempt::Closed(closed.into()),
+        })
     }
 }
 
-/// Whether job and folder have too little left under their caps for any frame of the layer.
-fn is_at_job_cap(work: &JobWork, layer: &Layer) -> bool {
-    let least = fit::least_cores(layer);
-    let rest = work.job.headroom.least_cores();
-    rest.is_some_and(|rest| rest < least)
+/// Returns true if the caps of job and folder leave too few cores for any frame of the layer.
+fn is_at_job_cap(wanted: &WantedLayer) -> bool {
+    let least = fit::least_cores(&wanted.layer);
+    let remaining = wanted.job.headroom.least_cores();
+    remaining.is_some_and(|cores| cores < least)
 }
 
-/// Gives each locked row back the turn and job it was wanted for.
-fn join(works: &[JobWork], part: &[Wanted], rows: Vec<LockedRow>) -> Vec<LockedLayer> {
-    let of_layer: HashMap<&LayerId, usize> = part
-        .iter()
-        .map(|wanted| (&wanted.layer, wanted.work))
-        .collect();
-    rows.into_iter()
-        .filter_map(|row| {
-            let work = of_layer
-                .get(&row.layer.id)
-                .and_then(|index| works.get(*index))?;
-            Some(LockedLayer {
-                cluster: work.cluster.clone(),
-                ticket: work.ticket.clone(),
-                job: work.job.clone(),
-                layer: row.layer,
-                frames: row.frames,
-                limits: row.limits,
-            })
-        })
-        .collect()
-}
-
-/// Others hold all the layers, or their frames.
-const NOTHING_TO_LOCK: &str = "nothing_to_lock";
-
-/// Limits of the layers are full.
-const AT_LIMIT: &str = "at_limit";
-
-impl BatchStage for LayerLock {
+impl Stage for LayerLock {
     const NAME: &'static str = "layer_lock";
-    type In = JobWork;
+    type In = Work;
     type Out = LockedBatch<Held>;
 
-    fn max_batch(&self) -> usize {
-        self.settings.jobs
-    }
-
-    async fn handle(&self, works: Vec<JobWork>, out: &Outlet<Self::Out>) -> Verdict {
-        let wanted = self.with_room(&works);
+    async fn handle(&self, work: Work, out: &Outlet<Self::Out>) -> Verdict {
+        let wanted = self.may_lock(&work);
         if wanted.is_empty() {
             return Verdict::Skip("no_room");
         }
-        let (mut locked, mut why) = (false, NOTHING_TO_LOCK);
-        let now = Instant::now();
-        // Where the database refused a batch, its layers get a transaction each: one is to blame.
-        let weight = |wanted: &Wanted| match self.resting.is_suspect(&wanted.layer, now) {
-            true => u32::MAX,
-            false => wanted.frames,
-        };
-        let parts = share::parts(&wanted, self.settings.layers, self.settings.frames, weight);
-        for part in parts {
-            match self.lock(&works, part, out).await {
-                Verdict::Done => locked = true,
-                // Of several parts the one that failed says more than one that found nothing.
-                Verdict::Skip(reason) if reason != NOTHING_TO_LOCK => why = reason,
-                Verdict::Skip(_) => {}
-                bad => return bad,
-            }
+        record_count("cue.layers", wanted.len());
+        let mut outcome = Outcome::default();
+        if let Err(bad) = self.lock_part(&work, &wanted, out, &mut outcome).await {
+            return bad;
         }
-        if locked {
-            Verdict::Done
-        } else {
-            Verdict::Skip(why)
+        match outcome.last {
+            _ if outcome.is_locked => Verdict::Done,
+            // Every layer fails, so the cause is not a layer.
+            Some(error) if outcome.failed == wanted.len() => self.failed(&work, error),
+            _ => Verdict::Skip(outcome.reason.name()),
         }
     }
 }

@@ -105,7 +105,7 @@ create table folder_level (
     int_level bigint not null default 0
 );
 
--- No trigger enforces these caps: whoever books must check them under a lock on the row.
+-- No trigger enforces these caps: a program that books must check them under a lock on the row.
 create table folder_resource (
     pk_folder_resource varchar(36) not null constraint c_folder_resource_pk primary key,
     pk_folder varchar(36) not null constraint c_folder_resource_pk_folder references folder (pk_folder),

@@ -54,7 +54,7 @@ create index i_job_active_pkjob on job (pk_job) where str_state <> 'FINISHED';
 create index idx_job_pending_lookup on job (pk_show, pk_facility, str_state, b_paused)
     where str_state = 'PENDING' and b_paused = false;
 
--- What a job holds and may hold. Nearly every counter is indexed, so no update of a booking is HOT.
+-- Usage and caps of a job. Nearly every counter is indexed, so no update of a booking is HOT.
 create table job_resource (
     pk_job_resource varchar(36) not null constraint c_job_resource_pk primary key,
     pk_job varchar(36) not null

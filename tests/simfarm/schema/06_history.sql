@@ -1,4 +1,4 @@
--- What has been: one row for each job, each layer, and each run of a frame.
+-- History: one row for each job, each layer, and each run of a frame.
 --
 -- A run refers to its job's and layer's history rows, which triggers create with the job and the layer.
 -- Deleting the history of a job takes the rest with it.

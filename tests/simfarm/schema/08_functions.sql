@@ -2,7 +2,7 @@
 --
 -- All are plpgsql and volatile, as on farms: a cheaper language would make bookings look cheaper than they are.
 
--- How well served somebody is: below 1 is under its minimum, and the lowest is served first.
+-- The tier of a show or folder: below 1 is under its minimum, and the lowest is served first.
 create function tier(cores numeric, minimum numeric) returns numeric as $$
 begin
     if minimum = 0 then

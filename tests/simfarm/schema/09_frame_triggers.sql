@@ -1,4 +1,4 @@
--- What an update of a frame does by itself: state rules, history of runs, counts by state.
+-- Side effects of an update of a frame: state rules, history of runs, counts by state.
 --
 -- Triggers of one timing fire in the order of their names. After each frame the history row is written
 -- first, then layer_stat, job_stat, and layer_stat again; in an update of many frames all this starts
@@ -56,7 +56,7 @@ create trigger update_frame_dep_to_wait before update on frame
 for each row when (old.int_depend_count > 0 and new.int_depend_count < 1 and old.str_state = 'DEPEND')
 execute procedure trigger__update_frame_dep_to_wait();
 
--- What succeeded cannot be eaten.
+-- A frame that succeeded cannot be eaten.
 create function trigger__update_frame_eaten() returns trigger as $$
 begin
     new.str_state := 'SUCCEEDED';

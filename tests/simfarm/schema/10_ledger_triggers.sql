@@ -1,7 +1,7 @@
 -- The ledgers: what hosts, subscriptions, jobs, folders and points hold, and the caps on some of them.
 --
 -- A cap is checked only when usage grows while the cap stands: lowering a cap under its usage is legal.
--- Bookers tell a full cap from a fault by the error texts, so these are part of the contract.
+-- Programs that book distinguish a full cap from a fault by the error texts, so these are part of the contract.
 
 create function trigger__before_insert_proc() returns trigger as $$
 begin

@@ -1,4 +1,4 @@
--- How history rows are written when a job or a layer ends, and the date each of them carries.
+-- History rows at the end of a job or a layer, and the date each of them carries.
 --
 -- Both ways to end, by finishing and by being deleted, write the same columns.
 

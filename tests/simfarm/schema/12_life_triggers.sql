@@ -65,7 +65,7 @@ create trigger after_job_finished after update on job
 for each row when (old.str_state = 'PENDING' and new.str_state = 'FINISHED')
 execute procedure trigger__after_job_finished();
 
--- What a job holds moves with it. The new folder is locked before the old one.
+-- Usage of a job moves with it. The new folder is locked before the old one.
 create function trigger__after_job_moved() returns trigger as $$
 declare
     held record;

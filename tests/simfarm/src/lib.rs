@@ -5,6 +5,7 @@ pub mod completion;
 pub mod cuebot;
 pub mod dice;
 pub mod foreign;
+pub mod metrics;
 pub mod postgres;
 pub mod rqd;
 pub mod schema;

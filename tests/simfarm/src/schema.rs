@@ -1,7 +1,7 @@
 //! The schema of a farm's database, compatible with OpenCue's 1.30 (migrations 1 to 47), and the
 //! steps to newer versions.
 //!
-//! Written from the contract (sections 2, 3 and 14.1): names, types, constraints, indexes, trigger
+//! Written from its facts (OPENCUE.md, Tables): names, types, constraints, indexes, trigger
 //! effects and error texts are those of a real farm, and so is what a booking costs. Left out
 //! are the tables that no booking, report or completion touches (filters, tasks, show aliases).
 //! A folder of OpenCue's own migrations can take the place of these files.
@@ -11,6 +11,7 @@
 
 mod error;
 mod migrations;
+pub mod statement_triggers;
 mod version;
 
 use std::path::Path;
@@ -70,7 +71,7 @@ const fn files_to(version: SchemaVersion) -> &'static [File] {
     }
 }
 
-/// Where a schema comes from.
+/// Source of a schema.
 #[derive(Clone, Debug, Default)]
 pub enum SchemaSource {
     /// The files of this crate.
@@ -92,7 +93,7 @@ impl SchemaSource {
         }
     }
 
-    /// The version for whoever names none: the newest of the folder, else the oldest.
+    /// The default version: the newest of the folder, else the oldest.
     #[must_use]
     pub fn usual(&self) -> SchemaVersion {
         match self {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// What a test waits at most.
+/// Longest wait of a test.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long lies between two looks at something that has no signal.
+/// Time between two looks at something that has no signal.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Waits for a signal.

@@ -15,7 +15,6 @@ use cue_simfarm::postgres::TestDb;
 use cue_simfarm::rqd::{Fault, FrameDuration, Program, SimRqd, SimRqdSettings};
 use cue_simfarm::seed::{Fixture, Launched};
 use cue_simfarm::waiting::{until, within};
-use sqlx::AssertSqlSafe;
 
 const ONE: Resources = Resources {
     cores: Centicores(100),
@@ -89,28 +88,21 @@ impl Farm {
         }
     }
 
-    async fn number(&self, query: &str) -> i64 {
-        let query = AssertSqlSafe(query.to_owned());
-        sqlx::query_scalar(query)
-            .fetch_one(&self.db.pool)
-            .await
-            .unwrap()
-    }
-
     async fn frames(&self, state: &str) -> i64 {
-        self.number(&format!(
-            "SELECT count(*) FROM frame WHERE str_state = '{state}'"
-        ))
-        .await
+        self.db
+            .count(&format!(
+                "SELECT count(*) FROM frame WHERE str_state = '{state}'"
+            ))
+            .await
     }
 
     async fn procs(&self) -> i64 {
-        self.number("SELECT count(*) FROM proc").await
+        self.db.count("SELECT count(*) FROM proc").await
     }
 
-    /// What the subscription and the job say is running, in cores.
+    /// Running cores as the subscription and the job count them.
     async fn accounts(&self) -> i64 {
-        self.number(
+        self.db.count(
             "SELECT ((SELECT sum(int_cores) FROM subscription) + (SELECT sum(int_cores) FROM job_resource))::int8 / 200",
         )
         .await
@@ -205,7 +197,7 @@ async fn a_host_that_is_cut_off_keeps_its_reports_and_its_procs_grow_silent() {
     let silent = "SELECT count(*) FROM host_stat hs JOIN host h USING (pk_host)
         WHERE h.str_name = 'node1' AND hs.ts_ping < (SELECT max(ts_ping) FROM host_stat) - interval '100 ms'";
     until("the host to grow silent", async || {
-        farm.number(silent).await == 1
+        farm.db.count(silent).await == 1
     })
     .await;
     farm.rqd.set_fault("node1", Fault::None);
@@ -231,7 +223,7 @@ async fn operators_end_runs_and_hosts_hear_of_it_first() {
     until("both procs to go", async || farm.procs().await == 2).await;
     assert_eq!(farm.rqd.running_count(), 2);
     let (state, status) = farm.state(0).await;
-    // The report of the kill and the operator's own write race; either tells of a failure.
+    // The report of the kill and the operator's own write race; either reports a failure.
     assert!(
         state == "WAITING" && (status == 500 || status == 1),
         "{state} {status}"
@@ -260,7 +252,7 @@ async fn an_orphan_is_cleared_when_its_kill_is_confirmed_and_parked_when_it_neve
     farm.cuebot.come_back();
     farm.rqd.set_fault("node2", Fault::Vanish);
     let quiet = "SELECT count(*) FROM proc WHERE ts_ping < current_timestamp - interval '300 ms'";
-    until("two silent procs", async || farm.number(quiet).await == 2).await;
+    until("two silent procs", async || farm.db.count(quiet).await == 2).await;
     let seen = farm.cuebot.clear_orphans(silent, NEVER).await.unwrap();
     assert_eq!(
         seen,
@@ -316,11 +308,12 @@ async fn a_run_that_nobody_owns_is_killed_when_it_is_reported() {
     let farm = Farm::new(Program::Rust, Accounting::Current, 1).await;
     let procs = farm.run(1, 0).await;
     // Its proc has no frame any more, though the frame runs.
-    sqlx::query("UPDATE proc SET pk_frame = NULL WHERE pk_proc = $1")
-        .bind(procs[0].as_str())
-        .execute(&farm.db.pool)
-        .await
-        .unwrap();
+    farm.db
+        .run_for(
+            "UPDATE proc SET pk_frame = NULL WHERE pk_proc = $1",
+            &[procs[0].as_str()],
+        )
+        .await;
     until("the run to be killed", async || {
         farm.rqd.running_count() == 0
     })

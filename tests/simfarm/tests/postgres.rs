@@ -18,10 +18,7 @@ const HELPER: &str = "CUE_SIMFARM_TEST_HELPER";
 #[tokio::test]
 async fn a_fresh_database_has_the_schema_and_no_work() {
     let db = TestDb::fresh().await;
-    let frames: i64 = sqlx::query_scalar("SELECT count(*) FROM frame")
-        .fetch_one(&db.pool)
-        .await
-        .unwrap();
+    let frames: i64 = db.value("SELECT count(*) FROM frame").await;
     assert_eq!(frames, 0);
 }
 
@@ -214,7 +211,7 @@ fn postmaster(dir: &Path) -> String {
     file.lines().next().unwrap().trim().to_owned()
 }
 
-/// Whether the process runs. One that has ended may still be listed until its parent asks for
+/// Returns true if the process runs. One that has ended may still be listed until its parent asks for
 /// its status, and the parent of a daemon is the first process of the system.
 fn alive(pid: &str) -> bool {
     let ask = ["-c", "kill -0 \"$1\"", "sh", pid];

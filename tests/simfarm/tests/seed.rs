@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::schema::SchemaVersion;
-use cue_simfarm::seed::{FarmSpec, Fixture, LimitSpec, Seeded, Span, SpecError, seed};
+use cue_simfarm::seed::{
+    FarmSpec, Fixture, JobSpec, LimitSpec, Seeded, Span, SpecError, launch_jobs, seed,
+};
 use sqlx::{AssertSqlSafe, PgPool};
 
 /// A small farm that uses every kind of row.
@@ -98,10 +100,7 @@ async fn the_rows_that_triggers_make_are_all_there() {
         ("folder_resource", seeded.shows.len() * 3),
     ] {
         let sql = format!("SELECT count(*) FROM {table}");
-        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
-            .fetch_one(&db.pool)
-            .await
-            .unwrap();
+        let rows: i64 = db.value(&sql).await;
         assert_eq!(usize::try_from(rows).unwrap(), expected, "{table}");
     }
     let capped = "SELECT count(*) FROM folder_resource WHERE int_max_cores = 10000";
@@ -113,10 +112,7 @@ async fn the_rows_that_triggers_make_are_all_there() {
 #[tokio::test]
 async fn every_show_is_seen_by_the_view_of_waiting_shows() {
     let (db, seeded) = seeded(&small(), 3).await;
-    let mut waiting: Vec<String> = sqlx::query_scalar("SELECT pk_show::text FROM vs_waiting")
-        .fetch_all(&db.pool)
-        .await
-        .unwrap();
+    let mut waiting: Vec<String> = db.values("SELECT pk_show::text FROM vs_waiting").await;
     waiting.sort();
     let mut shows: Vec<String> = seeded.shows.iter().map(|show| show.id.clone()).collect();
     shows.sort();
@@ -143,14 +139,9 @@ async fn hosts_are_idle_tagged_and_sized_as_cuebot_would_write_them() {
     let manual = "SELECT count(*) FROM host_tag WHERE str_tag_type = 'MANUAL'";
     assert_eq!(count(&db.pool, manual).await, 6);
     // The joined copy is what the schema's own function makes of the tags.
-    sqlx::query("CREATE TABLE before AS SELECT pk_host, str_tags FROM host")
-        .execute(&db.pool)
-        .await
-        .unwrap();
-    sqlx::query("SELECT recalculate_tags(pk_host) FROM host")
-        .execute(&db.pool)
-        .await
-        .unwrap();
+    db.run("CREATE TABLE before AS SELECT pk_host, str_tags FROM host")
+        .await;
+    db.run("SELECT recalculate_tags(pk_host) FROM host").await;
     let differ = "
         SELECT count(*) FROM host AS h JOIN before AS b USING (pk_host)
          WHERE trim(h.str_tags) <> b.str_tags";
@@ -262,6 +253,38 @@ async fn a_fixture_is_bookable_and_its_values_are_the_ones_asked_for() {
     assert_eq!(name, "0001-fx");
     let managed = "SELECT count(*) FROM show WHERE b_scheduler_managed";
     assert_eq!(count(&db.pool, managed).await, 1);
+}
+
+#[tokio::test]
+async fn jobs_submitted_together_have_the_frames_of_their_own_layers() {
+    let db = TestDb::fresh().await;
+    let farm = Fixture::new(&db.pool).await.unwrap();
+    let job = |name: &str, frames: [i64; 2]| {
+        let mut job = JobSpec::new(farm.place(), name);
+        for (n, frames) in frames.into_iter().enumerate() {
+            job.layer(&format!("layer{n}"), "general", |layer| {
+                layer.frames = frames
+            });
+        }
+        job
+    };
+    let specs = [job("first", [2, 3]), job("second", [1, 4])];
+    let launched = launch_jobs(&db.pool, &specs).await.unwrap();
+    let names: Vec<&str> = launched.iter().map(|job| job.name.as_str()).collect();
+    assert_eq!(names, ["first", "second"]);
+    let layers: Vec<_> = launched.iter().flat_map(|job| &job.layers).collect();
+    let counts: Vec<usize> = layers.iter().map(|layer| layer.frames.len()).collect();
+    assert_eq!(counts, [2, 3, 1, 4]);
+    for layer in layers {
+        let frames: Vec<String> = sqlx::query_scalar(
+            "SELECT pk_frame FROM frame WHERE pk_layer = $1 ORDER BY int_number",
+        )
+        .bind(&layer.id)
+        .fetch_all(&db.pool)
+        .await
+        .unwrap();
+        assert_eq!(layer.frames, frames);
+    }
 }
 
 #[tokio::test]

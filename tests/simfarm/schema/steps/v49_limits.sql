@@ -45,7 +45,7 @@ alter table layer_limit
     add constraint c_layer_limit_ck_source check (str_source in ('SPEC', 'AUTO', 'MANUAL'));
 create index i_layer_limit_str_source on layer_limit (pk_limit_record, str_source);
 
--- Who holds a licence, as its server reports it; workstations of artists have no row in host.
+-- Holders of a licence, as its server reports them; workstations of artists have no row in host.
 create table limit_host (
     pk_limit_host varchar(36) not null constraint c_limit_host_pk primary key,
     pk_limit_record varchar(36) not null

@@ -1,4 +1,4 @@
--- What a host has less idle than in all is what its procs reserve, in all four amounts.
+-- A host's totals less its idle amounts are the sums of its procs, in all four amounts.
 SELECT format('host %s (%s) has taken %s centicores, %s KiB, %s GPUs, %s KiB GPU; its procs reserve %s, %s, %s, %s',
               h.pk_host, h.str_name, h.int_cores - h.int_cores_idle, h.int_mem - h.int_mem_idle,
               h.int_gpus - h.int_gpus_idle, h.int_gpu_mem - h.int_gpu_mem_idle,

@@ -5,7 +5,7 @@ FROM (
     SELECT pk_limit_record, str_name, str_type,
            CASE WHEN str_type = 'HOST' AND int_soft_value >= 0 THEN int_soft_value ELSE int_max_value END AS most
     FROM limit_record
-    -- What others hold can grow after a booking; what a report says is no cap on what runs.
+    -- Usage by others can grow after a booking, and a report of it is no cap on running frames.
     WHERE str_enforcement = 'ENFORCED' AND ts_reported IS NULL
 ) r
 JOIN LATERAL (

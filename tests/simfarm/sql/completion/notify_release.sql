@@ -1,4 +1,4 @@
--- Tells listeners what was released, one message a proc; cores are whole and, like GPUs, negative.
+-- Notifies listeners of releases, one message a proc; cores are whole and, like GPUs, negative.
 SELECT pg_notify('acct_release', json_build_object(
     'show', r.pk_show, 'alloc', h.pk_alloc, 'folder', j.pk_folder, 'job', r.pk_job, 'layer', r.pk_layer,
     'dept', j.pk_dept, 'cores', -(r.cores / 100), 'gpus', -r.gpus)::text)

@@ -1,5 +1,5 @@
--- What a status report of every host that is up writes: it is alive, and what its procs leave free.
--- $1 which part of the hosts, $2 in how many parts they report.
+-- Writes of a status report of every host that is up: it is alive, and its procs leave this memory free.
+-- $1 part of the hosts, $2 number of parts in which they report.
 WITH taken AS (
     SELECT p.pk_host, sum(p.int_mem_reserved)::int8 AS mem, sum(p.int_gpu_mem_reserved)::int8 AS gpu_mem
     FROM proc p

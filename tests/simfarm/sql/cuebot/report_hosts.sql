@@ -1,4 +1,4 @@
--- What the status reports of hosts write.
+-- Writes of the status reports of hosts.
 -- $1 names, $2 free memory in KiB.
 WITH locked AS MATERIALIZED (
     SELECT hs.pk_host_stat, r.mem_free

@@ -1,4 +1,4 @@
--- Which of the reported runs are to be killed: those whose proc has another frame or none, or a job that
+-- The reported runs to kill: those whose proc has another frame or none, or a job that
 -- is not pending, at once; those without a proc when they are two minutes old.
 -- $1 resource ids, $2 frames, $3 ages in milliseconds.
 SELECT r.place - 1

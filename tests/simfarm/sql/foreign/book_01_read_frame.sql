@@ -1,4 +1,4 @@
--- What the search of the booker saw of the frame and the host, without a lock.
+-- Frame and host as the search of the booker saw them, without a lock.
 SELECT f.int_version, f.pk_layer, f.pk_job, j.pk_show, j.pk_folder, j.pk_dept, h.pk_alloc, h.str_name
 FROM frame f
 JOIN job j ON j.pk_job = f.pk_job

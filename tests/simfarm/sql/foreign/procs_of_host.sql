@@ -1,4 +1,4 @@
--- What runs on a host, with the version of each frame that the clearing will be guarded by.
+-- Procs of a host, with the version of each frame that guards the clearing.
 SELECT p.pk_proc, h.str_name, f.pk_frame, f.int_version
 FROM proc p
 JOIN host h ON h.pk_host = p.pk_host

@@ -5,7 +5,7 @@
 
 use sqlx::PgConnection;
 
-/// What an invariant depends on.
+/// Condition under which an invariant holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Rows that must fit each other.
@@ -30,7 +30,7 @@ pub(super) enum Fits {
     QueuedHistory,
 }
 
-/// What a schema has.
+/// Features of a schema.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Features {
     limits_by_type: bool,
@@ -38,7 +38,7 @@ pub(super) struct Features {
 }
 
 impl Features {
-    /// What the database has now; a migration may change the answer.
+    /// Features that the database has now; a migration may change the answer.
     pub(super) async fn of(conn: &mut PgConnection) -> sqlx::Result<Self> {
         let (limits_by_type, queued_history) = sqlx::query_as(FEATURES).fetch_one(conn).await?;
         Ok(Self {
@@ -66,7 +66,7 @@ const FEATURES: &str = include_str!("../../sql/audit/features.sql");
 pub(super) struct Invariant {
     /// The name of its file.
     pub(super) name: &'static str,
-    /// What it depends on.
+    /// Condition under which it holds.
     pub(super) kind: Kind,
     fits: Fits,
     sql: &'static str,

@@ -1,10 +1,10 @@
-//! Holds what the hosts were asked to run against what the database says has run.
+//! Comparison of the launches that hosts were asked for with the runs in the database.
 //!
 //! Invariant: pure, but for the list of succeeded frames that it is given.
 
 use std::collections::HashMap;
 
-use super::{Audit, findings};
+use super::finding::{Audit, findings};
 use crate::rqd::{LaunchRecord, SimRqd};
 
 /// Findings shown of one invariant.
@@ -15,12 +15,12 @@ const SHOWN: usize = 5;
 pub struct LaunchLog {
     /// The launches, in the order in which they were accepted.
     pub launches: Vec<LaunchRecord>,
-    /// How many of them were of a frame that ran on another host at that moment.
+    /// Number of launches of a frame that ran on another host at that moment.
     pub doubles: usize,
 }
 
 impl LaunchLog {
-    /// What the hosts have been asked to run so far.
+    /// Launches that the hosts have been asked for so far.
     #[must_use]
     pub fn of(hosts: &SimRqd) -> Self {
         Self {

@@ -15,7 +15,7 @@ use super::{Audit, Finding, SNAPSHOT, look};
 
 /// The name under which a watch reports its own failures.
 const WATCH: &str = "watch_could_look";
-/// Findings kept; a broken cap is found anew in every round.
+/// Findings kept; a broken cap is found again in every round.
 const KEPT: usize = 50;
 /// The rest between two rounds, so that the watch does not become the load.
 const REST: Duration = Duration::from_millis(5);
@@ -32,7 +32,7 @@ impl AuditWatch {
     #[must_use]
     pub fn start(pool: PgPool) -> Self {
         let stop = CancellationToken::new();
-        let (told, rounds) = watch::channel(0);
+        let (counter, rounds) = watch::channel(0);
         let mut task = JoinSet::new();
         let stopped = stop.clone();
         task.spawn(async move {
@@ -54,7 +54,7 @@ impl AuditWatch {
                         );
                     }
                 }
-                told.send_modify(|n| *n += 1);
+                counter.send_modify(|n| *n += 1);
                 tokio::select! {
                     () = stopped.cancelled() => return audit,
                     () = tokio::time::sleep(REST) => {}

@@ -16,34 +16,34 @@ use super::release::{Accounting, Guard, release, release_stopped};
 use super::retry::with_retries;
 use super::{Completion, stop, usage};
 
-/// How completions are applied.
+/// Settings of the completer.
 #[derive(Clone, Copy, Debug)]
 pub struct CompleterSettings {
     /// At most this many reports share a transaction.
     pub batch: usize,
-    /// How many batches are applied at a time.
+    /// Number of batches that are applied at a time.
     pub workers: usize,
-    /// Whether jobs with nothing left to run become FINISHED.
+    /// Sets jobs with nothing left to run to FINISHED.
     pub finish_jobs: bool,
-    /// Who keeps the accounting tables.
+    /// The program that keeps the accounting tables.
     pub accounting: Accounting,
 }
 
 impl Default for CompleterSettings {
     fn default() -> Self {
         Self {
-            batch: 500,
-            workers: 1,
+            batch: 50,
+            workers: 3,
             finish_jobs: true,
             accounting: Accounting::Current,
         }
     }
 }
 
-/// What a completer did.
+/// Work of a completer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CompletionStats {
-    /// Runs ended, whatever came of them.
+    /// Runs ended, with any result.
     pub completed: u64,
     /// Those of them that did not end well.
     pub failed: u64,

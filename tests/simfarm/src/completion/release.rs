@@ -19,7 +19,7 @@ const MANAGED_SHOWS: &str = include_str!("../../sql/completion/managed_shows.sql
 const NOTIFY_RELEASE: &str = include_str!("../../sql/completion/notify_release.sql");
 const STOPPED_PROCS: &str = include_str!("../../sql/completion/stopped_procs.sql");
 
-/// Who keeps the five accounting tables (contract, 5.3).
+/// Keeper of the five accounting tables (OPENCUE.md, Counters).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Accounting {
     /// A release always subtracts.
@@ -32,7 +32,7 @@ pub enum Accounting {
     Silent,
 }
 
-/// Which procs may be released.
+/// Procs that may be released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guard {
     /// Only those whose frame has ended.
@@ -41,7 +41,7 @@ pub(crate) enum Guard {
     Any,
 }
 
-/// What deleted procs held, column by column.
+/// Amounts that deleted procs held, column by column.
 #[derive(Default)]
 struct Freed {
     hosts: Vec<String>,
@@ -133,7 +133,7 @@ pub async fn release_stopped(
             release(pool, &ids, Guard::Detached, accounting).await?
         };
         released += gone;
-        // Whoever else releases them at this moment will be done with them without us.
+        // Another session releases them at this moment and completes the release without us.
         if gone == 0 {
             return Ok(released);
         }

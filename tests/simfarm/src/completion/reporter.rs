@@ -27,19 +27,19 @@ impl HostReporter {
         Self::start_in_parts(pool, interval, 1)
     }
 
-    /// Starts to report at once; every host reports once in `interval`, in so many parts one after
+    /// Starts to report at once; every host reports once in `interval`, in parts one after
     /// the other. On a large farm one report for all would hold every proc's row for a second.
     #[must_use]
     pub fn start_in_parts(pool: PgPool, interval: Duration, parts: u16) -> Self {
         let stop = CancellationToken::new();
-        let (told, rounds) = watch::channel(0);
+        let (counter, rounds) = watch::channel(0);
         let mut task = JoinSet::new();
         let stopped = stop.clone();
         let parts = parts.max(1);
         task.spawn(async move {
             for part in (0..parts).cycle() {
                 match report(&pool, part, parts).await {
-                    Ok(()) if part + 1 == parts => told.send_modify(|n| *n += 1),
+                    Ok(()) if part + 1 == parts => counter.send_modify(|n| *n += 1),
                     Ok(()) => {}
                     Err(error) => tracing::warn!(%error, "hosts could not be reported; the next round tries again"),
                 }

@@ -8,9 +8,9 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a transaction is begun before its error is believed.
+/// Attempts at a transaction before its error is believed.
 const TRIES: u32 = 12;
-/// How long a database may be away before that is believed.
+/// Time for which a database may be away before that is believed.
 const AWAY: Duration = Duration::from_secs(60);
 /// The pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -46,7 +46,7 @@ where
     }
 }
 
-/// Connections that broke or are not to be had: the server ends, is away or is starting.
+/// Connections that broke or cannot be opened: the server ends, is away or is starting.
 fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
@@ -57,7 +57,7 @@ fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Deadlocks, serialization failures, and row locks not to be had.
+/// Deadlocks, serialization failures, and row locks that cannot be acquired.
 fn is_contention(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|fault| fault.code());
     code.is_some_and(|code| matches!(&*code, "40P01" | "40001" | "55P03"))

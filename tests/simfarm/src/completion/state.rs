@@ -1,7 +1,7 @@
-//! Which state a frame goes to when its run has ended: the decision of contract 4.3.
+//! Next state of a frame whose run has ended (OPENCUE.md, Completion).
 //!
-//! Invariant: pure. The first rule that matches decides, in the contract's order. Its rule 8, the
-//! layer-delay statuses, is left out: Cuebot's list of them is empty unless a farm fills it.
+//! Invariant: pure. The first rule that matches decides. The statuses that delay a layer are left
+//! out: Cuebot's list of them is empty unless a farm fills it.
 
 use std::fmt;
 use std::time::Duration;
@@ -100,9 +100,9 @@ pub struct StopFacts {
     pub max_retries: i64,
     /// `job.b_autoeat`.
     pub autoeat: bool,
-    /// Whether the host was locked by NIMBY.
+    /// True if the host was locked by NIMBY.
     pub nimby_locked: bool,
-    /// How long it ran.
+    /// Time for which it ran.
     pub run_time: Duration,
     /// `layer.int_timeout` in minutes, 0 if none.
     pub timeout_min: i32,
@@ -113,7 +113,7 @@ pub struct StopFacts {
 }
 
 impl StopFacts {
-    /// Whether the frame was killed for the memory it took.
+    /// Returns true if the frame was killed for the memory it took.
     #[must_use]
     pub fn is_memory_failure(&self) -> bool {
         self.exit_signal == MEMORY_FAILURE
@@ -194,7 +194,7 @@ mod tests {
         ..FAILED
     };
 
-    /// Rows of a table: a base with some fields changed, and the state it is to lead to.
+    /// Rows of a table: a base with some fields changed, and the state that must follow.
     macro_rules! leads_to {
         ($($name:literal: $base:ident { $($field:ident: $value:expr),* } => $state:ident,)*) => {
             $({

@@ -1,7 +1,7 @@
 //! The first transaction of a completion: frames stop, procs let go of them.
 //!
 //! Invariant: a frame is stopped only if it is still RUNNING in the version that was read under
-//! its lock. All frame rows are locked before any counter row, in the order of contract 5.4.
+//! its lock. All frame rows are locked before any counter row (OPENCUE.md, Lock order).
 
 use cue_domain::ids::{JobId, LayerId};
 use sqlx::{PgPool, Postgres, Row, Transaction};
@@ -24,11 +24,11 @@ pub(crate) struct Stopped {
     pub(crate) job: JobId,
     /// Its layer.
     pub(crate) layer: LayerId,
-    /// Whether it counts as a success: a status of 0 or less.
+    /// True if it counts as a success: a status of 0 or less.
     pub(crate) good: bool,
-    /// Whether it was killed for memory.
+    /// True if it was killed for memory.
     pub(crate) memory_failure: bool,
-    /// How long it ran, in whole seconds.
+    /// Time for which it ran, in whole seconds.
     pub(crate) seconds: i64,
     /// `frame.int_cores` in centicores.
     pub(crate) cores: i64,
@@ -38,7 +38,7 @@ pub(crate) struct Stopped {
     pub(crate) mem_reserved: i64,
 }
 
-/// What the frame's row and its neighbours said under the lock.
+/// The frame's row and its neighbours under the lock.
 struct Found {
     report: usize,
     version: i32,

@@ -1,4 +1,4 @@
-//! What Cuebot does after a frame has stopped: statistics, usage, memory raises, finished jobs.
+//! Steps of Cuebot after a frame has stopped: statistics, usage, memory raises, finished jobs.
 //!
 //! Invariant: each statement is a transaction of its own, as in Cuebot; none of them decides
 //! whether a frame may run, so none may hold a lock that a booking waits for.

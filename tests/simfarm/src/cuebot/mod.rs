@@ -1,7 +1,7 @@
 //! A stand-in for Cuebot: takes what hosts report, obeys operators, clears what is lost, redirects,
 //! and goes away and comes back.
 //!
-//! Messages and effects are those of the contract (5.5, 11.1, 14.3, 14.4). Reports of ended frames
+//! Messages and effects are those of a real one (OPENCUE.md, Release). Reports of ended frames
 //! wait in their hosts while Cuebot is away: the Rust RQD delivers them at least once, the Python RQD
 //! gives up after four tries.
 //!
@@ -30,10 +30,11 @@ use post::{Post, Progress};
 pub use orphans::Orphans;
 pub use server::ReportServer;
 
-/// Which Cuebot it is, and how busy its hosts are.
+/// Version of the Cuebot, and the load of its hosts.
 #[derive(Clone, Copy, Debug)]
 pub struct CuebotSettings {
-    /// What a release does with the five accounting tables, which differs between releases of Cuebot.
+    /// Effect of a release on the five accounting tables, which differs between versions of Cuebot
+    /// (OPENCUE.md, Counters).
     pub accounting: Accounting,
     /// Time between two status reports of a host.
     pub report_every: Duration,
@@ -54,7 +55,7 @@ pub struct Cuebot {
     pool: PgPool,
     hosts: Hosts,
     accounting: Accounting,
-    here: watch::Sender<bool>,
+    is_present: watch::Sender<bool>,
     progress: watch::Receiver<Progress>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -70,8 +71,8 @@ impl Cuebot {
             .completions()
             .context("the ends of frames are taken already")?;
         let hosts = rqd.hosts();
-        let (here, arrivals) = watch::channel(true);
-        let (told, progress) = watch::channel(Progress::default());
+        let (is_present, arrivals) = watch::channel(true);
+        let (sender, progress) = watch::channel(Progress::default());
         let stop = CancellationToken::new();
         let post = Post::new(
             pool.clone(),
@@ -81,7 +82,7 @@ impl Cuebot {
             arrivals.clone(),
         );
         let mut tasks = JoinSet::new();
-        tasks.spawn(post.run(told, stop.clone()));
+        tasks.spawn(post.run(sender, stop.clone()));
         tasks.spawn({
             let (pool, hosts, stop) = (pool.clone(), hosts.clone(), stop.clone());
             let work = reports::repeat(pool, hosts, arrivals, settings.report_every);
@@ -93,7 +94,7 @@ impl Cuebot {
             pool,
             hosts,
             accounting: settings.accounting,
-            here,
+            is_present,
             progress,
             stop,
             tasks,
@@ -102,15 +103,15 @@ impl Cuebot {
 
     /// Goes away as by a crash, until [`Cuebot::come_back`].
     pub fn go_away(&self) {
-        self.here.send_replace(false);
+        self.is_present.send_replace(false);
     }
 
     /// Comes back: sweeps up what the crash left behind, and takes reports again.
     pub fn come_back(&self) {
-        self.here.send_replace(true);
+        self.is_present.send_replace(true);
     }
 
-    /// What came of all reports of ended frames so far.
+    /// Outcomes of all reports of ended frames so far.
     #[must_use]
     pub fn stats(&self) -> CompletionStats {
         self.progress.borrow().stats

@@ -1,4 +1,4 @@
-//! What operators ask of Cuebot: retry, eat, kill.
+//! Requests of operators to Cuebot: retry, eat, kill.
 //!
 //! Invariant: the host is asked to kill a run before its frame may wait again, so that no frame is
 //! launched beside a run of its own. A run that its host does not confirm to have killed is left alone.

@@ -1,4 +1,4 @@
-//! Procs that no report names any more (contract, 5.5 and 14.4).
+//! Procs that no report names any more (OPENCUE.md, Release).
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const HOST_DOWN: i32 = 399;
 /// whether the proc has been silent for too long.
 type Silent = (String, String, Option<String>, Option<i32>, bool, bool);
 
-/// What came of a pass over silent procs.
+/// Outcome of a pass over silent procs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Orphans {
     /// Procs released whose frames wait again.
@@ -34,7 +34,8 @@ pub struct Orphans {
 impl Cuebot {
     /// Clears procs that have been silent for `silent`: the run is killed first, and only a confirmed
     /// kill or a host that is known to be down lets the frame wait again. After `hopeless` without a
-    /// report the frame is parked as DEAD. Cuebot's own times are 300 s and 1,200 s.
+    /// report the frame is parked as DEAD. Cuebot's own times are 300 s and 1,200 s
+    /// (OPENCUE.md, Release).
     ///
     /// # Errors
     /// The database failed.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::completion::{Accounting, Completer, CompleterSettings, Completion, CompletionStats};
 use crate::rqd::{Hosts, Program};
 
-/// How long four tries of a Python RQD take (contract, 15).
+/// Time of four tries of a Python RQD (OPENCUE.md, Launch answers).
 const FOUR_TRIES: Duration = Duration::from_secs(1);
 
 /// Time between two tries of a host to reach Cuebot: a fault that ends gives no signal.
@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// Reports that Cuebot takes before it has applied them.
 const QUEUE: usize = 4096;
 
-/// How far the post has come.
+/// Progress of the post.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Progress {
     pub(super) stats: CompletionStats,
@@ -43,14 +43,14 @@ pub(super) struct Post {
     hosts: Hosts,
     accounting: Accounting,
     ends: mpsc::Receiver<Completion>,
-    here: watch::Receiver<bool>,
+    is_present: watch::Receiver<bool>,
     /// Not delivered, oldest first.
     waiting: VecDeque<Report>,
     /// Delivered, in this order, and not known to be applied.
     delivered: VecDeque<Report>,
     /// Those of `delivered` that were applied and have left it.
     applied: u64,
-    /// What earlier completers did.
+    /// Work of earlier completers.
     before: CompletionStats,
     dropped: u64,
 }
@@ -67,14 +67,14 @@ impl Post {
         hosts: Hosts,
         accounting: Accounting,
         ends: mpsc::Receiver<Completion>,
-        here: watch::Receiver<bool>,
+        is_present: watch::Receiver<bool>,
     ) -> Self {
         Self {
             pool,
             hosts,
             accounting,
             ends,
-            here,
+            is_present,
             waiting: VecDeque::new(),
             delivered: VecDeque::new(),
             applied: 0,
@@ -84,14 +84,14 @@ impl Post {
     }
 
     /// Delivers until it is stopped, and then what is left.
-    pub(super) async fn run(mut self, told: watch::Sender<Progress>, stop: CancellationToken) {
+    pub(super) async fn run(mut self, sender: watch::Sender<Progress>, stop: CancellationToken) {
         let mut present = None;
         let mut open = true;
         while !stop.is_cancelled() {
-            let here = *self.here.borrow_and_update();
+            let is_present = *self.is_present.borrow_and_update();
             present = match present {
-                None if here => Some(self.begin()),
-                Some(present) if !here => {
+                None if is_present => Some(self.begin()),
+                Some(present) if !is_present => {
                     self.crash(present).await;
                     None
                 }
@@ -99,20 +99,20 @@ impl Post {
             };
             self.deliver(present.as_ref());
             let seen = self.progress(present.as_ref());
-            told.send_if_modified(|progress| std::mem::replace(progress, seen) != seen);
+            sender.send_if_modified(|progress| std::mem::replace(progress, seen) != seen);
             tokio::select! {
                 end = self.ends.recv(), if open => match end {
                     Some(end) => self.take(end),
                     None => open = false,
                 },
-                _ = self.here.changed() => {}
+                _ = self.is_present.changed() => {}
                 () = more(present.as_ref()) => {}
                 () = sleep(RETRY), if !self.waiting.is_empty() || !self.delivered.is_empty() => {}
                 () = stop.cancelled() => {}
             }
         }
         let stats = self.finish(present).await;
-        told.send_replace(Progress {
+        sender.send_replace(Progress {
             stats,
             dropped: self.dropped,
             waiting: 0,
@@ -143,7 +143,7 @@ impl Post {
         Present { queue, completer }
     }
 
-    /// What was delivered and not applied comes again.
+    /// Reports that were delivered and not applied come again.
     async fn crash(&mut self, present: Present) {
         let stats = present.completer.abort().await;
         self.forget_applied(stats.processed());

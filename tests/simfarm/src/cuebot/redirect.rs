@@ -1,5 +1,5 @@
 //! Redirects: a proc is taken from its frame, and its host's room goes to a frame of another job
-//! (contract, 14.3). Shows that a scheduler manages are no exception.
+//! (OPENCUE.md, Who books what). Shows that a scheduler manages are no exception.
 
 use cue_domain::ids::{FrameId, HostId, JobId, ProcId};
 use cue_domain::units::{Centicores, Kib, Resources};

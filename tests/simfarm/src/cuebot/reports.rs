@@ -1,4 +1,4 @@
-//! Status reports: hosts and procs are alive, and runs that nobody owns are killed (contract, 5.5).
+//! Status reports: hosts and procs are alive, and runs that nobody owns are killed (OPENCUE.md, Release).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,16 +17,16 @@ const UNOWNED_RUNS: &str = include_str!("../../sql/cuebot/unowned_runs.sql");
 pub(super) async fn repeat(
     pool: PgPool,
     hosts: Hosts,
-    mut here: watch::Receiver<bool>,
+    mut is_present: watch::Receiver<bool>,
     every: Duration,
 ) {
-    while here.wait_for(|here| *here).await.is_ok() {
+    while is_present.wait_for(|is_present| *is_present).await.is_ok() {
         if let Err(error) = take(&pool, &hosts).await {
             tracing::warn!(%error, "status reports could not be taken; the next ones are");
         }
         tokio::select! {
             () = sleep(every) => {}
-            _ = here.wait_for(|here| !here) => {}
+            _ = is_present.wait_for(|is_present| !is_present) => {}
         }
     }
 }

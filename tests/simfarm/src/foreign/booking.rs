@@ -1,4 +1,4 @@
-//! One frame booked the way Cuebot books it: one transaction, step by step (contract, 5.1).
+//! One frame booked the way Cuebot books it: one transaction, step by step (OPENCUE.md, Booking).
 //!
 //! Invariant: the order of the statements is Cuebot's, and so is what guards them. Folder caps are
 //! tested only by the search that comes before; this function does not search.
@@ -21,7 +21,7 @@ const TAKE_JOB: &str = include_str!("../../sql/foreign/book_09_take_job.sql");
 const TAKE_FOLDER: &str = include_str!("../../sql/foreign/book_10_take_folder.sql");
 const TAKE_POINT: &str = include_str!("../../sql/foreign/book_11_take_point.sql");
 
-/// What came of a booking.
+/// Outcome of a booking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Booking {
     /// The frame runs in this proc.
@@ -32,7 +32,7 @@ pub enum Booking {
     Refused(String),
 }
 
-/// What the booker read before it began.
+/// Rows that the booker read before it began.
 struct Seen {
     version: i32,
     layer: String,
@@ -111,7 +111,7 @@ pub async fn book_one_frame_like_cuebot(
     }
 }
 
-/// What Cuebot makes of an error of these statements.
+/// Cuebot's handling of an error of these statements.
 fn verdict(error: sqlx::Error) -> Result<Booking, sqlx::Error> {
     let sqlx::Error::Database(fault) = &error else {
         return Err(error);
@@ -119,7 +119,7 @@ fn verdict(error: sqlx::Error) -> Result<Booking, sqlx::Error> {
     match fault.code().as_deref() {
         // Row lock not available, or the frame already has a proc.
         Some("55P03" | "23505") => Ok(Booking::FrameTaken),
-        // What the triggers raise.
+        // Errors that the triggers raise.
         Some("P0001") => Ok(Booking::Refused(fault.message().to_owned())),
         _ => Err(error),
     }

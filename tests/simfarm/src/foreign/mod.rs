@@ -1,8 +1,8 @@
-//! What others do to the farm while a scheduler works: operators, and Cuebot itself.
+//! Changes that others make to the farm while a scheduler works: operators, and Cuebot itself.
 //!
-//! Each function acts on the rows as Cuebot's own code does (contract, 4 and 5), so that a test can
-//! put it beside a booking. Invariant: none of them knows of a scheduler. What RQD would have to be
-//! told is returned as [`Evicted`], since no host is called from here. Releases subtract from the
+//! Each function acts on the rows as Cuebot's own code does (OPENCUE.md, Booking), so that a test can
+//! put it beside a booking. Invariant: none of them knows of a scheduler. Kills that RQD would have to
+//! do are returned as [`Evicted`], since no host is called from here. Releases subtract from the
 //! accounting tables ([`Accounting::Current`]).
 
 mod booking;
@@ -40,7 +40,7 @@ pub(crate) const TO_EAT: (FrameState, i32) = (FrameState::Eaten, 506);
 /// The status of a frame whose host went down.
 const HOST_DOWN: i32 = 399;
 
-/// A run that was ended in the database; the host still has to be told to kill it.
+/// A run that was ended in the database; the host still has to kill it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evicted {
     /// `host.str_name`.
@@ -254,13 +254,13 @@ pub(crate) async fn clear_lost(
     }))
 }
 
-/// A run that is to be stopped by hand.
+/// A run to stop by hand.
 pub(crate) struct Run<'a> {
     /// The frame that runs.
     pub(crate) frame: &'a FrameId,
     /// The proc it runs in; without one, any run of the frame.
     pub(crate) proc: Option<&'a ProcId>,
-    /// What the release does with the accounting tables.
+    /// Effect of the release on the accounting tables.
     pub(crate) accounting: Accounting,
 }
 

@@ -1,4 +1,4 @@
-//! Who the server runs as.
+//! Account of the server.
 //!
 //! PostgreSQL refuses to be root. So that root can use it all the same, every process of the
 //! server, the fetching of its binaries included, then runs as `postgres` or `nobody`, and the
@@ -22,7 +22,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Finds out who we are and, for root, who the server is to be.
+    /// Finds out who we are and, for root, which account the server runs as.
     pub(super) fn detect() -> Result<Self, PostgresError> {
         // The owner of a file we create is our effective user; no system call is needed.
         let temp = std::env::temp_dir();
@@ -53,7 +53,7 @@ impl Account {
         self.uid
     }
 
-    /// Whether a directory of user `uid` can only have been filled by us.
+    /// Returns true if a directory of user `uid` can only have been filled by us.
     pub(super) fn may_own(&self, uid: u32) -> bool {
         uid == self.uid || (self.other.is_some() && uid == 0)
     }
@@ -77,7 +77,7 @@ impl Account {
         }
     }
 
-    /// Whether the server's user can enter `path`; only root has to ask.
+    /// Returns true if the server's user can enter `path`; only root has to ask.
     pub(super) fn can_enter(&self, path: &Path) -> bool {
         self.other.is_none() || path.ancestors().all(|dir| mode(dir) & 0o001 != 0)
     }

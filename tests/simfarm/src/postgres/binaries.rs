@@ -7,9 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::account::Account;
-use super::error::PostgresError;
-use super::fetch;
-use super::settings::{BinarySource, ServerSettings, search_path};
+use super::settings::search_path;
 
 /// The oldest version whose behaviour the farm relies on.
 const OLDEST_MAJOR: u32 = 13;
@@ -26,21 +24,8 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// The binaries that `settings` ask for, fetched if need be.
-    pub(super) fn find(
-        settings: &ServerSettings,
-        account: &Account,
-    ) -> Result<Self, PostgresError> {
-        if settings.binaries == BinarySource::InstalledOrFetched
-            && let Some(installed) = Self::installed(account)
-        {
-            return Ok(installed);
-        }
-        fetch::fetched(settings.cache_dir.as_deref(), account)
-    }
-
     /// The first usable directory: `PATH` first, then the usual places, newest first.
-    fn installed(account: &Account) -> Option<Self> {
+    pub(super) fn installed(account: &Account) -> Option<Self> {
         let usual = USUAL_PLACES
             .iter()
             .flat_map(|(parent, tail)| versions_in(parent, tail));
@@ -77,7 +62,7 @@ impl Binaries {
         })
     }
 
-    /// Whether the server can preload `pg_stat_statements`.
+    /// Returns true if the server can preload `pg_stat_statements`.
     pub(super) fn has_statement_statistics(&self) -> bool {
         let Some(root) = self.bin.parent() else {
             return false;
@@ -96,7 +81,7 @@ impl Binaries {
     }
 }
 
-/// Where packages put the binaries: a directory of versions, and the path below each.
+/// Places of packaged binaries: a directory of versions, and the path below each.
 const USUAL_PLACES: &[(&str, &str)] = &[
     ("/usr/lib/postgresql", "bin"),
     ("/opt/homebrew/opt", "bin"),

@@ -1,4 +1,4 @@
-//! Where fetched binaries are kept.
+//! Directory of fetched binaries.
 //!
 //! Invariant: a directory of the cache belongs to the server's user, or to root before it is
 //! given away, and nobody else can write to it; so what is run from it is what was put there.

@@ -21,13 +21,13 @@ const PREFIX: &str = "cue_simfarm_";
 /// Databases of killed processes are swept after this many seconds; no test runs that long.
 const LEFT_BEHIND_SECS: u64 = 24 * 3600;
 
-/// A database of our own. Dropping the value drops it, with whoever is still connected.
+/// A database of our own. Dropping the value drops it, and ends the sessions that are still connected.
 #[derive(Debug)]
 pub struct Database {
     name: String,
     url: String,
     admin_url: String,
-    /// False once it is dropped, or when it is to stay.
+    /// False once it is dropped, or if it stays.
     owned: bool,
 }
 
@@ -43,6 +43,21 @@ impl Database {
         name: &str,
         template: &str,
     ) -> Result<Self, PostgresError> {
+        Self::create_by(server, name, &format!("TEMPLATE \"{template}\"")).await
+    }
+
+    /// Creates an empty database of this encoding, which sorts by bytes.
+    pub(super) async fn create_encoded(
+        server: &Server,
+        name: &str,
+        encoding: &'static str,
+    ) -> Result<Self, PostgresError> {
+        let options =
+            format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+        Self::create_by(server, name, &options).await
+    }
+
+    async fn create_by(server: &Server, name: &str, options: &str) -> Result<Self, PostgresError> {
         let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
         if name.is_empty() || name.len() > 63 || !name.bytes().all(allowed) {
             return Err(PostgresError::Name {
@@ -50,7 +65,7 @@ impl Database {
             });
         }
         let mut admin = server.admin().await?;
-        let statement = format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"");
+        let statement = format!("CREATE DATABASE \"{name}\" {options}");
         run(&mut admin, statement, "create a database").await?;
         let made = Self {
             name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to a database, and what to do about it.
+//! Errors on the way to a database, and their remedies.
 //!
 //! Invariant: every variant that a person can cure says how in its message.
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::schema::SchemaError;
 
-/// Why there is no server or no database.
+/// The reason why there is no server or no database.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
@@ -40,7 +40,7 @@ pub enum PostgresError {
     /// A file or a process failed.
     #[error("cannot {what}")]
     Io {
-        /// What was tried, with its path.
+        /// The failed step, with its path.
         what: String,
         /// The error of the system.
         #[source]
@@ -77,7 +77,7 @@ pub enum PostgresError {
     /// A statement or a connection failed.
     #[error("cannot {what}")]
     Sql {
-        /// What was tried.
+        /// The failed step.
         what: &'static str,
         /// The error of the database.
         #[source]

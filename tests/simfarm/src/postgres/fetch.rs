@@ -16,9 +16,9 @@ use super::account::Account;
 use super::binaries::{Binaries, versions_in};
 use super::cache::{cache_home, create_dir, release_key, remove_all};
 use super::error::{PostgresError, io_error};
-use super::settings::search_path;
+use super::settings::{BinarySource, ServerSettings, search_path};
 
-/// What the package tools expect to find, parents first.
+/// Directories that the package tools expect, parents first.
 const WORK_DIRS: &[&str] = &[
     "",
     "root",
@@ -29,11 +29,21 @@ const WORK_DIRS: &[&str] = &[
     "cache/archives/partial",
 ];
 
-/// The fetched binaries, from the cache or fetched now.
-pub(super) fn fetched(
-    cache_dir: Option<&Path>,
+/// The binaries that `settings` ask for, fetched if need be.
+pub(super) fn found(
+    settings: &ServerSettings,
     account: &Account,
 ) -> Result<Binaries, PostgresError> {
+    if settings.binaries == BinarySource::InstalledOrFetched
+        && let Some(installed) = Binaries::installed(account)
+    {
+        return Ok(installed);
+    }
+    fetched(settings.cache_dir.as_deref(), account)
+}
+
+/// The fetched binaries, from the cache or fetched now.
+fn fetched(cache_dir: Option<&Path>, account: &Account) -> Result<Binaries, PostgresError> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let tools = ["apt-get", "dpkg-deb"];
     if !tools
@@ -178,7 +188,7 @@ fn usable(root: &Path, account: &Account) -> Option<Binaries> {
         .find_map(|bin| Binaries::in_dir(bin, &libraries, account))
 }
 
-/// What the system has installed, less PostgreSQL itself, so that all of it is fetched.
+/// Packages that the system has installed, less PostgreSQL itself, so that all of it is fetched.
 fn status_without_postgresql() -> Result<String, PostgresError> {
     let path = Path::new("/var/lib/dpkg/status");
     let status = fs::read_to_string(path).map_err(|e| io_error("read", path, e))?;
@@ -210,7 +220,7 @@ fn run(command: &mut Command, step: &str) -> Result<(), PostgresError> {
     })
 }
 
-/// What to type on this platform.
+/// Command that installs PostgreSQL on this platform.
 fn install_hint(release: &str) -> &'static str {
     if cfg!(target_os = "macos") {
         return "install it with: brew install postgresql@16";

@@ -16,6 +16,8 @@ mod error;
 mod fetch;
 mod server;
 mod settings;
+mod sql;
+mod standby;
 mod supervisor;
 mod test_db;
 
@@ -24,4 +26,5 @@ pub use database::Database;
 pub use error::PostgresError;
 pub use server::Server;
 pub use settings::{BinarySource, ServerSettings};
+pub use sql::{Value, run, value, values};
 pub use test_db::TestDb;

@@ -12,10 +12,12 @@ use sqlx::{Connection, PgConnection};
 use super::account::Account;
 use super::binaries::Binaries;
 use super::error::{PostgresError, io_error};
+use super::fetch;
 use super::settings::{ServerSettings, config_text, database_url};
+use super::standby;
 use super::supervisor::Supervisor;
 
-/// How many free ports are tried: between our look and the server's bind another process may
+/// Number of free ports that are tried: between our look and the server's bind another process may
 /// take the port, which is rare and never happens this often in a row.
 const PORT_TRIES: usize = 8;
 
@@ -62,7 +64,7 @@ impl Server {
     /// Starts a server of our own; blocks for about a second, for minutes if it must be fetched.
     pub fn start(settings: ServerSettings) -> Result<Self, PostgresError> {
         let account = Account::detect()?;
-        let binaries = Binaries::find(&settings, &account)?;
+        let binaries = fetch::found(&settings, &account)?;
         let dir = scratch_dir(&account)?;
         let config = config_text(
             &dir.to_string_lossy(),
@@ -70,10 +72,14 @@ impl Server {
             &settings.extra,
         );
         // From here on the supervisor owns the directory.
-        let mut supervisor = Supervisor::spawn(&binaries, &dir, &account)?;
+        let supervisor = Supervisor::spawn(&binaries, &dir, &account)?;
         let config_file = dir.join("simfarm.conf");
         fs::write(&config_file, config).map_err(|e| io_error("write", &config_file, e))?;
         account.own(&config_file)?;
+        Self::bring_up(supervisor, binaries)
+    }
+
+    fn bring_up(mut supervisor: Supervisor, binaries: Binaries) -> Result<Self, PostgresError> {
         for _ in 0..PORT_TRIES {
             let port = free_port()?;
             if supervisor.start_on(port)? {
@@ -85,12 +91,12 @@ impl Server {
                     },
                 });
             }
-            if !log_tail(&dir).contains("could not bind") {
+            if !log_tail(supervisor.dir()).contains("could not bind") {
                 break;
             }
         }
         Err(PostgresError::Start {
-            log: log_tail(&dir),
+            log: log_tail(supervisor.dir()),
             bin: binaries.bin,
         })
     }
@@ -137,6 +143,49 @@ impl Server {
         }
     }
 
+    /// Starts a server of our own and a standby that follows it; blocks for some seconds.
+    ///
+    /// # Errors
+    /// One of them does not start.
+    pub fn start_pair(settings: ServerSettings) -> Result<(Self, Self), PostgresError> {
+        let settings = standby::settings(settings);
+        let account = Account::detect()?;
+        let mut first = Self::start(settings)?;
+        first.stop()?;
+        let Origin::Own {
+            supervisor,
+            port,
+            binaries,
+        } = &first.origin
+        else {
+            return Err(PostgresError::NotOurs);
+        };
+        let dir = scratch_dir(&account)?;
+        let follower = Supervisor::spawn(binaries, &dir, &account)?;
+        standby::copy(&account, (supervisor.dir(), *port), &dir)?;
+        let binaries = binaries.clone();
+        first.start_again()?;
+        let second = Self::bring_up(follower, binaries)?;
+        Ok((first, second))
+    }
+
+    /// Makes it take a place that another server had.
+    ///
+    /// # Errors
+    /// It is no standby, or does not answer.
+    pub async fn promote(&self) -> Result<(), PostgresError> {
+        let sql = |source| PostgresError::Sql {
+            what: "promote a standby",
+            source,
+        };
+        let mut admin = self.admin().await?;
+        sqlx::query("SELECT pg_promote()")
+            .execute(&mut admin)
+            .await
+            .map_err(sql)?;
+        Ok(())
+    }
+
     /// The address of database `db` on this server.
     #[must_use]
     pub fn url(&self, db: &str) -> String {
@@ -155,7 +204,7 @@ impl Server {
         }
     }
 
-    /// Whether this server is our own and ends with this value.
+    /// Returns true if this server is our own and ends with this value.
     #[must_use]
     pub fn is_own(&self) -> bool {
         matches!(self.origin, Origin::Own { .. })

@@ -1,4 +1,4 @@
-//! How a server is found and started. The environment is read here and nowhere else.
+//! Settings by which a server is found and started. The environment is read here and nowhere else.
 //!
 //! Invariant: later settings win, so `extra` can override every default.
 
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::schema::{SchemaError, SchemaSource};
 
-/// Which binaries may be used.
+/// Binaries that may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BinarySource {
     /// The newest installed ones, else fetched ones.
@@ -16,15 +16,15 @@ pub enum BinarySource {
     Fetched,
 }
 
-/// How to start a [`Server`](super::Server).
+/// Settings of a [`Server`](super::Server).
 #[derive(Clone, Debug, Default)]
 pub struct ServerSettings {
-    /// Which binaries may be used.
+    /// Binaries that may be used.
     pub binaries: BinarySource,
     /// Lines for `postgresql.conf`, as (name, value) with the value as it stands in the file;
     /// they come after the defaults and override them.
     pub extra: Vec<(String, String)>,
-    /// Where fetched binaries are kept; nothing means the user's cache directory.
+    /// Directory of fetched binaries; nothing means the user's cache directory.
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn search_path() -> Vec<PathBuf> {
         .unwrap_or_default()
 }
 
-/// The user's cache directory, if the environment tells one.
+/// The user's cache directory, if the environment names one.
 pub(super) fn user_cache() -> Option<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)

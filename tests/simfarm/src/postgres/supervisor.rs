@@ -119,11 +119,12 @@ impl Supervisor {
 
     fn order(&mut self, order: &str) -> Result<bool, PostgresError> {
         let mut answer = String::new();
-        let told = match &mut self.orders {
+        let written = match &mut self.orders {
             Some(orders) => writeln!(orders, "{order}").and_then(|()| orders.flush()),
             None => Err(std::io::ErrorKind::BrokenPipe.into()),
         };
-        told.and_then(|()| self.answers.read_line(&mut answer))
+        written
+            .and_then(|()| self.answers.read_line(&mut answer))
             .map_err(|e| io_error("talk to the supervisor of", &self.dir, e))?;
         Ok(answer.trim() == "up")
     }

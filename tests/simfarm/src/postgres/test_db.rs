@@ -53,18 +53,42 @@ impl TestDb {
         Self::must_open(Some(version)).await
     }
 
-    #[expect(clippy::panic, reason = "a test without its database cannot go on")]
+    /// A fresh database of the newest version in this encoding; a test that cannot have one ends here, with
+    /// the reason.
+    pub async fn encoded(encoding: &'static str) -> Self {
+        must(Self::open_encoded(encoding).await)
+    }
+
     async fn must_open(version: Option<SchemaVersion>) -> Self {
-        match Self::open(version).await {
-            Ok(fresh) => fresh,
-            Err(error) => panic!("no test database: {:#}", anyhow::Error::from(error)),
-        }
+        must(Self::open(version).await)
+    }
+
+    async fn open_encoded(encoding: &'static str) -> Result<Self, PostgresError> {
+        let shared = SHARED.get_or_try_init(Shared::prepare).await?;
+        let version = SchemaVersion::V51;
+        let database = Database::create_encoded(&shared.server, &fresh_name(), encoding).await?;
+        database.install_version(&shared.source, version).await?;
+        Self::of(database, version).await
     }
 
     async fn open(version: Option<SchemaVersion>) -> Result<Self, PostgresError> {
         let shared = SHARED.get_or_try_init(Shared::prepare).await?;
         let version = version.unwrap_or_else(|| shared.source.usual());
-        let database = shared.database(version).await?;
+        Self::of(shared.database(version).await?, version).await
+    }
+
+    /// A fresh database on a server that the test may stop. It must be dropped before its server.
+    ///
+    /// # Errors
+    /// The database or its schema could not be made.
+    pub async fn on(server: &Server) -> Result<Self, PostgresError> {
+        let source = schema_source()?;
+        let database = Database::create(server, &fresh_name()).await?;
+        database.install_version(&source, source.usual()).await?;
+        Self::of(database, source.usual()).await
+    }
+
+    async fn of(database: Database, version: SchemaVersion) -> Result<Self, PostgresError> {
         let pool = PgPoolOptions::new()
             .max_connections(12)
             .acquire_timeout(Duration::from_secs(20))
@@ -83,7 +107,7 @@ impl TestDb {
     }
 
     /// Migrates the database to a later version, as an upgrade of Cuebot does: over a connection of
-    /// its own, one transaction a version, whoever else is at work. An older version changes nothing.
+    /// its own, one transaction a version, beside other sessions at work. An older version changes nothing.
     ///
     /// # Errors
     /// A step failed; the database has the version before it.
@@ -101,6 +125,14 @@ impl TestDb {
     pub async fn close(self) -> Result<(), PostgresError> {
         self.pool.close().await;
         self.database.remove().await
+    }
+}
+
+#[expect(clippy::panic, reason = "a test without its database cannot go on")]
+fn must(opened: Result<TestDb, PostgresError>) -> TestDb {
+    match opened {
+        Ok(fresh) => fresh,
+        Err(error) => panic!("no test database: {:#}", anyhow::Error::from(error)),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Simulated hosts in time: when frames end, and who is told.
+//! Simulated hosts in time: ends of frames, and their reports.
 //!
 //! All ends are in one heap, watched by one task. That task has a place on the channel of
-//! completions before it ends a frame, so a frame whose end cannot be told is still running.
+//! completions before it ends a frame, so a frame whose end cannot be reported is still running.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,13 +15,13 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use super::report;
-use super::settings::SimRqdSettings;
+use super::settings::{FrameDuration, RUN_TIME, SimRqdSettings};
 use super::state::{Completion, Launch, State};
 
-/// What has happened on a farm since its start.
+/// Events of a farm since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Launches asked for, whatever came of them.
+    /// Launches asked for, with any outcome.
     pub asked: usize,
     /// Frames launched.
     pub launched: usize,
@@ -37,13 +37,13 @@ pub(super) struct Farm {
     pub settings: SimRqdSettings,
     state: Mutex<State>,
     timers: Mutex<BinaryHeap<Reverse<Timer>>>,
-    /// Rings when a frame is to end before all others.
+    /// Rings when a frame will end before all others.
     sooner: Notify,
     counts: watch::Sender<Counts>,
     ends: mpsc::Sender<Completion>,
 }
 
-/// When which run ends. Ordered by time; the run's number decides between equals.
+/// End of a run. Ordered by time; the run's number decides between equals.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Timer {
     at: Instant,
@@ -90,7 +90,10 @@ impl Farm {
         traceparent: Option<String>,
     ) -> Result<(), Status> {
         let seed = self.settings.seed;
-        let runs_for = self.settings.duration.of(seed, &frame.frame_id);
+        let of_frame = frame.environment.get(RUN_TIME);
+        let duration = of_frame.and_then(|text| text.parse().ok());
+        let duration: FrameDuration = duration.unwrap_or(self.settings.duration);
+        let runs_for = duration.of(seed, &frame.frame_id);
         let frame_id: Arc<str> = frame.frame_id.as_str().into();
         let info = report::of_frame(&frame, seed);
         let keep = self.settings.keep_frames;
@@ -124,7 +127,7 @@ impl Farm {
 
     /// Kills a frame; `false` when the host does not have it.
     pub(super) async fn kill(&self, host: &str, frame_id: &str) -> bool {
-        // A wrapper that ends by a signal is reported as status 1 with the signal (contract, 11.1).
+        // A wrapper that ends by a signal is reported as status 1 with the signal (OPENCUE.md, Launch answers).
         let killed = self.end(host, frame_id, 1, 9).await;
         if killed {
             self.count(|counts| counts.killed += 1);
@@ -132,7 +135,7 @@ impl Farm {
         killed
     }
 
-    /// Ends a frame as soon as its end can be told; `false` when the host does not have it.
+    /// Ends a frame as soon as its end can be reported; `false` when the host does not have it.
     pub(super) async fn end(&self, host: &str, frame_id: &str, status: i32, signal: i32) -> bool {
         let place = self.ends.reserve().await.ok();
         let ended = self.state().end(host, frame_id, status, signal);
@@ -200,7 +203,7 @@ impl Farm {
     }
 
     /// Ends the run the timer was set for; `None` when it has ended before, also when the same
-    /// frame runs there anew.
+    /// frame runs there again.
     fn end_of_run(&self, timer: &Timer) -> Option<Completion> {
         let mut state = self.state();
         let running = state.running(&timer.host, &timer.frame_id)?;
@@ -221,7 +224,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::rqd::FrameDuration;
+    use crate::rqd::MAX_RSS;
 
     #[tokio::test]
     async fn one_task_ends_fifty_thousand_frames_each_in_its_time() {
@@ -267,5 +270,29 @@ mod tests {
             (farm.state().running_count(), farm.counts().ended),
             (0, FRAMES)
         );
+    }
+
+    #[tokio::test]
+    async fn a_frame_can_say_how_long_it_runs_and_what_it_uses() {
+        let (ends, mut completions) = mpsc::channel(64);
+        let farm = Farm::new(SimRqdSettings::default(), ends);
+        let mut frame = RunFrame {
+            frame_id: "short".to_owned(),
+            num_cores: 100,
+            ..RunFrame::default()
+        };
+        let fixed = FrameDuration::Fixed(Duration::from_millis(1));
+        frame
+            .environment
+            .insert(RUN_TIME.to_owned(), fixed.to_string());
+        frame
+            .environment
+            .insert(MAX_RSS.to_owned(), "77".to_owned());
+        farm.launch("host", frame, None).unwrap();
+        let end = tokio::select! {
+            () = farm.end_frames() => unreachable!("it ends frames for ever"),
+            end = completions.recv() => end.unwrap(),
+        };
+        assert_eq!((&*end.frame_id, end.max_rss.0), ("short", 77));
     }
 }

@@ -1,7 +1,7 @@
 //! Simulated RQDs: one gRPC server on loopback that stands for any number of hosts.
 //!
 //! A call says in its `cue-host` header which host it means. Launches pass the checks of a real
-//! RQD (contract, 11.3), then run for a time that only the seed and the frame's id decide, and end
+//! RQD (OPENCUE.md, Launch answers), then run for a time that only the seed and the frame's id decide, and end
 //! as [`Completion`]s on a bounded channel. While that channel is full frames keep running: an end
 //! is delayed, never dropped. One task ends all frames, so a farm can run tens of thousands.
 
@@ -35,7 +35,7 @@ use services::Services;
 pub use farm::Counts;
 pub(crate) use hosts::Hosts;
 pub use hosts::Kill;
-pub use settings::{Fault, FrameDuration, Program, SimHost, SimRqdSettings};
+pub use settings::{Fault, FrameDuration, MAX_RSS, Program, RUN_TIME, SimHost, SimRqdSettings};
 pub use state::{Completion, LaunchRecord};
 
 /// Far more calls at once than any test makes: a host that stalls must not hold up the others.
@@ -55,7 +55,7 @@ impl SimRqd {
     /// Starts a farm at a free port of loopback. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// No port is free.
     pub fn start(settings: SimRqdSettings) -> anyhow::Result<Self> {
         let incoming = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
             .context("no port on loopback for the simulated hosts")?
@@ -92,7 +92,7 @@ impl SimRqd {
         })
     }
 
-    /// Where all hosts are dialled.
+    /// Address at which all hosts are dialled.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -104,8 +104,8 @@ impl SimRqd {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    /// The ends of frames; whoever takes them first has them. When the receiver is dropped frames
-    /// still end, and nobody is told.
+    /// The ends of frames; the first caller gets them. When the receiver is dropped frames
+    /// still end, without reports.
     pub fn completions(&mut self) -> Option<mpsc::Receiver<Completion>> {
         self.completions.take()
     }
@@ -154,31 +154,31 @@ impl SimRqd {
         state.launches().get(seen..).unwrap_or_default().to_vec()
     }
 
-    /// How many frames have been launched.
+    /// Number of frames that have been launched.
     #[must_use]
     pub fn launch_count(&self) -> usize {
         self.farm.state().launches().len()
     }
 
-    /// How many frames run.
+    /// Number of frames that run.
     #[must_use]
     pub fn running_count(&self) -> usize {
         self.farm.state().running_count()
     }
 
-    /// Which hosts run the frame.
+    /// Hosts that run the frame.
     #[must_use]
     pub fn hosts_running(&self, frame_id: &str) -> Vec<String> {
         self.farm.state().hosts_running(frame_id)
     }
 
-    /// What the frames of a host use.
+    /// Usage of the frames of a host.
     #[must_use]
     pub fn cores_in_use(&self, host: &str) -> Centicores {
         self.farm.state().cores_in_use(host)
     }
 
-    /// How many frames were launched while they ran on another host. A scheduler makes none.
+    /// Number of frames that were launched while they ran on another host. A scheduler makes none.
     #[must_use]
     pub fn double_launches(&self) -> usize {
         self.farm.state().double_launches()
@@ -190,7 +190,7 @@ impl SimRqd {
         self.farm.state().good_ends().clone()
     }
 
-    /// How many launches were refused because the same host ran the frame already.
+    /// Number of launches that were refused because the same host ran the frame already.
     #[must_use]
     pub fn relaunches_refused(&self) -> usize {
         self.farm.state().relaunches_refused()
@@ -212,7 +212,7 @@ impl SimRqd {
         self.farm.until(|counts| counts.ended >= n).await;
     }
 
-    /// Resolves when `n` launches have been asked for since the start, whatever came of them.
+    /// Resolves when `n` launches have been asked for since the start, with any outcome.
     pub async fn asked(&self, n: usize) {
         self.farm.until(|counts| counts.asked >= n).await;
     }
@@ -226,7 +226,7 @@ impl SimRqd {
         }
     }
 
-    /// What each host would report now, by name: the hosts of the settings and those called since.
+    /// Reports that each host would make now, by name: the hosts of the settings and those called since.
     #[must_use]
     pub fn reports(&self) -> Vec<HostReport> {
         let state = self.farm.state();

@@ -1,4 +1,4 @@
-//! What simulated hosts say about themselves and their frames, in the words of RQD.
+//! Reports of simulated hosts on themselves and their frames, in the words of RQD.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,10 +6,10 @@ use cue_domain::{Centicores, Kib};
 use cue_proto::report::{CoreDetail, HostReport, RenderHost, RunningFrameInfo};
 use cue_proto::rqd::RunFrame;
 
-use super::settings::{SimHost, share};
+use super::settings::{MAX_RSS, SimHost, share};
 use super::state::Host;
 
-/// What a host that is not listed in the settings says it has.
+/// Resources of a host that is not listed in the settings.
 const UNLISTED: SimHost = SimHost {
     cores: Centicores::cores(1024),
     memory: Kib::gib(4096),
@@ -19,7 +19,9 @@ const UNLISTED: SimHost = SimHost {
 pub(super) fn of_frame(frame: &RunFrame, seed: u64) -> RunningFrameInfo {
     // The hard limit is twice what the frame asked for; it uses between a quarter and three.
     let asked = frame.hard_memory_limit / 2;
-    let rss = (asked as f64 * (0.25 + 0.5 * share(!seed, &frame.frame_id))) as i64;
+    let drawn = (asked as f64 * (0.25 + 0.5 * share(!seed, &frame.frame_id))) as i64;
+    let of_frame = frame.environment.get(MAX_RSS);
+    let rss = of_frame.and_then(|text| text.parse().ok()).unwrap_or(drawn);
     RunningFrameInfo {
         resource_id: frame.resource_id.clone(),
         job_id: frame.job_id.clone(),

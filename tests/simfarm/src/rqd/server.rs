@@ -56,7 +56,7 @@ impl Rqds {
         }
     }
 
-    /// Resolves when the farm stops; until then the caller waits in vain.
+    /// Resolves when the farm stops; until then the caller gets no answer.
     async fn stalled(&self) -> Status {
         self.stop.cancelled().await;
         Status::unavailable("the simulated farm stops")

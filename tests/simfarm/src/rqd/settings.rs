@@ -1,27 +1,36 @@
-//! What simulated hosts are like: how long frames run, what hosts have, what is wrong with them.
+//! Settings of simulated hosts: run times of frames, resources of hosts, faults.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::time::Duration;
 
 use cue_domain::{Centicores, Kib};
+use sqlx::PgPool;
 
-/// How a farm of simulated RQDs behaves.
+/// Variable of a frame's environment that overrides how long it runs: a [`FrameDuration`] as text.
+pub const RUN_TIME: &str = "SIMFARM_RUN_TIME";
+
+/// Variable of a frame's environment that overrides the memory it uses, KiB.
+pub const MAX_RSS: &str = "SIMFARM_MAX_RSS";
+
+/// Settings of a farm of simulated RQDs.
 #[derive(Clone, Debug)]
 pub struct SimRqdSettings {
-    /// How long frames run.
+    /// Run time of frames.
     pub duration: FrameDuration,
     /// Makes durations and memory of frames; the same seed gives a frame the same run.
     pub seed: u64,
-    /// What hosts have. A host that is not listed has no bounds.
+    /// Resources of hosts. A host that is not listed has no bounds.
     pub hosts: HashMap<String, SimHost>,
-    /// How long every answer takes.
+    /// Delay of every answer.
     pub latency: Duration,
-    /// How many ends of frames can wait to be taken before frames have to go on running.
+    /// Ends of frames that can wait in the channel before frames have to go on running.
     pub completions: NonZeroUsize,
     /// The program that hosts run, unless a host is given another.
     pub program: Program,
-    /// Whether launch records keep the whole message; large farms need not.
+    /// Keeps the whole message in launch records; large farms need not.
     pub keep_frames: bool,
 }
 
@@ -32,14 +41,14 @@ impl Default for SimRqdSettings {
             seed: 1,
             hosts: HashMap::new(),
             latency: Duration::ZERO,
-            completions: NonZeroUsize::MIN.saturating_add(1023),
+            completions: NonZeroUsize::MIN.saturating_add(65_535),
             program: Program::Rust,
             keep_frames: true,
         }
     }
 }
 
-/// What a host has.
+/// Resources of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SimHost {
     /// Cores, in centicores. A launch that needs more than what is left is refused.
@@ -48,7 +57,25 @@ pub struct SimHost {
     pub memory: Kib,
 }
 
-/// How long frames run.
+impl SimHost {
+    /// The hosts of a database, by name.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn all(pool: &PgPool) -> Result<HashMap<String, Self>, sqlx::Error> {
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("SELECT str_name, int_cores::int8, int_mem::int8 FROM host")
+                .fetch_all(pool)
+                .await?;
+        let hosts = rows.into_iter().map(|(name, cores, memory)| {
+            let (cores, memory) = (Centicores(cores), Kib(memory));
+            (name, Self { cores, memory })
+        });
+        Ok(hosts.collect())
+    }
+}
+
+/// Run time of frames.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FrameDuration {
     /// All equally long.
@@ -67,7 +94,7 @@ pub enum FrameDuration {
 }
 
 impl FrameDuration {
-    /// How long the frame runs; `None` is for ever. The same arguments give the same answer.
+    /// Run time of the frame; `None` is for ever. The same arguments give the same answer.
     #[must_use]
     pub fn of(&self, seed: u64, frame_id: &str) -> Option<Duration> {
         let share = share(seed, frame_id);
@@ -86,8 +113,46 @@ impl FrameDuration {
     }
 }
 
+impl fmt::Display for FrameDuration {
+    /// One word and its times in milliseconds, as `uniform 2000 6000`; [`FromStr`] reads it back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(time) => write!(f, "fixed {}", time.as_millis()),
+            Self::Uniform(a, b) => write!(f, "uniform {} {}", a.as_millis(), b.as_millis()),
+            Self::Exponential { mean, max } => {
+                write!(f, "exponential {} {}", mean.as_millis(), max.as_millis())
+            }
+            Self::Never => f.write_str("never"),
+        }
+    }
+}
+
+/// A text that is no [`FrameDuration`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a duration of frames is `fixed MS`, `uniform MS MS`, `exponential MS MS` or `never`")]
+pub struct NoDuration;
+
+impl FromStr for FrameDuration {
+    type Err = NoDuration;
+
+    fn from_str(text: &str) -> Result<Self, NoDuration> {
+        let mut words = text.split_whitespace();
+        let kind = words.next().ok_or(NoDuration)?;
+        let times: Result<Vec<u64>, _> = words.map(str::parse).collect();
+        let times = times.map_err(|_| NoDuration)?;
+        let times: Vec<Duration> = times.into_iter().map(Duration::from_millis).collect();
+        match (kind, times.as_slice()) {
+            ("fixed", &[time]) => Ok(Self::Fixed(time)),
+            ("uniform", &[a, b]) => Ok(Self::Uniform(a, b)),
+            ("exponential", &[mean, max]) => Ok(Self::Exponential { mean, max }),
+            ("never", []) => Ok(Self::Never),
+            _ => Err(NoDuration),
+        }
+    }
+}
+
 /// The RQD that a host runs. The programs refuse in different words, and one cannot be asked for a
-/// frame (contract, 11.3 and 15).
+/// frame (OPENCUE.md, Launch answers).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Program {
     /// The Rust RQD.
@@ -97,7 +162,7 @@ pub enum Program {
     Python,
 }
 
-/// What is wrong with a host.
+/// Fault of a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -187,5 +252,24 @@ mod tests {
             "{median:?}"
         );
         assert_eq!(sorted[999], 4 * SECOND);
+    }
+
+    #[test]
+    fn a_duration_is_read_back_from_its_text() {
+        let all = [
+            FrameDuration::Fixed(SECOND),
+            FrameDuration::Uniform(SECOND, 2 * SECOND),
+            FrameDuration::Exponential {
+                mean: SECOND,
+                max: 4 * SECOND,
+            },
+            FrameDuration::Never,
+        ];
+        for duration in all {
+            assert_eq!(duration.to_string().parse(), Ok(duration));
+        }
+        for text in ["", "fixed", "fixed one", "never 1", "uniform 1 2 3"] {
+            assert_eq!(text.parse::<FrameDuration>(), Err(NoDuration), "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What simulated hosts remember: frames, launches, faults.
+//! Memory of simulated hosts: frames, launches, faults.
 //!
 //! Plain data without a clock or a task, held under one short lock. A host's cores in use are
 //! always the sum over its frames, and a frame leaves by [`State::end`] only.
@@ -27,7 +27,7 @@ pub struct LaunchRecord {
     pub resource_id: String,
     /// Its cores, in centicores.
     pub num_cores: i32,
-    /// When.
+    /// Time of the launch.
     pub at: Instant,
     /// The header `traceparent`, when there was one.
     pub traceparent: Option<String>,
@@ -56,7 +56,7 @@ pub struct Completion {
     pub exit_status: i32,
     /// The signal that ended it: 9 when it was killed, else 0.
     pub exit_signal: i32,
-    /// How long it ran.
+    /// Time for which it ran.
     pub run_time: Duration,
     /// The most memory it had.
     pub max_rss: Kib,
@@ -76,7 +76,7 @@ pub(super) struct Host {
 /// A frame that runs.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Tells runs of one frame apart.
+    /// Number that distinguishes runs of one frame.
     pub run: u64,
     pub info: RunningFrameInfo,
     pub since: Instant,
@@ -91,7 +91,7 @@ pub(super) struct State {
     launches: Vec<LaunchRecord>,
     double_launches: usize,
     relaunches_refused: usize,
-    /// How often a frame has ended well; without those that never have.
+    /// Good ends of each frame; without those that have none.
     good_ends: HashMap<Arc<str>, usize>,
     default_fault: Fault,
     program: Program,

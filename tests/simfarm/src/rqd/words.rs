@@ -1,4 +1,4 @@
-//! The words of the real programs: codes and texts of their refusals (contract, 11.3 and 15).
+//! The words of the real programs: codes and texts of their refusals (OPENCUE.md, Launch answers).
 
 use tonic::{Code, Status};
 

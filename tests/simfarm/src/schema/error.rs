@@ -58,7 +58,7 @@ pub enum SchemaError {
     Statement {
         /// The file.
         file: String,
-        /// Where in the file.
+        /// Position in the file.
         place: Place,
         /// The error of the database.
         #[source]
@@ -67,7 +67,7 @@ pub enum SchemaError {
     /// A statement around the files failed.
     #[error("cannot {what}")]
     Sql {
-        /// What was tried.
+        /// The failed step.
         what: &'static str,
         /// The error of the database.
         #[source]

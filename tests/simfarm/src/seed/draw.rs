@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use uuid::Builder;
 
-use super::Named;
+use super::seeded::Named;
 use super::spec::Span;
 
 /// The source of everything drawn.

@@ -9,12 +9,12 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::Named;
 use super::launch::{JobSpec, Launched, LayerSpec, Place, launch_job};
 use super::rows::{
     FolderRow, GIB, HostSpec, LimitRow, Sites, SubscriptionRow, insert_folders, insert_hosts,
     insert_limits, insert_sites, insert_subscriptions,
 };
+use super::seeded::Named;
 
 /// A minimal farm.
 #[derive(Clone, Debug)]
@@ -171,7 +171,7 @@ impl Fixture {
         Ok(allocation)
     }
 
-    /// What a job of this farm belongs to.
+    /// Show, folder, department and facility of a job of this farm.
     #[must_use]
     pub fn place(&self) -> Place {
         Place {

@@ -3,13 +3,18 @@
 //! Invariant: a job appears at once and whole. All its rows are written in one transaction, and
 //! the change to PENDING is the last of them, so that no scheduler sees half a job.
 
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use cue_domain::Kib;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::rows::GIB;
 use super::work_rows::{JobRow, LayerRow, insert_jobs};
+use crate::rqd::{FrameDuration, MAX_RSS, RUN_TIME};
 
-/// What a job belongs to, by id.
+/// Show, folder, department and facility of a job, by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The facility.
@@ -27,13 +32,13 @@ pub struct Place {
 /// A job to be launched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobSpec {
-    /// What it belongs to.
+    /// Show, folder, department and facility of the job.
     pub place: Place,
     /// Its name, unique among live jobs.
     pub name: String,
     /// The shot.
     pub shot: String,
-    /// Who owns it.
+    /// Owner of the job.
     pub user: String,
     /// The user id frames run with; nothing leaves it to the host.
     pub uid: Option<i64>,
@@ -43,15 +48,15 @@ pub struct JobSpec {
     pub max_cores: i32,
     /// Cap, GPUs.
     pub max_gpus: i32,
-    /// How often a failed frame is tried again.
+    /// Retries of a failed frame.
     pub max_retries: i16,
-    /// Whether it waits for somebody to resume it.
+    /// True if it waits for somebody to resume it.
     pub paused: bool,
-    /// Whether failed frames are eaten.
+    /// True if failed frames are eaten.
     pub autoeat: bool,
     /// The operating system it needs; nothing means any.
     pub os: Option<String>,
-    /// Where frames log to.
+    /// Directory of the frames' logs.
     pub log_dir: String,
     /// Environment of all its frames.
     pub env: Vec<(String, String)>,
@@ -82,7 +87,7 @@ pub struct LayerSpec {
     pub gpus_min: i64,
     /// GPU memory of a frame, KiB.
     pub gpu_mem_min: i64,
-    /// Whether a frame can use more cores than it asks for.
+    /// True if a frame can use more cores than it asks for.
     pub threadable: bool,
     /// Acceptable host tags, joined by ` | `.
     pub tags: String,
@@ -174,37 +179,64 @@ impl LayerSpec {
             env: Vec::new(),
         }
     }
+
+    /// Makes simulated hosts run its frames for this time, whatever the farm's duration is.
+    pub fn runs_for(&mut self, duration: FrameDuration) -> &mut Self {
+        self.env.push((RUN_TIME.to_owned(), duration.to_string()));
+        self
+    }
+
+    /// Makes its frames use this much memory on simulated hosts, whatever the layer asks for.
+    pub fn uses(&mut self, memory: Kib) -> &mut Self {
+        self.env.push((MAX_RSS.to_owned(), memory.0.to_string()));
+        self
+    }
 }
 
 /// Adds one job to a running farm.
 pub async fn launch_job(pool: &PgPool, spec: &JobSpec) -> anyhow::Result<Launched> {
-    let row = job_row(spec);
-    let mut tx = pool.begin().await?;
-    insert_jobs(&mut tx, std::slice::from_ref(&row)).await?;
-    let mut layers = Vec::with_capacity(row.layers.len());
-    for layer in row.layers {
-        let frames = frame_ids(&mut tx, &layer.id).await?;
-        layers.push(LaunchedLayer {
-            id: layer.id,
-            name: layer.name,
-            frames,
-        });
-    }
-    tx.commit().await?;
-    Ok(Launched {
-        id: row.id,
-        name: row.name,
-        layers,
-    })
+    let mut launched = launch_jobs(pool, std::slice::from_ref(spec)).await?;
+    launched.pop().context("a job was written and not returned")
 }
 
-async fn frame_ids(conn: &mut PgConnection, layer: &str) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "SELECT pk_frame::text FROM frame WHERE pk_layer = $1 ORDER BY int_dispatch_order",
+/// Adds jobs to a running farm, all in one transaction: they appear at the same moment.
+pub async fn launch_jobs(pool: &PgPool, specs: &[JobSpec]) -> anyhow::Result<Vec<Launched>> {
+    let rows: Vec<JobRow> = specs.iter().map(job_row).collect();
+    let mut tx = pool.begin().await?;
+    insert_jobs(&mut tx, &rows).await?;
+    let layers = rows.iter().flat_map(|row| &row.layers);
+    let mut frames = frame_ids(&mut tx, layers.map(|layer| layer.id.as_str()).collect()).await?;
+    tx.commit().await?;
+    let mut launched_layer = |layer: LayerRow| LaunchedLayer {
+        frames: frames.remove(&layer.id).unwrap_or_default(),
+        id: layer.id,
+        name: layer.name,
+    };
+    let launched = rows.into_iter().map(|row| Launched {
+        id: row.id,
+        name: row.name,
+        layers: row.layers.into_iter().map(&mut launched_layer).collect(),
+    });
+    Ok(launched.collect())
+}
+
+/// The ids of the frames of each layer, in dispatch order.
+async fn frame_ids(
+    conn: &mut PgConnection,
+    layers: Vec<&str>,
+) -> sqlx::Result<HashMap<String, Vec<String>>> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT pk_layer::text, pk_frame::text FROM frame WHERE pk_layer = ANY($1)
+         ORDER BY pk_layer, int_dispatch_order",
     )
-    .bind(layer)
+    .bind(layers)
     .fetch_all(conn)
-    .await
+    .await?;
+    let mut frames: HashMap<String, Vec<String>> = HashMap::new();
+    for (layer, frame) in rows {
+        frames.entry(layer).or_default().push(frame);
+    }
+    Ok(frames)
 }
 
 fn job_row(spec: &JobSpec) -> JobRow {

@@ -12,51 +12,23 @@ mod fixture;
 mod launch;
 mod plan;
 mod plan_work;
+mod recorded;
 mod rows;
+mod seeded;
 mod spec;
 mod work_rows;
 
 pub use fixture::Fixture;
-pub use launch::{JobSpec, Launched, LaunchedLayer, LayerSpec, Place, launch_job};
+pub use launch::{JobSpec, Launched, LaunchedLayer, LayerSpec, Place, launch_job, launch_jobs};
+pub use recorded::seed_recording;
 pub use rows::HostSpec;
+pub use seeded::{Named, Seeded};
 pub use spec::{
     FarmSpec, FolderShape, HostClass, HostTags, JobShape, LayerShape, LimitSpec, Span, SpecError,
     SubscriptionShape, ThreadMode,
 };
 
 use sqlx::PgPool;
-
-/// A seeded row: its id and its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// The primary key.
-    pub id: String,
-    /// The name; of an allocation, its tag.
-    pub name: String,
-}
-
-/// What was seeded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seeded {
-    /// The facility.
-    pub facility: Named,
-    /// The shows, in the order of their names.
-    pub shows: Vec<Named>,
-    /// The allocations, named by their tags.
-    pub allocations: Vec<Named>,
-    /// Number of hosts.
-    pub hosts: usize,
-    /// Number of jobs.
-    pub jobs: usize,
-    /// Number of layers.
-    pub layers: usize,
-    /// Number of frames, all of them WAITING.
-    pub frames: u64,
-    /// Whole cores of all hosts.
-    pub cores: u64,
-    /// GPUs of all hosts.
-    pub gpus: u64,
-}
 
 /// Fills an empty farm as `spec` says, in one transaction. The same seed gives the same rows,
 /// ids included; only timestamps differ.

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use super::draw::Draw;
 use super::plan_work::{centicores, jobs, narrow};
 use super::rows::{FolderRow, GIB, HostSpec, LimitRow, Sites, SubscriptionRow};
+use super::seeded::{Named, Seeded};
 use super::spec::{FarmSpec, HostClass};
 use super::work_rows::JobRow;
-use super::{Named, Seeded};
 
 /// All rows of a farm, but for the frames that the layers count.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl FarmPlan {
         Self { sites, hosts, jobs }
     }
 
-    /// What the plan holds, in numbers and names.
+    /// Contents of the plan, in numbers and names.
     pub(super) fn summary(self) -> Seeded {
         let layers = || self.jobs.iter().flat_map(|job| &job.layers);
         let total = |value: fn(&HostSpec) -> i64| -> u64 {
@@ -189,7 +189,7 @@ fn host(n: usize, class: &HostClass, spec: &FarmSpec, sites: &Sites, draw: &mut 
     }
 }
 
-/// Whether the `n`-th of many gets one, when `share` of them do and they are spread evenly.
+/// Returns true if the `n`-th of many gets one, when `share` of them do and they are spread evenly.
 #[expect(
     clippy::cast_precision_loss,
     reason = "hosts are counted in thousands, far below the 53 bits of a double"

@@ -5,13 +5,13 @@
 //!
 //! Invariant: a layer asks only for tags that hosts are given.
 
-use super::Named;
 use super::draw::Draw;
 use super::rows::{FolderRow, Sites};
+use super::seeded::Named;
 use super::spec::FarmSpec;
 use super::work_rows::{JobRow, LayerRow};
 
-/// What the layers of a job are called, in turn.
+/// Names of the layers of a job, in turn.
 const LAYER_NAMES: [&str; 5] = ["fx", "sim", "light", "render", "comp"];
 
 /// KiB in a MiB.

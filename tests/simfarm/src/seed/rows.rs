@@ -8,13 +8,13 @@
 
 use sqlx::PgConnection;
 
-use super::Named;
+use super::seeded::Named;
 
 /// KiB in a GiB.
 pub(super) const GIB: i64 = 1_048_576;
 
 /// KiB that Cuebot holds back of a host's memory.
-const HELD_BACK: i64 = 524_288;
+pub(super) const HELD_BACK: i64 = 524_288;
 
 /// Everything a job and a host refer to.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ pub struct HostSpec {
 }
 
 impl HostSpec {
-    /// What Cuebot books against, KiB: whole GiB rounded up, less half a GiB.
+    /// Memory that Cuebot lends out (OPENCUE.md, Words and units), KiB: whole GiB rounded up, less half a GiB.
     #[must_use]
     pub fn rented_memory(&self) -> i64 {
         let whole = self.memory.saturating_add(GIB - 1) / GIB;
@@ -252,7 +252,7 @@ pub(super) async fn insert_hosts(conn: &mut PgConnection, rows: &[HostSpec]) -> 
         "INSERT INTO host (pk_host, pk_alloc, str_name, str_lock_state, int_thread_mode, str_tags,
                            int_cores, int_cores_idle, int_mem, int_mem_idle,
                            int_gpus, int_gpus_idle, int_gpu_mem, int_gpu_mem_idle, int_procs)
-         SELECT h.id, h.alloc, h.name, h.lock, h.mode, h.tags,
+         SELECT h.id, h.alloc, h.name, h.lock, h.mode, left(h.tags, 128),
                 h.cores, h.cores, h.mem, h.mem, h.gpus, h.gpus, h.gpu_mem, h.gpu_mem, 1
            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[],
                        $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])

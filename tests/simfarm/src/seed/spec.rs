@@ -1,4 +1,4 @@
-//! What a seeded farm looks like, as a value and as a TOML text.
+//! Specification of a seeded farm, as a value and as a TOML text.
 //!
 //! Every table and key has a default; together the defaults are the demo's farm. Core amounts of
 //! hosts and caps are whole cores, those of layers are centicores because 0 and negative values
@@ -17,7 +17,7 @@ pub struct FarmSpec {
     pub facility: String,
     /// Number of shows.
     pub shows: usize,
-    /// Whether the shows are booked by the scheduler, not by Cuebot.
+    /// True if the shows are booked by the scheduler, not by Cuebot.
     pub scheduler_managed: bool,
     /// Number of allocations; each has its own tag, and hosts are dealt to them in turn.
     pub allocations: usize,
@@ -37,7 +37,7 @@ pub struct FarmSpec {
     pub layers: LayerShape,
     /// Limits, and how many layers have them.
     pub limits: Vec<LimitSpec>,
-    /// Whether to run `ANALYZE` in the end, as autovacuum would do some time later.
+    /// Runs `ANALYZE` at the end, as autovacuum would do some time later.
     pub analyze: bool,
 }
 
@@ -45,7 +45,7 @@ pub struct FarmSpec {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HostClass {
-    /// How many hosts.
+    /// Number of hosts.
     pub count: usize,
     /// Whole cores.
     pub cores: i64,
@@ -57,7 +57,7 @@ pub struct HostClass {
     pub gpu_memory_gib: i64,
     /// The operating system.
     pub os: String,
-    /// How threadable layers spread on the host.
+    /// Mode in which threadable layers spread on the host.
     pub thread_mode: ThreadMode,
 }
 
@@ -198,7 +198,7 @@ impl From<[i64; 2]> for Span {
     }
 }
 
-/// What is wrong with a spec.
+/// Faults of a specification.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -235,7 +235,7 @@ impl FarmSpec {
         }
     }
 
-    /// Whether each number is possible, and what to say if not.
+    /// Checks of each number, with the message if it is not possible.
     fn number_checks(&self) -> Vec<(bool, String)> {
         let (shows, users, allocations) = (self.shows, self.users, self.allocations);
         let chunk = self.layers.chunk;
@@ -273,7 +273,7 @@ impl FarmSpec {
         checks
     }
 
-    /// Whether each name, choice and class of hosts is possible, and what to say if not.
+    /// Checks of each name, choice and class of hosts, with the message if it is not possible.
     fn list_checks(&self) -> Vec<(bool, String)> {
         let mut checks = vec![
             (

@@ -17,7 +17,7 @@ use cue_simfarm::waiting::PATIENCE;
 const TAKEN: &str = "SELECT (sum(int_cores - int_cores_idle) + sum(int_mem - int_mem_idle)
     + sum(int_gpus - int_gpus_idle) + sum(int_gpu_mem - int_gpu_mem_idle))::int8 FROM host";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_farm_that_has_run_everything_is_idle_and_its_jobs_are_finished() {
     let farm = Farm::new().await;
     let mut runs = farm.book(20, 0).await;
@@ -56,7 +56,7 @@ async fn a_farm_that_has_run_everything_is_idle_and_its_jobs_are_finished() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_completion_leaves_its_traces_in_memory_usage_and_history() {
     let farm = Farm::at(SchemaVersion::V47).await;
     let runs = farm.book(2, 0).await;
@@ -91,7 +91,7 @@ async fn a_completion_leaves_its_traces_in_memory_usage_and_history() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn each_report_sends_its_frame_to_the_state_the_rules_say() {
     let farm = Farm::new().await;
     farm.run("UPDATE job SET int_max_retries = 1").await;
@@ -141,7 +141,7 @@ async fn each_report_sends_its_frame_to_the_state_the_rules_say() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_repeated_report_gives_nothing_back_twice() {
     let farm = Farm::new().await;
     let runs = farm.book(2, 0).await;
@@ -156,7 +156,7 @@ async fn a_repeated_report_gives_nothing_back_twice() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_report_of_an_older_run_does_not_stop_the_newer_one() {
     let farm = Farm::new().await;
     let old = farm.book(1, 0).await.remove(0);
@@ -172,7 +172,7 @@ async fn a_report_of_an_older_run_does_not_stop_the_newer_one() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_running_frame_whose_proc_is_gone_is_ended_by_its_report() {
     let farm = Farm::new().await;
     let run = farm.book(1, 0).await.remove(0);
@@ -191,7 +191,7 @@ async fn a_running_frame_whose_proc_is_gone_is_ended_by_its_report() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn what_a_dead_completer_left_between_its_transactions_is_released_at_the_next_start() {
     let farm = Farm::new().await;
     farm.book(3, 0).await;
@@ -214,7 +214,7 @@ async fn what_a_dead_completer_left_between_its_transactions_is_released_at_the_
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn memory_that_grew_while_running_is_given_back_in_full() {
     let farm = Farm::new().await;
     let run = farm.book(1, 0).await.remove(0);
@@ -227,7 +227,7 @@ async fn memory_that_grew_while_running_is_given_back_in_full() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn releases_of_a_managed_show_are_told_and_not_subtracted() {
     let farm = Farm::with_managed_show(true).await;
     let run = farm.book(1, 0).await.remove(0);
@@ -238,14 +238,14 @@ async fn releases_of_a_managed_show_are_told_and_not_subtracted() {
         ..CompleterSettings::default()
     };
     farm.complete(vec![run.report(0, 0)], settings).await;
-    let told = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
-    let told: serde_json::Value = serde_json::from_str(told.payload()).unwrap();
+    let message = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+    let message: serde_json::Value = serde_json::from_str(message.payload()).unwrap();
     assert_eq!(
-        (&told["cores"], &told["gpus"]),
+        (&message["cores"], &message["gpus"]),
         (&(-1).into(), &(-1).into())
     );
     assert_eq!(
-        (&told["job"], &told["layer"]),
+        (&message["job"], &message["layer"]),
         (&run.job.into(), &run.layer.into())
     );
     assert_eq!(
@@ -260,7 +260,7 @@ async fn releases_of_a_managed_show_are_told_and_not_subtracted() {
     assert_eq!(farm.number(TAKEN).await, 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn bookings_and_completions_of_the_same_layers_do_not_deadlock() {
     let farm = Farm::new().await;
     let (send, receive) = mpsc::channel(64);
@@ -306,7 +306,7 @@ async fn bookings_and_completions_of_the_same_layers_do_not_deadlock() {
     farm.is_sound().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_reporter_keeps_hosts_and_procs_alive_but_not_a_host_that_is_down() {
     let farm = Farm::new().await;
     farm.book(2, 0).await;

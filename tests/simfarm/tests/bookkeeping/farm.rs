@@ -96,10 +96,7 @@ impl Farm {
             ..FarmSpec::default()
         };
         seed(&db.pool, &spec, 7).await.unwrap();
-        let ids: Vec<String> = sqlx::query_scalar("SELECT pk_host FROM host ORDER BY pk_host")
-            .fetch_all(&db.pool)
-            .await
-            .unwrap();
+        let ids: Vec<String> = db.values("SELECT pk_host FROM host ORDER BY pk_host").await;
         Self {
             db,
             hosts: ids.into_iter().map(HostId::from).collect(),

@@ -1,4 +1,4 @@
-//! When and how simulated frames end.
+//! Ends of simulated frames.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

@@ -84,6 +84,17 @@ impl Farm {
         }
     }
 
+    /// A statement must be refused by a trigger with this message.
+    pub async fn refuses(&self, sql: &'static str, message: &str) {
+        let refused = self.refused(sql).await;
+        assert_eq!(refused, ("P0001".to_owned(), message.to_owned()), "{sql}");
+    }
+
+    /// A query must return one row with this text.
+    pub async fn shows(&self, sql: &'static str, text: &str) {
+        assert_eq!(self.text(sql).await, text, "{sql}");
+    }
+
     /// The only value of the only row.
     pub async fn one<T>(&self, sql: &'static str) -> T
     where

@@ -21,19 +21,13 @@ pub(crate) const BOOK_TWO: &str = "
 async fn a_booking_counts_on_layer_and_job_and_opens_history() {
     let farm = Farm::at(V47).await;
     farm.run(BOOK_TWO).await;
-    assert_eq!(farm.text(COUNTS).await, "4/4 2/2 0/0 0/0");
-    assert_eq!(
-        farm.text(
-            "select pk_frame, pk_layer, pk_job, pk_alloc, str_name, str_state, str_host, int_cores::text,
+    farm.shows(COUNTS, "4/4 2/2 0/0 0/0").await;
+    farm.shows("select pk_frame, pk_layer, pk_job, pk_alloc, str_name, str_state, str_host, int_cores::text,
                     int_mem_reserved::text, int_gpus::text, int_gpu_mem_reserved::text,
                     int_exit_status::text, int_ts_stopped::text,
                     (abs(int_ts_started - extract(epoch from now())) < 60)::text,
                     (dt_last_modified = current_date)::text
-             from frame_history where pk_frame = 'x1'"
-        )
-        .await,
-        "x1 l1 j a x1 RUNNING h.name 200 7 1 3 -1 0 true true"
-    );
+             from frame_history where pk_frame = 'x1'", "x1 l1 j a x1 RUNNING h.name 200 7 1 3 -1 0 true true").await;
     assert_eq!(
         farm.one::<i64>("select count(*) from frame_history").await,
         2
@@ -49,7 +43,7 @@ async fn a_layer_keeps_its_first_start_and_its_last_stop() {
     farm.run("update frame set str_state = 'DEAD', ts_stopped = '2020-02-01 00:00:00+00' where pk_frame = 'x1'").await;
     let times = "select (ts_started = '2020-01-01 00:00:00+00')::text, (ts_stopped = '2020-02-01 00:00:00+00')::text
                  from layer_stat where pk_layer = 'l1'";
-    assert_eq!(farm.text(times).await, "true true");
+    farm.shows(times, "true true").await;
     farm.run("update frame set str_state = 'DEAD' where pk_frame = 'x2'")
         .await;
     let stopped =
@@ -74,11 +68,12 @@ async fn a_completion_closes_the_open_history_row_only() {
         select string_agg(concat_ws(' ', str_host, coalesce(pk_alloc, '-'), str_state, int_exit_status, int_mem_max_used,
                                     int_gpu_mem_max_used, int_checkpoint_count, int_ts_stopped > 0), ', ' order by str_host)
         from frame_history where pk_frame = 'x1'";
-    assert_eq!(
-        farm.text(runs).await,
-        "h.name a RUNNING 1 0 0 0 t, nowhere - RUNNING 0 9 4 0 t"
-    );
-    assert_eq!(farm.text(COUNTS).await, "4/4 1/1 1/1 0/0");
+    farm.shows(
+        runs,
+        "h.name a RUNNING 1 0 0 0 t, nowhere - RUNNING 0 9 4 0 t",
+    )
+    .await;
+    farm.shows(COUNTS, "4/4 1/1 1/1 0/0").await;
 }
 
 #[tokio::test]
@@ -87,8 +82,8 @@ async fn a_launch_that_failed_leaves_no_history() {
     farm.run(BOOK_TWO).await;
     farm.run("update frame set str_state = 'WAITING', int_exit_status = 299 where pk_frame = 'x1'")
         .await;
-    assert_eq!(farm.text("select pk_frame from frame_history").await, "x2");
-    assert_eq!(farm.text(COUNTS).await, "5/5 1/1 0/0 0/0");
+    farm.shows("select pk_frame from frame_history", "x2").await;
+    farm.shows(COUNTS, "5/5 1/1 0/0 0/0").await;
 }
 
 #[tokio::test]
@@ -97,7 +92,7 @@ async fn an_update_that_keeps_the_state_counts_nothing() {
     farm.run(BOOK_TWO).await;
     farm.run("update frame set str_state = 'RUNNING', int_cores = 5 where pk_frame = 'x1'")
         .await;
-    assert_eq!(farm.text(COUNTS).await, "4/4 2/2 0/0 0/0");
+    farm.shows(COUNTS, "4/4 2/2 0/0 0/0").await;
     assert_eq!(
         farm.one::<i64>("select count(*) from frame_history").await,
         2
@@ -114,7 +109,7 @@ async fn a_config_row_switches_history_off_and_leaves_the_counts_on() {
         farm.one::<i64>("select count(*) from frame_history").await,
         0
     );
-    assert_eq!(farm.text(COUNTS).await, "4/4 2/2 0/0 0/0");
+    farm.shows(COUNTS, "4/4 2/2 0/0 0/0").await;
 }
 
 #[tokio::test]
@@ -133,7 +128,7 @@ async fn a_frame_that_can_resume_goes_to_checkpoint_instead_of_waiting() {
     farm.run("update frame set str_checkpoint_state = 'ENABLED' where pk_frame = 'x1'")
         .await;
     farm.run("update frame set str_state = 'WAITING', int_exit_status = 300 where pk_frame in ('x1', 'x2')").await;
-    assert_eq!(farm.text("select string_agg(str_state, ',' order by pk_frame) from frame where pk_frame in ('x1', 'x2')").await, "CHECKPOINT,WAITING");
+    farm.shows("select string_agg(str_state, ',' order by pk_frame) from frame where pk_frame in ('x1', 'x2')", "CHECKPOINT,WAITING").await;
     assert_eq!(
         farm.one::<i32>("select int_checkpoint_count from frame_history where pk_frame = 'x1'")
             .await,
@@ -153,8 +148,8 @@ async fn what_succeeded_cannot_be_eaten() {
         .await;
     farm.run("update frame set str_state = 'EATEN' where pk_frame in ('x1', 'x2')")
         .await;
-    assert_eq!(farm.text("select string_agg(str_state, ',' order by pk_frame) from frame where pk_frame in ('x1', 'x2')").await, "SUCCEEDED,EATEN");
-    assert_eq!(farm.text(COUNTS).await, "4/4 0/0 1/1 0/0");
+    farm.shows("select string_agg(str_state, ',' order by pk_frame) from frame where pk_frame in ('x1', 'x2')", "SUCCEEDED,EATEN").await;
+    farm.shows(COUNTS, "4/4 0/0 1/1 0/0").await;
 }
 
 #[tokio::test]
@@ -163,21 +158,21 @@ async fn depends_take_a_frame_out_of_reach_and_give_it_back() {
     let frame = "select str_state, int_version::text, (ts_updated is not null)::text from frame where pk_frame = 'x1'";
     farm.run("update frame set int_depend_count = 1 where pk_frame = 'x1'")
         .await;
-    assert_eq!(farm.text(frame).await, "DEPEND 1 true");
-    assert_eq!(farm.text(COUNTS).await, "5/5 0/0 0/0 1/1");
+    farm.shows(frame, "DEPEND 1 true").await;
+    farm.shows(COUNTS, "5/5 0/0 0/0 1/1").await;
     // The old eligibility must not survive: the wait for other frames was no wait for a host.
     farm.run("update frame set ts_eligible = '2020-01-01' where pk_frame = 'x1'")
         .await;
     farm.run("update frame set int_depend_count = 0 where pk_frame = 'x1'")
         .await;
-    assert_eq!(farm.text(frame).await, "WAITING 2 true");
+    farm.shows(frame, "WAITING 2 true").await;
     assert!(
         farm.one::<bool>(
             "select ts_eligible > now() - interval '1 hour' from frame where pk_frame = 'x1'"
         )
         .await
     );
-    assert_eq!(farm.text(COUNTS).await, "6/6 0/0 0/0 0/0");
+    farm.shows(COUNTS, "6/6 0/0 0/0 0/0").await;
 }
 
 #[tokio::test]
@@ -190,7 +185,7 @@ async fn any_update_of_a_frame_that_should_depend_makes_it_depend() {
     .await;
     farm.run("update frame set int_mem_used = 1 where pk_frame in ('y', 'z')")
         .await;
-    assert_eq!(farm.text("select string_agg(str_state, ',' order by pk_frame) from frame where pk_frame in ('y', 'z')").await, "DEPEND,EATEN");
+    farm.shows("select string_agg(str_state, ',' order by pk_frame) from frame where pk_frame in ('y', 'z')", "DEPEND,EATEN").await;
 }
 
 #[tokio::test]

@@ -23,11 +23,7 @@ async fn a_host_refuses_to_give_more_than_it_has() {
             "unable to allocate additional GPU memory",
         ),
     ] {
-        assert_eq!(
-            farm.refused(sql).await,
-            ("P0001".to_owned(), says.to_owned()),
-            "{sql}"
-        );
+        farm.refuses(sql, says).await;
     }
     farm.run("update host set int_cores_idle = int_cores + 1")
         .await;
@@ -36,28 +32,23 @@ async fn a_host_refuses_to_give_more_than_it_has() {
 #[tokio::test]
 async fn a_subscription_refuses_growth_over_its_burst_and_only_that() {
     let farm = Farm::new().await;
-    let over = || {
-        (
-            "P0001".to_owned(),
-            "subscription has exceeded burst size".to_owned(),
-        )
-    };
+    let over = "subscription has exceeded burst size";
     farm.run("update subscription set int_cores = 500 where pk_subscription = 'sub'")
         .await;
-    assert_eq!(
-        farm.refused("update subscription set int_cores = 501 where pk_subscription = 'sub'")
-            .await,
-        over()
-    );
+    farm.refuses(
+        "update subscription set int_cores = 501 where pk_subscription = 'sub'",
+        over,
+    )
+    .await;
     farm.run("update subscription set int_burst = 100 where pk_subscription = 'sub'")
         .await;
     farm.run("update subscription set int_cores = 400 where pk_subscription = 'sub'")
         .await;
-    assert_eq!(
-        farm.refused("update subscription set int_cores = 401 where pk_subscription = 'sub'")
-            .await,
-        over()
-    );
+    farm.refuses(
+        "update subscription set int_cores = 401 where pk_subscription = 'sub'",
+        over,
+    )
+    .await;
     farm.run(
         "update subscription set int_cores = 900, int_burst = 101 where pk_subscription = 'sub'",
     )
@@ -67,51 +58,37 @@ async fn a_subscription_refuses_growth_over_its_burst_and_only_that() {
 #[tokio::test]
 async fn a_job_refuses_growth_over_its_caps_and_has_no_unlimited() {
     let farm = Farm::new().await;
-    let cores = || ("P0001".to_owned(), "job has exceeded max cores".to_owned());
-    let gpus = || {
-        (
-            "P0001".to_owned(),
-            "job has exceeded max GPU units".to_owned(),
-        )
-    };
+    let cores = "job has exceeded max cores";
+    let gpus = "job has exceeded max GPU units";
     farm.run("update job_resource set int_max_cores = 300, int_max_gpus = 2")
         .await;
     farm.run("update job_resource set int_cores = 300, int_gpus = 2")
         .await;
-    assert_eq!(
-        farm.refused("update job_resource set int_cores = 301, int_gpus = 3")
-            .await,
-        cores()
-    );
-    assert_eq!(
-        farm.refused("update job_resource set int_gpus = 3").await,
-        gpus()
-    );
+    farm.refuses(
+        "update job_resource set int_cores = 301, int_gpus = 3",
+        cores,
+    )
+    .await;
+    farm.refuses("update job_resource set int_gpus = 3", gpus)
+        .await;
     farm.run("update job_resource set int_max_cores = 100, int_gpus = 1")
         .await;
     // Growth of one amount tests both caps.
-    assert_eq!(
-        farm.refused("update job_resource set int_gpus = 2").await,
-        cores()
-    );
+    farm.refuses("update job_resource set int_gpus = 2", cores)
+        .await;
     for cap in [
         "update job_resource set int_max_cores = 0, int_cores = 0",
         "update job_resource set int_max_cores = -1",
     ] {
         farm.run(cap).await;
-        assert_eq!(
-            farm.refused("update job_resource set int_cores = 1").await,
-            cores(),
-            "{cap}"
-        );
+        farm.refuses("update job_resource set int_cores = 1", cores)
+            .await;
     }
     farm.run("update job_resource set int_max_cores = 300, int_max_gpus = 0, int_gpus = 0")
         .await;
     farm.run("update job_resource set int_cores = 100").await;
-    assert_eq!(
-        farm.refused("update job_resource set int_gpus = 1").await,
-        gpus()
-    );
+    farm.refuses("update job_resource set int_gpus = 1", gpus)
+        .await;
 }
 
 #[tokio::test]
@@ -149,17 +126,18 @@ async fn each_update_of_a_ledger_works_out_its_tier() {
                (select float_tier::text from job_resource),
                (select string_agg(float_tier::text, ' ' order by pk_folder) from folder_resource),
                (select float_tier::text from point where pk_point = 'p')";
-    assert_eq!(farm.text(tiers).await, "0.33 3.50 -70.00 0.33 1.00 -300.00");
+    farm.shows(tiers, "0.33 3.50 -70.00 0.33 1.00 -300.00")
+        .await;
 }
 
 #[tokio::test]
 async fn the_tier_functions_follow_their_definition() {
     let farm = Farm::new().await;
     let tier = "select tier(0, 0)::float8 || ' ' || tier(100, 0)::float8 || ' ' || tier(0, 5000)::float8 || ' ' || tier(50, 100)::float8";
-    assert_eq!(farm.text(tier).await, "1 2 -5000 0.5");
+    farm.shows(tier, "1 2 -5000 0.5").await;
     let soft = "select soft_tier(null, 5)::float8 || ' ' || soft_tier(7, 0)::float8 || ' ' || soft_tier(9, 5)::float8
                        || ' ' || soft_tier(0, 5)::float8 || ' ' || soft_tier(1, 4)::float8";
-    assert_eq!(farm.text(soft).await, "0 1 1 -5 0.25");
+    farm.shows(soft, "0 1 1 -5 0.25").await;
 }
 
 const PROC: &str = "
@@ -218,17 +196,18 @@ async fn a_proc_that_changes_its_layer_takes_its_share_along() {
         .await;
     farm.run("update proc set pk_layer = 'l2'").await;
     let shares = "select string_agg(pk_layer || ':' || int_cores || ':' || int_gpus, ' ' order by pk_layer) from layer_resource";
-    assert_eq!(farm.text(shares).await, "l1:0:0 l2:200:1");
+    farm.shows(shares, "l1:0:0 l2:200:1").await;
 }
 
 #[tokio::test]
 async fn local_rows_have_words_of_their_own() {
     let farm = Farm::new().await;
     farm.run("insert into job_local (pk_job_local, pk_job, pk_host, str_source, int_max_cores) values ('jl', 'j', 'h', 'x', 100)").await;
-    assert_eq!(
-        farm.refused("update job_local set int_cores = 101").await.1,
-        "job local has exceeded max cores"
-    );
+    farm.refuses(
+        "update job_local set int_cores = 101",
+        "job local has exceeded max cores",
+    )
+    .await;
     farm.run(
         "insert into host_local (pk_host_local, pk_job, pk_host, str_type, int_mem_idle, int_gpus_idle, int_gpu_mem_idle)
          values ('hl', 'j', 'h', 'x', 10, 5, 10)",
@@ -252,7 +231,7 @@ async fn local_rows_have_words_of_their_own() {
             "host local doesnt have enough GPU idle memory.",
         ),
     ] {
-        assert_eq!(farm.refused(sql).await.1, says, "{sql}");
+        farm.refuses(sql, says).await;
     }
     farm.run("update host_local set int_cores_idle = -100")
         .await;
@@ -275,10 +254,10 @@ async fn a_recount_of_subscriptions_passes_the_burst_and_leaves_managed_shows_al
     farm.run("update subscription set int_cores = 7").await;
     farm.run("select recalculate_subs()").await;
     let subs = "select string_agg(int_cores || ':' || int_gpus || ':' || int_burst, ' ' order by pk_subscription) from subscription";
-    assert_eq!(farm.text(subs).await, "700:1:500 7:0:500");
+    farm.shows(subs, "700:1:500 7:0:500").await;
     farm.run("delete from proc").await;
     farm.run("select recalculate_subs()").await;
-    assert_eq!(farm.text(subs).await, "0:0:500 7:0:500");
+    farm.shows(subs, "0:0:500 7:0:500").await;
 }
 
 #[tokio::test]
@@ -290,7 +269,7 @@ async fn tags_are_joined_by_type_and_name_and_too_many_are_refused() {
     )
     .await;
     farm.run("select recalculate_tags('h')").await;
-    assert_eq!(farm.text("select str_tags from host").await, "zz h aa bb");
+    farm.shows("select str_tags from host", "zz h aa bb").await;
     farm.run("insert into host_tag (pk_host_tag, pk_host, str_tag) select 'q' || n, 'h', repeat('x', 45) from generate_series(1, 3) n").await;
     assert_eq!(
         farm.refused("select recalculate_tags('h')").await.0,

@@ -10,19 +10,15 @@ async fn a_job_and_a_layer_are_born_with_their_rows() {
                s.pk_job_stat, u.pk_job_usage, m.pk_job_mem, h.str_name, h.str_shot, h.str_user, h.pk_dept
         from job_resource r join job_stat s using (pk_job) join job_usage u using (pk_job) join job_mem m using (pk_job)
         join job_history h using (pk_job)";
-    assert_eq!(
-        farm.text(job).await,
-        "j 10000 100 1 100 j j j j shot user d"
-    );
+    farm.shows(job, "j 10000 100 1 100 j j j j shot user d")
+        .await;
     let layer = "
         select r.pk_layer_resource, s.pk_layer_stat, s.pk_job, u.pk_layer_usage, m.pk_layer_mem, h.pk_layer, h.str_name,
                h.str_type, h.str_services, h.int_cores_min::text, h.int_mem_min::text
         from layer_resource r join layer_stat s using (pk_layer) join layer_usage u using (pk_layer)
         join layer_mem m using (pk_layer) join layer_history h using (pk_layer) where pk_layer = 'l1'";
-    assert_eq!(
-        farm.text(layer).await,
-        "l1 l1 j l1 l1 l1 l1 RENDER default 100 4194304"
-    );
+    farm.shows(layer, "l1 l1 j l1 l1 l1 l1 RENDER default 100 4194304")
+        .await;
 }
 
 #[tokio::test]
@@ -38,7 +34,7 @@ async fn no_history_is_born_while_history_is_off() {
     .await;
     let rows = "select (select count(*) from job_history where pk_job = 'k') || ' ' || (select count(*) from layer_history where pk_job = 'k')
                        || ' ' || (select count(*) from job_stat where pk_job = 'k')";
-    assert_eq!(farm.text(rows).await, "0 0 1");
+    farm.shows(rows, "0 0 1").await;
 }
 
 #[tokio::test]
@@ -50,10 +46,10 @@ async fn a_job_that_finishes_leaves_its_totals_and_its_local_rows_go() {
         .await;
     farm.run("update job set int_frame_count = 6, int_layer_count = 2, str_state = 'FINISHED', ts_stopped = now()").await;
     let job = "select int_frame_count::text, int_layer_count::text, b_archived::text, (int_ts_stopped > 0)::text from job_history";
-    assert_eq!(farm.text(job).await, "6 2 false true");
+    farm.shows(job, "6 2 false true").await;
     let layer = "select int_core_time_success::text, int_gpu_time_fail::text, int_max_rss::text, int_frame_count::text,
                         int_waiting_count::text from layer_history where pk_layer = 'l1'";
-    assert_eq!(farm.text(layer).await, "60 5 77 6 6");
+    farm.shows(layer, "60 5 77 6 6").await;
     assert_eq!(farm.one::<i64>("select count(*) from job_local").await, 0);
 }
 
@@ -69,10 +65,10 @@ async fn what_a_job_holds_moves_with_it() {
     farm.run("update job set pk_folder = 'f2', pk_dept = 'd2'")
         .await;
     let folders = "select string_agg(int_cores || ':' || int_gpus, ' ' order by pk_folder) from folder_resource";
-    assert_eq!(farm.text(folders).await, "200:1 300:2");
+    farm.shows(folders, "200:1 300:2").await;
     let points =
         "select string_agg(int_cores || ':' || int_gpus, ' ' order by pk_point) from point";
-    assert_eq!(farm.text(points).await, "200:1 300:2");
+    farm.shows(points, "200:1 300:2").await;
     farm.run("update job set str_state = 'FINISHED', pk_dept = 'd'")
         .await;
     assert_eq!(
@@ -135,10 +131,8 @@ async fn a_folder_comes_and_goes_with_its_level_and_its_ledger() {
         select string_agg(concat_ws(':', pk_folder_level, pk_folder_resource, int_level, b_default, r.int_max_cores, r.int_max_gpus), ' '
                           order by pk_folder)
         from folder join folder_level using (pk_folder) join folder_resource r using (pk_folder)";
-    assert_eq!(
-        farm.text(folders).await,
-        "f:f:0:t:-1:-1 f2:f2:0:t:-1:-1 g:g:1:f:-1:-1"
-    );
+    farm.shows(folders, "f:f:0:t:-1:-1 f2:f2:0:t:-1:-1 g:g:1:f:-1:-1")
+        .await;
     farm.run("delete from folder where pk_folder = 'g'").await;
     assert_eq!(
         farm.one::<i64>("select count(*) from folder_resource")
@@ -168,7 +162,7 @@ async fn a_host_takes_its_rows_along() {
 async fn a_show_waits_only_while_a_job_of_it_has_a_waiting_frame_and_room_for_a_core() {
     let farm = Farm::new().await;
     let waiting = "select coalesce(string_agg(pk_show, ' '), '-') from vs_waiting";
-    assert_eq!(farm.text(waiting).await, "s");
+    farm.shows(waiting, "s").await;
     for (change, back) in [
         (
             "update job set b_paused = true",

@@ -1,4 +1,4 @@
-//! What the schema does by itself, as the contract lists it (section 3), each on a fresh database.
+//! Triggers and rules of the schema (OPENCUE.md, Tables), each on a fresh database.
 //!
 //! The tests speak plain SQL, as Cuebot and a scheduler do, and know the schema by its names, its
 //! effects and its error texts, never by how a function is written.

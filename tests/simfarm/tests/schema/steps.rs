@@ -1,4 +1,4 @@
-//! What the newer versions of the schema change, on fresh databases and on farms at work.
+//! Changes of the newer versions of the schema, on fresh databases and on farms at work.
 
 use cue_simfarm::schema::SchemaVersion::{V47, V48, V49, V50, V51};
 
@@ -34,12 +34,13 @@ async fn limits_of_old_become_limits_by_type_and_doubled_pairs_become_one() {
     let limits = "select string_agg(concat_ws(' ', str_name, str_type, str_enforcement, int_soft_value, int_report_ttl,
                                               int_settled_usage, int_settled_hosts), ', ' order by str_name)
                   from limit_record join limit_usage using (pk_limit_record)";
-    assert_eq!(
-        farm.text(limits).await,
-        "maya FRAME ENFORCED -1 900 0 0, nuke HOST ENFORCED -1 900 0 0"
-    );
+    farm.shows(
+        limits,
+        "maya FRAME ENFORCED -1 900 0 0, nuke HOST ENFORCED -1 900 0 0",
+    )
+    .await;
     let pairs = "select string_agg(pk_layer_limit || str_source, ' ' order by pk_layer_limit) from layer_limit";
-    assert_eq!(farm.text(pairs).await, "aSPEC cSPEC dSPEC");
+    farm.shows(pairs, "aSPEC cSPEC dSPEC").await;
     for refused in [
         "insert into layer_limit (pk_layer_limit, pk_layer, pk_limit_record) values ('e', 'l1', 'm')",
         "insert into limit_record (pk_limit_record, str_name) values ('o', 'maya')",
@@ -73,10 +74,11 @@ async fn runs_go_through_a_queue() {
         .await;
     farm.run("update frame set str_state = 'WAITING', int_exit_status = 1 where pk_frame = 'x1'")
         .await;
-    assert_eq!(
-        farm.text(EVENTS).await,
-        "x1 S a h.name 200, x2 S a h.name 200, x2 X 299 0, x1 E 1 1"
-    );
+    farm.shows(
+        EVENTS,
+        "x1 S a h.name 200, x2 S a h.name 200, x2 X 299 0, x1 E 1 1",
+    )
+    .await;
     assert_eq!(farm.one::<i64>(HISTORY).await, 0);
 }
 
@@ -89,10 +91,8 @@ async fn a_job_that_was_born_without_history_is_booked_through_the_queue() {
         .await;
     farm.run("update frame set str_state = 'SUCCEEDED' where pk_frame = 'x1'")
         .await;
-    assert_eq!(
-        farm.text(EVENTS).await,
-        "x1 S a h.name 200, x2 S a h.name 200"
-    );
+    farm.shows(EVENTS, "x1 S a h.name 200, x2 S a h.name 200")
+        .await;
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_run_that_is_open_during_the_migration_ends_in_the_queue() {
     farm.migrate_to(V51).await;
     farm.run("update frame set str_state = 'SUCCEEDED', int_exit_status = 0 where pk_frame = 'x1'")
         .await;
-    assert_eq!(farm.text(EVENTS).await, "x1 E 0 0");
+    farm.shows(EVENTS, "x1 E 0 0").await;
     assert_eq!(farm.one::<i64>(HISTORY).await, 2);
     let index =
         "select indexdef from pg_indexes where indexname = 'i_frame_layer_dispatch_waiting'";

@@ -1,0 +1,284 @@
+//! A turn's ticket: it rides in every message of the turn, and when the last copy is dropped the
+//! turn is over.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::{AllocId, Centicores, JobId, LayerId};
+
+/// Frames of one layer that one transaction of a turn booked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookedLayer {
+    /// The layer.
+    pub layer: LayerId,
+    /// Its job.
+    pub job: JobId,
+    /// Frames.
+    pub frames: u64,
+    /// Cores by allocation, in centicores.
+    pub cores: Vec<(AllocId, Centicores)>,
+}
+
+/// Counts of a turn, kept by the stages while it passes through them.
+#[derive(Debug, Default)]
+pub struct TurnCounters {
+    jobs: AtomicU64,
+    layers: AtomicU64,
+    wanted: AtomicU64,
+    placed: AtomicU64,
+    booked: AtomicU64,
+    dispatched: Mutex<HashSet<JobId>>,
+    layers_booked: Mutex<Vec<BookedLayer>>,
+    launched: AtomicU64,
+    launches_failed: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicBool,
+    no_host: AtomicBool,
+    limited: AtomicBool,
+}
+
+impl TurnCounters {
+    /// Counts jobs found, and layers in them.
+    pub fn found(&self, jobs: u64, layers: u64) {
+        self.jobs.fetch_add(jobs, Ordering::Relaxed);
+        self.layers.fetch_add(layers, Ordering::Relaxed);
+    }
+
+    /// Counts frames that the turn would book if nothing were in the way.
+    pub fn wanted(&self, frames: u64) {
+        self.wanted.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Counts frames for which a host was picked.
+    pub fn placed(&self, frames: u64) {
+        self.placed.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Counts frames of a job that were booked in the database.
+    pub fn booked(&self, job: &JobId, frames: u64) {
+        self.booked.fetch_add(frames, Ordering::Relaxed);
+        let mut dispatched = self.dispatched.lock();
+        if frames > 0 && !dispatched.contains(job) {
+            dispatched.insert(job.clone());
+        }
+    }
+
+    /// Counts frames of a layer that were booked in the database, and keeps what they took.
+    pub fn booked_layer(&self, booked: BookedLayer) {
+        self.booked(&booked.job, booked.frames);
+        self.layers_booked.lock().push(booked);
+    }
+
+    /// Counts frames that their hosts accepted.
+    pub fn launched(&self, frames: u64) {
+        self.launched.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Counts launches that failed.
+    pub fn launches_failed(&self, launches: u64) {
+        self.launches_failed.fetch_add(launches, Ordering::Relaxed);
+    }
+
+    /// Counts placements that a cap refused.
+    pub fn refused(&self, frames: u64) {
+        self.refused.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    /// Marks the turn as failed: something of it ended in an error.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that jobs wait and no idle host can run any of them.
+    pub fn found_no_host(&self) {
+        self.no_host.store(true, Ordering::Relaxed);
+    }
+
+    /// Records that the turn left idle cores to other shows which could use them.
+    pub fn was_limited(&self) {
+        self.limited.store(true, Ordering::Relaxed);
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn end(&self) -> TurnEnd {
+        TurnEnd {
+            jobs: self.jobs.load(Ordering::Relaxed),
+            layers: self.layers.load(Ordering::Relaxed),
+            wanted: self.wanted.load(Ordering::Relaxed),
+            placed: self.placed.load(Ordering::Relaxed),
+            booked: self.booked.load(Ordering::Relaxed),
+            dispatched_jobs: self.dispatched.lock().len() as u64,
+            launched: self.launched.load(Ordering::Relaxed),
+            launches_failed: self.launches_failed.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            no_host: self.no_host.load(Ordering::Relaxed),
+            limited: self.limited.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Outcome of a turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnEnd {
+    /// Jobs the query found.
+    pub jobs: u64,
+    /// Layers in them.
+    pub layers: u64,
+    /// Frames it would have booked if nothing had been in the way: its share of what waits.
+    pub wanted: u64,
+    /// Frames for which a host was picked.
+    pub placed: u64,
+    /// Frames booked.
+    pub booked: u64,
+    /// Jobs of which frames were booked.
+    pub dispatched_jobs: u64,
+    /// Frames RQD accepted.
+    pub launched: u64,
+    /// Launches that failed.
+    pub launches_failed: u64,
+    /// Placements refused by a cap.
+    pub refused: u64,
+    /// Something of the turn ended in an error.
+    pub failed: bool,
+    /// Jobs wait and no idle host can run any of them.
+    pub no_host: bool,
+    /// Idle cores were left to other shows which could use them.
+    pub limited: bool,
+}
+
+impl TurnEnd {
+    /// Reason for the turn's end, as traces name it: that of [`TurnEnd::reason`], and `no_host` if no idle
+    /// host could run anything.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        if self.no_host && !self.failed && self.booked == 0 {
+            "no_host"
+        } else {
+            self.reason()
+        }
+    }
+
+    /// Reason for the turn's end, in the words of `scheduler_pass_terminated_reason_total`.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        if self.booked > 0 {
+            "booked"
+        } else if self.failed {
+            "query_error"
+        } else if self.jobs == 0 && !self.no_host {
+            "no_jobs"
+        } else {
+            "saturated"
+        }
+    }
+}
+
+type OnLast = Box<dyn FnOnce(TurnEnd, Vec<BookedLayer>) + Send>;
+
+struct Inner {
+    counters: TurnCounters,
+    on_last: Mutex<Option<OnLast>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(on_last) = self.on_last.get_mut().take() {
+            let layers = std::mem::take(self.counters.layers_booked.get_mut());
+            on_last(self.counters.end(), layers);
+        }
+    }
+}
+
+/// One copy of a turn's ticket. A copy that is dropped by a panic marks the turn as failed.
+#[derive(Clone)]
+pub struct TurnTicket(Arc<Inner>);
+
+impl Drop for TurnTicket {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fail();
+        }
+    }
+}
+
+impl TurnTicket {
+    /// Opens a turn. `on_last` runs once, when the last copy is dropped; it must not block.
+    pub fn open(on_last: impl FnOnce(TurnEnd) + Send + 'static) -> Self {
+        Self::open_with(|end, _| on_last(end))
+    }
+
+    /// The same with a callback that also receives the booked layers.
+    pub fn open_with(on_last: impl FnOnce(TurnEnd, Vec<BookedLayer>) + Send + 'static) -> Self {
+        Self(Arc::new(Inner {
+            counters: TurnCounters::default(),
+            on_last: Mutex::new(Some(Box::new(on_last))),
+        }))
+    }
+}
+
+impl std::ops::Deref for TurnTicket {
+    type Target = TurnCounters;
+
+    fn deref(&self) -> &TurnCounters {
+        &self.0.counters
+    }
+}
+
+impl std::fmt::Debug for TurnTicket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TurnTicket").field(&self.0.counters).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_once_with_the_last_copy_of_its_ticket() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let ticket = TurnTicket::open(move |end| tell.send(end).unwrap());
+        let copy = ticket.clone();
+        ticket.found(1, 2);
+        drop(ticket);
+        assert!(told.try_recv().is_err());
+        for (job, frames) in [("a", 3), ("b", 1), ("a", 2), ("c", 0)] {
+            copy.booked(&job.into(), frames);
+        }
+        drop(copy);
+        let end = told.recv().unwrap();
+        assert_eq!((end.jobs, end.layers, end.reason()), (1, 2, "booked"));
+        assert_eq!((end.booked, end.dispatched_jobs), (6, 2), "each job once");
+        assert!(told.recv().is_err(), "the callback is gone after it ran");
+    }
+
+    #[test]
+    fn a_turn_without_a_host_is_saturated_and_not_without_jobs() {
+        let ticket = TurnTicket::open(|end| {
+            assert_eq!((end.reason(), end.outcome()), ("saturated", "no_host"));
+        });
+        ticket.found_no_host();
+        drop(ticket);
+        let idle = TurnEnd::default();
+        assert_eq!((idle.reason(), idle.outcome()), ("no_jobs", "no_jobs"));
+    }
+
+    #[test]
+    fn a_turn_of_which_something_panicked_has_failed() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let ticket = TurnTicket::open(move |end| tell.send(end).unwrap());
+        ticket.found(1, 2);
+        let worker = std::thread::spawn(move || {
+            let item = ticket;
+            assert!(item.end().failed, "a stage that panics on its item");
+        });
+        worker.join().unwrap_err();
+        let end = told.recv().unwrap();
+        assert_eq!((end.failed, end.reason()), (true, "query_error"));
+    }
+}

@@ -1,0 +1,73 @@
+//! Failed questions to hosts, and failed kills.
+
+use tonic::Code;
+
+use crate::failure::{Failure, NotSent, UnknownOutcome, code_name};
+
+/// A question to a host, or a kill, that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nothing was sent to the host.
+    #[error("{host} cannot be reached")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// The cause.
+        #[source]
+        source: NotSent,
+    },
+    /// No answer, or one that says nothing about the frame.
+    #[error("{host} gave no useful answer; ask again")]
+    NoAnswer {
+        /// The host.
+        host: String,
+        /// The cause.
+        #[source]
+        source: UnknownOutcome,
+    },
+    /// The host says that the frame runs, but not as which proc.
+    #[error("{host} says that frame {frame} runs, without a description; ask again")]
+    NoDescription {
+        /// The host.
+        host: String,
+        /// The frame.
+        frame: String,
+    },
+    /// The host's report does not list the frame, and does not list all frames either.
+    #[error("{host} does not list frame {frame}, and booked more cores than it lists; ask again")]
+    Incomplete {
+        /// The host.
+        host: String,
+        /// The frame.
+        frame: String,
+    },
+    /// The answer has no report in it.
+    #[error("{host} answered without a report; ask again")]
+    NoReport {
+        /// The host.
+        host: String,
+    },
+}
+
+impl CallError {
+    /// The word for spans: the status the call ended with, in gRPC's own words, or what was wrong with
+    /// an answer.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => code_name(Code::Unavailable),
+            Self::NoAnswer { source, .. } => code_name(source.code()),
+            Self::NoDescription { .. } => "no_description",
+            Self::Incomplete { .. } => "incomplete_report",
+            Self::NoReport { .. } => "no_report",
+        }
+    }
+
+    pub(crate) fn new(host: &str, failure: Failure) -> Self {
+        let host = host.to_owned();
+        match failure {
+            Failure::NotSent(source) => Self::Unreachable { host, source },
+            Failure::Unknown(source) => Self::NoAnswer { host, source },
+        }
+    }
+}

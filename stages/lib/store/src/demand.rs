@@ -1,0 +1,232 @@
+//! Demand: the jobs and layers that wait, and what has changed of them since the last look.
+//!
+//! A look reads the rows that changed since the last one, by a [`Horizon`]. Rows that left cannot be found that way: a
+//! look counts the jobs, and asks which of the known ones are gone when they are more.
+//!
+//! Invariant: everything in one [`DemandRows`] is of one snapshot.
+
+mod cursor;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use cue_domain::demand::{DemandRows, Subscription, WaitingJob, WaitingLayer};
+use cue_domain::{Centicores, JobId};
+
+use crate::error::StoreError;
+use crate::horizon::Horizon;
+use crate::pool::Store;
+use crate::rows::{Row, first};
+use crate::statements::{
+    Bound, DEMAND_GONE, DEMAND_HORIZON, DEMAND_JOBS, DEMAND_LAYERS, DEMAND_SUBSCRIPTIONS,
+    Statement, query,
+};
+use crate::tx::Tx;
+pub use cursor::DemandCursor;
+use cursor::Known;
+
+impl Store {
+    /// Demand of one facility, if `facility` names one, and the cursor for the next look.
+    ///
+    /// Returns the rows that changed since the look that returned `cursor`. Returns all rows if `complete` is set, and
+    /// if `cursor` is of no use: it has seen nothing yet, another server, another facility, or its look is a thousand
+    /// million transactions ago. A layer whose own row has changed, or whose time to start has come, is returned by the
+    /// next complete pass if its statistics stay as they were.
+    pub async fn demand(
+        &self,
+        facility: Option<&str>,
+        cursor: &DemandCursor,
+        complete: bool,
+    ) -> Result<(DemandRows, DemandCursor), StoreError> {
+        let mut tx = self.begin_snapshot().await?;
+        let horizon = self.horizon(&mut tx).await?;
+        let since = cursor.usable(&horizon, facility).filter(|_| !complete);
+        let mut look = Look {
+            store: self,
+            tx,
+            facility,
+            since: since.map(|(oldest, _)| oldest.to_string()),
+            known: since.map(|(_, known)| known.clone()).unwrap_or_default(),
+            rows: DemandRows {
+                complete: since.is_none(),
+                ..DemandRows::default()
+            },
+        };
+        let new = look.jobs().await?;
+        look.layers(new).await?;
+        look.subscriptions().await?;
+        let Look {
+            tx, known, rows, ..
+        } = look;
+        // Nothing was written, so nothing is lost if this fails.
+        drop(tx.rollback().await);
+        Ok((rows, DemandCursor::new(horizon, facility, known)))
+    }
+
+    async fn horizon(&self, tx: &mut Tx) -> Result<Horizon, StoreError> {
+        let query = query(&DEMAND_HORIZON);
+        let rows = self.meters.rows(&DEMAND_HORIZON, query, tx).await?;
+        Horizon::of(first(&rows, &DEMAND_HORIZON)?)
+    }
+}
+
+/// A look under way, in its transaction.
+struct Look<'a> {
+    store: &'a Store,
+    tx: Tx,
+    facility: Option<&'a str>,
+    /// The oldest transaction that the last look saw running.
+    since: Option<String>,
+    known: Known,
+    rows: DemandRows,
+}
+
+impl Look<'_> {
+    /// Reads the jobs, and returns the new ones among them.
+    async fn jobs(&mut self) -> Result<Vec<JobId>, StoreError> {
+        let query = query(&DEMAND_JOBS)
+            .bind(self.facility.map(str::to_owned))
+            .bind(self.since.clone())
+            .bind(self.known.capped_folders());
+        let meters = &self.store.meters;
+        let rows = meters.rows(&DEMAND_JOBS, query, &mut self.tx).await?;
+        let mut reader = meters.reader(&DEMAND_JOBS);
+        let (mut new, mut count) = (Vec::new(), None);
+        for row in &rows {
+            let key = reader.row(row, row.get::<Option<String>>("pk_job"))?;
+            let key = match key {
+                Some(Some(key)) => JobId::from(key),
+                Some(None) => {
+                    count = Some(row.get::<i64>("int_priority")?);
+                    continue;
+                }
+                None => continue,
+            };
+            match reader.row(row, job(row))? {
+                Some(job) => {
+                    if self.known.add(&job) {
+                        new.push(key);
+                    }
+                    self.rows.jobs.push(job);
+                }
+                None if self.known.leave_out(&key) => self.rows.gone_jobs.push(key),
+                None => {}
+            }
+        }
+        drop(reader);
+        // All that are there are known by now, so more of them are known only if some have left.
+        if count.is_some_and(|count| !self.known.are(count)) {
+            self.find_gone().await?;
+        }
+        Ok(new)
+    }
+
+    async fn find_gone(&mut self) -> Result<(), StoreError> {
+        let query = query(&DEMAND_GONE)
+            .bind(self.facility.map(str::to_owned))
+            .bind(self.known.ids());
+        let meters = &self.store.meters;
+        let rows = meters.rows(&DEMAND_GONE, query, &mut self.tx).await?;
+        for row in &rows {
+            let key: JobId = row.id("pk_job")?;
+            if self.known.remove(&key) {
+                self.rows.gone_jobs.push(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the layers of the jobs that were read. A trigger counts the states of frames in the rows of layer and job
+    /// at once, so the layers of the other jobs are as they were.
+    async fn layers(&mut self, new: Vec<JobId>) -> Result<(), StoreError> {
+        if self.rows.jobs.is_empty() {
+            return Ok(());
+        }
+        let new: HashSet<JobId> = new.into_iter().collect();
+        let texts = |ids: &mut dyn Iterator<Item = &JobId>| -> Vec<String> {
+            ids.map(|id| id.as_str().to_owned()).collect()
+        };
+        // Without a horizon all are new.
+        let listed = if self.since.is_some() {
+            texts(&mut new.iter())
+        } else {
+            Vec::new()
+        };
+        let query = query(&DEMAND_LAYERS)
+            .bind(texts(&mut self.rows.jobs.iter().map(|job| &job.id)))
+            .bind(listed)
+            .bind(self.since.clone());
+        let mut layers = self.read(&DEMAND_LAYERS, query, waiting_layer).await?;
+        layers.retain(|found| found.layer.waiting > 0 || !new.contains(&found.job));
+        self.rows.layers = layers;
+        Ok(())
+    }
+
+    async fn subscriptions(&mut self) -> Result<(), StoreError> {
+        let query = query(&DEMAND_SUBSCRIPTIONS).bind(self.facility.map(str::to_owned));
+        self.rows.subscriptions = self
+            .read(&DEMAND_SUBSCRIPTIONS, query, subscription)
+            .await?;
+        Ok(())
+    }
+
+    async fn read<T>(
+        &mut self,
+        statement: &Statement,
+        query: Bound,
+        read: fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let meters = &self.store.meters;
+        let rows = meters.rows(statement, query, &mut self.tx).await?;
+        meters.reader(statement).each(&rows, read)
+    }
+}
+
+fn job(row: &Row) -> Result<WaitingJob, StoreError> {
+    // Names of a facility and a show are only shown, and one that cannot be read would cost all their jobs.
+    let site = |column| row.shown(column).map(Arc::from);
+    let os: Option<String> = row.get("str_os")?;
+    let folder_cores: Option<i64> = row.get("folder_cores_left")?;
+    Ok(WaitingJob {
+        id: row.id("pk_job")?,
+        name: row.get::<String>("job_name")?.into(),
+        facility: row.id("pk_facility")?,
+        facility_name: site("facility_name")?,
+        show: row.id("pk_show")?,
+        show_name: site("show_name")?,
+        folder: row.id("pk_folder")?,
+        os: os.filter(|os| !os.is_empty()).map(Arc::from),
+        priority: row.get("int_priority")?,
+        started_us: row.get("started_us")?,
+        cores: Centicores(row.get("int_cores")?),
+        cores_left: Some(Centicores(row.get("cores_left")?)),
+        gpus_left: Some(row.get("gpus_left")?),
+        folder_cores_left: folder_cores.map(Centicores),
+        folder_gpus_left: row.get("folder_gpus_left")?,
+        idle_since_us: row.get("idle_since_us")?,
+    })
+}
+
+fn waiting_layer(row: &Row) -> Result<WaitingLayer, StoreError> {
+    Ok(WaitingLayer {
+        job: row.id("pk_job")?,
+        layer: row.layer()?,
+        running: row.get("int_running_count")?,
+        stopped_us: row.get("stopped_us")?,
+        longest_run_s: row.get("longest_run_s")?,
+        is_measured: row.get("is_measured")?,
+    })
+}
+
+fn subscription(row: &Row) -> Result<Subscription, StoreError> {
+    Ok(Subscription {
+        show: row.id("pk_show")?,
+        show_name: row.shown("show_name")?.into(),
+        facility: row.id("pk_facility")?,
+        facility_name: row.shown("facility_name")?.into(),
+        alloc: row.id("pk_alloc")?,
+        size: Centicores(row.get("int_size")?),
+        burst: Centicores(row.get("int_burst")?),
+        cores: Centicores(row.get("int_cores")?),
+    })
+}

@@ -1,0 +1,123 @@
+//! Procs of layers and of hosts.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cue_domain::host::{Held, bookable};
+use cue_domain::reservation::Runs;
+use cue_domain::{HostId, Kib, LayerId, Resources};
+
+use crate::error::StoreError;
+use crate::keys::texts;
+use crate::pool::Store;
+use crate::rows::Row;
+use crate::statements::{HOST_PROCS, LAYER_HOSTS, LAYER_MEMORY, query};
+
+/// A host and its procs, from one snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostProcs {
+    /// Resources that may be booked.
+    pub idle: Resources,
+    /// Its procs.
+    pub procs: Vec<HostProc>,
+}
+
+/// A proc of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostProc {
+    /// Layer of its frame; empty if the row names none.
+    pub layer: LayerId,
+    /// Resources that it holds.
+    pub holds: Resources,
+    /// Time since its frame started.
+    pub elapsed: Duration,
+    /// Runs of the succeeded frames of its layer; `None` if there is none.
+    pub runs: Option<Runs>,
+}
+
+impl Store {
+    /// Number of procs of each of these layers on each host. A layer without procs is left out.
+    pub async fn layer_hosts(
+        &self,
+        layers: &[LayerId],
+    ) -> Result<HashMap<LayerId, HashMap<HostId, u32>>, StoreError> {
+        let layers = texts(layers, LayerId::as_str);
+        let query = query(&LAYER_HOSTS).bind(layers);
+        let rows = self.fetch(&LAYER_HOSTS, query).await?;
+        let counted = self.meters.reader(&LAYER_HOSTS).each(&rows, |row| {
+            let procs: i64 = row.get("procs")?;
+            let layer: LayerId = row.id("pk_layer")?;
+            let host: HostId = row.id("pk_host")?;
+            Ok((layer, host, u32::try_from(procs).unwrap_or(u32::MAX)))
+        })?;
+        let mut hosts: HashMap<LayerId, HashMap<HostId, u32>> = HashMap::new();
+        for (layer, host, procs) in counted {
+            hosts.entry(layer).or_default().insert(host, procs);
+        }
+        Ok(hosts)
+    }
+
+    /// Memory that frames of these layers were seen to use, in KiB: of frames that succeeded, or if there are none,
+    /// of frames that run; some of them if there are many. A layer without any is left out.
+    pub async fn layer_memory(
+        &self,
+        layers: &[LayerId],
+    ) -> Result<HashMap<LayerId, Vec<Kib>>, StoreError> {
+        let layers = texts(layers, LayerId::as_str);
+        let query = query(&LAYER_MEMORY).bind(layers);
+        let rows = self.fetch(&LAYER_MEMORY, query).await?;
+        let seen = self.meters.reader(&LAYER_MEMORY).each(&rows, |row| {
+            let seen: Vec<i64> = row.get("seen")?;
+            let layer: LayerId = row.id("pk_layer")?;
+            Ok((layer, seen.into_iter().map(Kib).collect()))
+        })?;
+        Ok(seen.into_iter().collect())
+    }
+
+    /// Idle resources and procs of these hosts. A host that is gone is left out.
+    pub async fn host_procs(
+        &self,
+        hosts: &[HostId],
+    ) -> Result<HashMap<HostId, HostProcs>, StoreError> {
+        let hosts = texts(hosts, HostId::as_str);
+        let query = query(&HOST_PROCS).bind(hosts);
+        let rows = self.fetch(&HOST_PROCS, query).await?;
+        let read = self.meters.reader(&HOST_PROCS).each(&rows, |row| {
+            let is_proc: bool = row.get("is_proc")?;
+            let proc = if is_proc { Some(host_proc(row)?) } else { None };
+            let (ledger, total) = (row.idle()?, row.total()?);
+            let report = row.memory_report()?;
+            // Little free memory keeps frames off a host while others run there, not for longer.
+            let idle = Resources {
+                cores: ledger.cores,
+                ..bookable(&ledger, &total, report, &Held::default())
+            };
+            Ok((row.id("pk_host")?, idle, proc))
+        })?;
+        let mut hosts: HashMap<HostId, HostProcs> = HashMap::new();
+        for (host, idle, proc) in read {
+            let host = hosts.entry(host).or_default();
+            host.idle = idle;
+            host.procs.extend(proc);
+        }
+        Ok(hosts)
+    }
+}
+
+fn host_proc(row: &Row) -> Result<HostProc, StoreError> {
+    let mean: Option<i64> = row.get("mean_run_ms")?;
+    let longest: Option<i64> = row.get("longest_run_ms")?;
+    Ok(HostProc {
+        layer: row.id("pk_layer")?,
+        holds: row.held()?,
+        elapsed: millis(row.get("elapsed_ms")?),
+        runs: mean.zip(longest).map(|(mean, longest)| Runs {
+            mean: millis(mean),
+            longest: millis(longest),
+        }),
+    })
+}
+
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}

@@ -1,0 +1,88 @@
+//! Procs by layer and by host.
+
+use std::time::Duration;
+
+use cue_domain::reservation::Runs;
+use cue_domain::{HostId, LayerId};
+
+use crate::yard::{ONE, Yard};
+
+#[tokio::test]
+async fn procs_are_counted_by_layer_and_host() {
+    let yard = Yard::new().await;
+    let (near, far) = (yard.host("near").await, yard.host("far").await);
+    let (job, idle) = (yard.job("j", 5).await, yard.job("idle", 1).await);
+    yard.book(&job, 2, &near).await;
+    yard.book(&job, 3, &far).await;
+    let ids: Vec<LayerId> = [&job, &job, &idle]
+        .map(|job| job.layers[0].id.as_str().into())
+        .into();
+    let hosts = yard.store.layer_hosts(&ids).await.unwrap();
+    assert_eq!(hosts.len(), 1);
+    let mut counts: Vec<(&str, u32)> = hosts[&ids[0]]
+        .iter()
+        .map(|(host, procs)| (host.as_str(), *procs))
+        .collect();
+    counts.sort_unstable();
+    let mut expected = [(near.id.as_str(), 2), (far.id.as_str(), 3)];
+    expected.sort_unstable();
+    assert_eq!(counts, expected);
+}
+
+#[tokio::test]
+async fn procs_of_a_host_say_what_they_hold_and_for_how_long() {
+    let yard = Yard::new().await;
+    let (near, far) = (yard.host("near").await, yard.host("far").await);
+    let job = yard.job("j", 3).await;
+    yard.book(&job, 1, &near).await;
+    yard.book(&job, 1, &far).await;
+    let procs = async |host: &str| {
+        let found = yard.store.host_procs(&[HostId::from(host)]).await.unwrap();
+        found[&HostId::from(host)].clone()
+    };
+    let proc = async |host: &str| {
+        let mut found = procs(host).await.procs;
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    };
+    let set = async |sql| {
+        yard.db.run(sql).await;
+    };
+    set("UPDATE proc SET ts_dispatched = now() - interval '100 seconds'").await;
+    let found = proc(&near.id).await;
+    assert_eq!(found.holds, ONE);
+    assert_eq!(found.layer.as_str(), job.layers[0].id);
+    let elapsed = found.elapsed.as_secs();
+    assert!((100..110).contains(&elapsed), "{elapsed}");
+    assert_eq!(found.runs, None);
+    set(
+        "UPDATE layer_usage SET int_clock_time_success = 90, int_clock_time_high = 40, int_frame_success_count = 4",
+    )
+    .await;
+    // Each run was up to a second longer than the host reported.
+    let runs = |mean, longest| {
+        let [mean, longest] = [mean, longest].map(Duration::from_millis);
+        Some(Runs { mean, longest })
+    };
+    assert_eq!(proc(&far.id).await.runs, runs(23_000, 41_000));
+    set("UPDATE layer_usage SET int_clock_time_success = 0, int_clock_time_high = 0").await;
+    assert_eq!(proc(&far.id).await.runs, runs(500, 1_000));
+    for never in ["infinity", "-infinity", "9999-01-01"] {
+        let sql = "UPDATE proc SET ts_dispatched = $1::text::timestamptz";
+        let done = sqlx::query(sql).bind(never).execute(&yard.db.pool).await;
+        done.unwrap();
+        assert_eq!(proc(&near.id).await.elapsed, Duration::ZERO, "{never}");
+    }
+    assert!(yard.store.host_procs(&[]).await.unwrap().is_empty());
+    let (idle, gone) = (yard.host("idle").await, HostId::from("gone"));
+    let used = procs(&near.id).await;
+    let found = yard
+        .store
+        .host_procs(&[gone.clone(), idle.id.as_str().into()])
+        .await
+        .unwrap();
+    assert!(!found.contains_key(&gone));
+    let unused = &found[&HostId::from(&*idle.id)];
+    assert!(unused.procs.is_empty());
+    assert_eq!(unused.idle.cores, used.idle.plus(&ONE).cores);
+}

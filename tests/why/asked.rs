@@ -1,0 +1,132 @@
+//! Questions with more than a sentence for an answer: JSON, layers, changes, shows, hosts, names with slashes.
+
+use cue_scheduler::client::get;
+use cue_simfarm::postgres::TestDb;
+use cue_simfarm::seed::LayerSpec;
+use cue_simfarm::waiting::{until, within};
+use serde_json::Value;
+
+use crate::world::{farm, printed, program, service};
+
+/// The answer of the database alone to these words.
+async fn asked(db: &TestDb, words: &[&str]) -> String {
+    let mut asked = program(&[&["why"], words].concat(), &db.url);
+    let output = asked.env("CUE_ADMIN_ADDR", "127.0.0.1:9").output();
+    printed(
+        &words.join(" "),
+        &within("an answer", output).await.unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn json_has_the_code_the_rule_and_the_facts() {
+    let (db, farm) = farm().await;
+    let wide = |layer: &mut LayerSpec| layer.mem_min = 900 << 20;
+    farm.frames("shot", 2, wide).await.unwrap();
+    let answer: Value = serde_json::from_str(&asked(&db, &["shot", "--json"]).await).unwrap();
+    assert_eq!(
+        (&answer["code"], &answer["rule"]),
+        (&"no_host".into(), &"too_small".into())
+    );
+    let facts = &answer["facts"];
+    assert_eq!(
+        (&facts["dimension"], &facts["needs"]),
+        (&"memory".into(), &(900_i64 << 20).into())
+    );
+    assert!(
+        answer["sentence"].as_str().unwrap().contains("900 GiB"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn each_layer_of_a_job_can_have_an_answer_of_its_own_also_with_a_slash_in_its_name() {
+    let (db, farm) = farm().await;
+    let tag = farm.allocation.name.clone();
+    let job = farm.job("shot", |job| {
+        for name in ["comp/v001", "wide"] {
+            let mut layer = LayerSpec::new(name, &tag);
+            layer.frames = 2;
+            job.layers.push(layer);
+        }
+        job.layers[1].cores_min = 12_800;
+    });
+    job.await.unwrap();
+    let both = asked(&db, &["shot", "--layers"]).await;
+    let lines: Vec<&str> = both.lines().collect();
+    assert_eq!(lines.len(), 2, "{both}");
+    assert!(
+        lines[0].starts_with("layer comp/v001 of job shot can run now"),
+        "{both}"
+    );
+    assert!(lines[1].starts_with("layer wide of job shot"), "{both}");
+
+    let (_child, address, _log) = service(
+        &db.url,
+        &[("CUE_DRY_RUN", "true"), ("CUE_IGNORE_TAGS", &tag)],
+    )
+    .await;
+    let mut ask = program(&["why", "shot/comp/v001", "--addr", &address], &db.url);
+    let output = within("an answer", ask.output()).await.unwrap();
+    let sentence = printed("shot/comp/v001", &output);
+    assert!(
+        sentence.starts_with("layer comp/v001 of job shot"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_change_is_answered_beside_the_layer_as_it_is() {
+    let (db, farm) = farm().await;
+    let wide = |layer: &mut LayerSpec| layer.mem_min = 900 << 20;
+    farm.frames("shot", 2, wide).await.unwrap();
+    let answer = asked(&db, &["shot", "--if", "mem=4GiB,cores=2"]).await;
+    let (now, then) = answer.split_once('\n').unwrap();
+    assert!(now.contains("a frame needs 900 GiB of memory"), "{answer}");
+    let expected = "With mem=4GiB,cores=2: job shot can run now on 1 host";
+    assert!(then.starts_with(expected), "{answer}");
+
+    let bad = program(&["why", "shot", "--if", "mem=4"], &db.url).output();
+    let bad = within("an answer", bad).await.unwrap();
+    let error = String::from_utf8_lossy(&bad.stderr);
+    assert!(!bad.status.success() && error.contains("32GiB"), "{error}");
+}
+
+#[tokio::test]
+async fn a_running_scheduler_answers_about_shows_and_hosts() {
+    let (db, farm) = farm().await;
+    let wide = |layer: &mut LayerSpec| layer.mem_min = 900 << 20;
+    farm.frames("shot", 3, wide).await.unwrap();
+    let (_child, address, _log) = service(&db.url, &[("CUE_DRY_RUN", "true")]).await;
+    let ask = async |path: &str| -> Value {
+        serde_json::from_str(&get(&address, path).await.unwrap().body).unwrap()
+    };
+    let show = format!("/why/show:{}", farm.show.name);
+    let mut answer = Value::Null;
+    until("a view of the farm", async || {
+        answer = ask(&show).await;
+        answer["code"] == "no_host"
+    })
+    .await;
+    let sentence = answer["sentence"].as_str().unwrap();
+    assert!(
+        sentence.contains("3 frames wait: 3 (no host could run it)"),
+        "{sentence}"
+    );
+    let status = ask("/status").await;
+    let shows = &status["shows"][0];
+    assert_eq!(shows["waiting"][0]["reason"], "no_host", "{shows}");
+    assert_eq!(shows["waiting_frames"], 3);
+
+    let host = ask("/why/host:big").await;
+    assert_eq!(host["code"], "no_host", "{host}");
+    assert_eq!(host["facts"]["waits_for_its_tags"]["frames"], 3);
+    farm.frames("small", 4, |_| {}).await.unwrap();
+    let nobody = ask("/why/host:nobody").await;
+    assert!(
+        nobody["error"].as_str().unwrap().contains("host:NAME"),
+        "{nobody}"
+    );
+    let bad = get(&address, "/why/shot?if=mem").await.unwrap();
+    assert_eq!(bad.code, 400, "{}", bad.body);
+}
