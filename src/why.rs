@@ -180,6 +180,12 @@ impl Known {
         if let Some((refused, age)) = seen.and_then(|seen| seen.refusals.launch_of(layers)) {
             add_refusal(&mut answer, &refused, age);
         }
+        if let (Some(seen), Why::FrameState(frame)) = (seen, &answer.why)
+            && let Some(address) = seen.refusals.traces().of_launch(&frame.id.as_str().into())
+        {
+            let more = format!(" Trace of its last launch: {address}");
+            answer.sentence.push_str(&more);
+        }
         Ok(Some(Explained {
             facts,
             hosts,

@@ -125,7 +125,7 @@ topic! {
         resource_attributes: Vec<(String, String)> = Some(""), "OTEL_RESOURCE_ATTRIBUTES",
             attributes();
         /// Address of a trace in Jaeger, such as `http://jaeger:16686/trace/{trace_id}`. The last refusals in `/status`, on the
-        /// page and in `why` then end with the address of their trace.
+        /// page and in `why`, and `why` of a frame that was launched, then end with the address of their trace.
         trace_url: Option<String> = None, "CUE_TRACE_URL", optional(trace_url());
         /// Switches the export off, even if there is an endpoint.
         disabled: bool = Some("false"), "OTEL_SDK_DISABLED", flag();

@@ -78,7 +78,7 @@ impl Shared<'_> {
             Arc::clone(&self.layer_backoffs),
         );
         let trace_url = self.settings.telemetry.trace_url.clone();
-        dispatch.refusals().link_traces(trace_url);
+        dispatch.refusals().traces().set_template(trace_url);
         Ok(dispatch.with_health(self.health.clone()))
     }
 

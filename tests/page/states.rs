@@ -75,6 +75,9 @@ async fn the_page_says_why_a_frame_waits_and_takes_no_name_for_markup() {
             .await,
         0
     );
+    let drawn = "linked(byId('why-answer'), '<i>, see http://jaeger/trace/1.'), byId('why-answer').innerHTML";
+    let link = r#"<a href="http://jaeger/trace/1" target="_blank" rel="noreferrer">http://jaeger/trace/1</a>"#;
+    assert_eq!(page.run(drawn).await, format!("&lt;i&gt;, see {link}."));
     ask(&mut page, " ").await;
     assert!(
         answered(&mut page, "none")

@@ -159,7 +159,7 @@ async fn each_question_is_one_search_in_a_real_jaeger() {
             println!("{protocol}: {} finds {found} traces", question.name);
             assert!(found > 0, "{protocol}: {question:?} finds nothing");
         }
-        for linked in [seen.trace_of_a_warning(), seen.trace_of_a_refusal()] {
+        for linked in seen.linked_traces() {
             let trace = jaeger.get(&format!("/api/traces/{linked}")).await;
             let is_there = trace.is_some_and(|found| found[0]["spans"].is_array());
             assert!(is_there, "{linked}");

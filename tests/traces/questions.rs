@@ -34,11 +34,12 @@ impl Question {
     }
 }
 
-/// Facts seen of a farm: a frame that was launched, and the log.
+/// Facts seen of a farm: a frame that was launched and runs, the log, and what the service says of both.
 pub struct Seen {
     launch: LaunchRecord,
     log: String,
     status: String,
+    why: String,
 }
 
 impl Seen {
@@ -94,16 +95,33 @@ impl Seen {
         ]
     }
 
+    /// The traces that log, page and `why` lead to.
+    pub fn linked_traces(&self) -> [String; 3] {
+        [
+            self.trace_of_a_warning(),
+            self.trace_of_a_refusal(),
+            self.trace_of_a_running_frame(),
+        ]
+    }
+
     /// The trace that the last refused launch on the page leads to.
-    pub fn trace_of_a_refusal(&self) -> String {
+    fn trace_of_a_refusal(&self) -> String {
         let status: serde_json::Value = serde_json::from_str(&self.status).unwrap();
         let launch = status["last_refusals"]["launch"].as_str().unwrap();
         let (_, address) = launch.split_once(", see http://jaeger/trace/").unwrap();
         address[..32].to_owned()
     }
 
+    /// The trace that `why` of the frame that runs leads to.
+    fn trace_of_a_running_frame(&self) -> String {
+        let why: serde_json::Value = serde_json::from_str(&self.why).unwrap();
+        let sentence = why["sentence"].as_str().unwrap();
+        let (_, trace) = sentence.split_once(" http://jaeger/trace/").unwrap();
+        trace.to_owned()
+    }
+
     /// The trace of the first warning.
-    pub fn trace_of_a_warning(&self) -> String {
+    fn trace_of_a_warning(&self) -> String {
         let lines = self.log.lines();
         let lines = lines.filter_map(|line| serde_json::from_str(line).ok());
         let mut warnings = lines.filter(|line: &serde_json::Value| line["level"] == "WARN");
@@ -168,11 +186,14 @@ pub async fn farm(endpoint: &str, protocol: &str) -> Seen {
     yard.launched(4).await;
     let launch = yard.rqd.launches()[0].clone();
     let (_, status) = program.get("/status").await;
+    let frame = &launch.run_frame.as_ref().unwrap().frame_id;
+    let (_, why) = program.get(&format!("/why/{frame}")).await;
     let log = yard.close(program).await;
     Seen {
         launch,
         log,
         status,
+        why,
     }
 }
 
@@ -185,7 +206,7 @@ async fn each_question_is_one_search() {
         let found = spans.iter().any(|span| question.matches(span));
         assert!(found, "{question:?} finds nothing");
     }
-    for linked in [seen.trace_of_a_warning(), seen.trace_of_a_refusal()] {
+    for linked in seen.linked_traces() {
         assert!(spans.iter().any(|span| span.trace == linked), "{linked}");
     }
     for trace in collector.traces() {

@@ -5,6 +5,14 @@
 const byId = (id) => document.getElementById(id);
 const text = (node, value) => { if (node.textContent !== value) node.textContent = value; };
 
+// Text in which the addresses of traces are links.
+function linked(node, value) {
+  if (node.textContent === value) return;
+  const link = (href) => Object.assign(document.createElement("a"), { href, textContent: href, target: "_blank", rel: "noreferrer" });
+  const parts = value.split(/(https?:\/\/\S*[^\s.,;])/);
+  node.replaceChildren(...parts.map((part, n) => (n % 2 ? link(part) : part)));
+}
+
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
@@ -109,7 +117,7 @@ function drawQueue(node, stage) {
 function drawLines(list, lines) {
   while (list.children.length < lines.length) list.append(document.createElement("li"));
   while (list.children.length > lines.length) list.lastChild.remove();
-  lines.forEach((line, n) => text(list.children[n], line));
+  lines.forEach((line, n) => linked(list.children[n], line));
 }
 
 function drawLoops(loops) {
@@ -156,15 +164,6 @@ function drawCounts(id, counts) {
   const entries = counts.filter((entry) => entry.total > 0).map((entry) => [entry.name, [entry.words, rate(entry.per_second), whole.format(entry.total)]]);
   if (!entries.length) entries.push(["none", ["none so far", "", ""]]);
   rows(byId(id).tBodies[0], entries, ["", "number", "number"]);
-}
-
-// What each cap refused last, in a sentence with the numbers that were compared.
-function drawReasons(reasons) {
-  const list = byId("last-refusals");
-  const wanted = Object.values(reasons ?? {});
-  while (list.children.length > wanted.length) list.lastChild.remove();
-  while (list.children.length < wanted.length) list.append(document.createElement("li"));
-  wanted.forEach((reason, n) => text(list.children[n], reason));
 }
 
 function drawFigures(sample) {
@@ -227,7 +226,8 @@ function draw(sample) {
   drawAccounts(sample.accounts);
   drawClusters(sample.clusters, sample.cluster_count);
   drawCounts("refused", sample.refused);
-  drawReasons(sample.last_refusals);
+  // What each cap refused last, in a sentence with the numbers that were compared.
+  drawLines(byId("last-refusals"), Object.values(sample.last_refusals ?? {}));
   drawCounts("launches", sample.launches);
   offer(sample);
   offerScopes(sample);

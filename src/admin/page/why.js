@@ -6,7 +6,7 @@ let question = 0;
 
 function answerWhy(kind, words) {
   byId("why-answer").dataset.kind = kind;
-  text(byId("why-answer"), words);
+  linked(byId("why-answer"), words);
 }
 
 async function askWhy(name) {

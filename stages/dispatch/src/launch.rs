@@ -58,6 +58,8 @@ impl Launching<'_> {
         };
         let began = Instant::now();
         let span = self.span(&frame);
+        let traces = self.metrics.last_refusals.traces();
+        traces.record(&frame.booking.frame.id, &span);
         let waited = began.saturating_duration_since(wanted);
         span.record("cue.queue_wait_us", micros(waited));
         let mut unknown = None;

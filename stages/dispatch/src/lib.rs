@@ -31,6 +31,7 @@ mod resolve;
 mod sent;
 mod setbacks;
 mod stage;
+mod trace_links;
 mod write;
 
 use std::time::Instant;
@@ -51,6 +52,7 @@ pub use question::{AskedHost, LateQuestion};
 pub use refusals::Refusals;
 pub use resolve::{Found, ask_about_launches};
 pub use stage::{Dispatch, DispatchSettings};
+pub use trace_links::TraceLinks;
 
 impl Stage for Dispatch {
     const NAME: &'static str = "dispatch";

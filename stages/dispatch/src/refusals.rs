@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use cue_domain::admission::Refusal;
 use cue_domain::{Booking, HostId, LaunchLayer, LayerId};
-use cue_rqd::TracePoint;
 use parking_lot::Mutex;
+
+use crate::trace_links::TraceLinks;
 
 /// Layers whose last refused launch is remembered; more are refused only when something is wrong with all.
 const LAYERS: usize = 1_000;
@@ -25,19 +26,17 @@ const REMEMBERED: Duration = Duration::from_secs(900);
 
 /// The last refusal by each cap, and of a launch of each layer. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Refusals(Arc<Mutex<Last>>);
+pub struct Refusals {
+    last: Arc<Mutex<Last>>,
+    traces: TraceLinks,
+}
 
 #[derive(Debug, Default)]
 struct Last {
     caps: BTreeMap<&'static str, Recorded>,
     layers: HashMap<LayerId, Recorded>,
     hosts: HashMap<HostId, VecDeque<Recorded>>,
-    /// Address of a trace, with [`TRACE_ID`] in the place of its identifier.
-    trace_url: Option<String>,
 }
-
-/// Placeholder in the address of a trace.
-const TRACE_ID: &str = "{trace_id}";
 
 #[derive(Clone, Debug)]
 struct Recorded {
@@ -56,16 +55,17 @@ impl Recorded {
 }
 
 impl Refusals {
-    /// Adds the address of its trace to each refusal from now on, if the trace is sampled.
-    pub fn link_traces(&self, trace_url: Option<String>) {
-        self.0.lock().trace_url = trace_url;
+    /// Addresses of traces. Each refusal ends with that of its own.
+    #[must_use]
+    pub const fn traces(&self) -> &TraceLinks {
+        &self.traces
     }
 
     /// By cap, the last refusal with the numbers that were compared, and its age. A refused launch is
     /// under `launch`.
     #[must_use]
     pub fn last(&self) -> BTreeMap<&'static str, (String, Duration)> {
-        let last = self.0.lock();
+        let last = self.last.lock();
         let caps = last.caps.iter();
         caps.map(|(cap, one)| (*cap, (one.reason.clone(), one.at.elapsed())))
             .collect()
@@ -82,13 +82,10 @@ impl Refusals {
                 Recorded { reason, at }
             });
         }
-        if !recorded.is_empty() {
-            let mut last = self.0.lock();
-            for recorded in recorded.values_mut() {
-                last.link(&mut recorded.reason);
-            }
-            last.caps.extend(recorded);
+        for recorded in recorded.values_mut() {
+            self.link(&mut recorded.reason);
         }
+        self.last.lock().caps.extend(recorded);
     }
 
     /// The last refused launch of these layers, with host and reason, and its age.
@@ -97,7 +94,7 @@ impl Refusals {
         &self,
         layers: impl Iterator<Item = &'a LayerId>,
     ) -> Option<(String, Duration)> {
-        let last = self.0.lock();
+        let last = self.last.lock();
         let recorded = layers.filter_map(|layer| last.layers.get(layer));
         let recorded = recorded.max_by_key(|recorded| recorded.at)?;
         let age = recorded.at.elapsed();
@@ -107,7 +104,7 @@ impl Refusals {
     /// The last launches that a host refused, the newest first, with their ages.
     #[must_use]
     pub fn launches_on(&self, host: &HostId) -> Vec<(String, Duration)> {
-        let last = self.0.lock();
+        let last = self.last.lock();
         let recorded = last.hosts.get(host).into_iter().flatten();
         recorded
             .map(|recorded| (recorded.reason.clone(), recorded.at.elapsed()))
@@ -121,9 +118,8 @@ impl Refusals {
         layer: &LaunchLayer,
         error: &(dyn std::error::Error + 'static),
     ) {
-        let mut last = self.0.lock();
-        let reason = last.linked(error);
-        last.record_on(host, Recorded::of_launch(layer, &reason));
+        let recorded = Recorded::of_launch(layer, &self.linked(error));
+        self.last.lock().record_on(host, recorded);
     }
 
     /// Records the last launch that a host refused.
@@ -133,10 +129,9 @@ impl Refusals {
         layer: &LaunchLayer,
         error: &(dyn std::error::Error + 'static),
     ) {
-        let mut last = self.0.lock();
-        let reason = last.linked(error);
+        let reason = self.linked(error);
         let named = Recorded::of_launch(layer, &reason);
-        let at = named.at;
+        let (mut last, at) = (self.last.lock(), named.at);
         last.record_on(host, named.clone());
         last.caps.insert("launch", named);
         if last.layers.len() >= LAYERS {
@@ -148,17 +143,6 @@ impl Refusals {
                 .insert(layer.layer_id.clone(), Recorded { reason, at });
         }
     }
-}
-
-impl Last {
-    /// Adds the address of the current trace.
-    fn link(&self, reason: &mut String) {
-        let trace = || TracePoint::of(&tracing::Span::current()).sampled_trace();
-        if let Some((url, trace)) = self.trace_url.as_ref().zip(trace()) {
-            reason.push_str(", see ");
-            reason.push_str(&url.replace(TRACE_ID, &trace));
-        }
-    }
 
     /// The reason of an error, with the address of the current trace.
     fn linked(&self, error: &(dyn std::error::Error + 'static)) -> String {
@@ -167,6 +151,16 @@ impl Last {
         reason
     }
 
+    /// Adds the address of the current trace.
+    fn link(&self, reason: &mut String) {
+        if let Some(address) = self.traces.current() {
+            reason.push_str(", see ");
+            reason.push_str(&address);
+        }
+    }
+}
+
+impl Last {
     /// Adds a refusal to the last ones of a host, of which one without a recent refusal is forgotten for room.
     fn record_on(&mut self, host: &HostId, recorded: Recorded) {
         let hosts = &mut self.hosts;
