@@ -150,6 +150,13 @@ async fn the_outcome_of_a_launch_without_an_answer_is_in_its_trace() {
         launch.attribute("cue.frame.id")
     );
     assert!(settled.start >= launch.end);
+    let undone = (launch.trace.clone(), launch.id.clone());
+    until("the trace of what took the booking back", async || {
+        let spans = collector.spans();
+        let mut taken = spans.iter().filter(|span| span.name == "take_back");
+        taken.any(|span| span.parent.is_empty() && span.links == [undone.clone()])
+    })
+    .await;
     yard.launched(1).await;
     yard.close(program).await;
 }

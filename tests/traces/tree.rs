@@ -8,7 +8,7 @@ use std::fmt;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Wire;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 /// A span that arrived.
@@ -19,6 +19,8 @@ pub struct Span {
     pub id: String,
     /// Empty for a root.
     pub parent: String,
+    /// Trace and span of each link.
+    pub links: Vec<(String, String)>,
     pub kind: SpanKind,
     /// Nanoseconds since the epoch.
     pub start: u64,
@@ -39,6 +41,7 @@ impl Span {
             trace: hex(&span.trace_id),
             id: hex(&span.span_id),
             parent: hex(&span.parent_span_id),
+            links: span.links.iter().map(link).collect(),
             kind,
             start: span.start_time_unix_nano,
             end: span.end_time_unix_nano,
@@ -231,6 +234,10 @@ fn numbers(attributes: &[KeyValue]) -> BTreeMap<String, i64> {
         _ => None,
     };
     attributes.iter().filter_map(number).collect()
+}
+
+fn link(link: &Link) -> (String, String) {
+    (hex(&link.trace_id), hex(&link.span_id))
 }
 
 fn hex(bytes: &[u8]) -> String {
