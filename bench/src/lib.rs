@@ -23,8 +23,8 @@ const LOG_VARIABLES: [&str; 2] = ["CUE_LOG", "RUST_LOG"];
 /// has them, and the figures count the others.
 const QUIET: &str = "warn,sqlx::query=error";
 
-/// Logs like [`logging`], and exports traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` points. Finish what
-/// it returns, so that the last spans are exported.
+/// Logs warnings to standard error, or what `CUE_LOG` or `RUST_LOG` asks for, and exports traces to where
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` points. Finish what it returns, so that the last spans are exported.
 ///
 /// # Errors
 /// A setting is refused.
@@ -40,20 +40,4 @@ pub fn telemetry() -> anyhow::Result<cue_scheduler::telemetry::TelemetryGuard> {
     }
     let guard = cue_scheduler::telemetry::init(&settings.telemetry, &settings.logging)?;
     Ok(guard)
-}
-
-/// Logs warnings to standard error, or what `CUE_LOG` or `RUST_LOG` asks for.
-pub fn logging() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a program of its own, and this is where it reads its environment"
-    )]
-    let asked = LOG_VARIABLES
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let filter = asked.unwrap_or_else(|| QUIET.to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -39,8 +39,25 @@ enum Benchmark {
 #[tokio::main]
 async fn main() -> ExitCode {
     let benchmark = Cli::parse().benchmark;
-    cue_bench::logging();
-    let done = match benchmark {
+    let done = match cue_bench::telemetry() {
+        Ok(telemetry) => {
+            let done = run(benchmark).await;
+            telemetry.finish().await;
+            done
+        }
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the benchmark failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(benchmark: Benchmark) -> anyhow::Result<()> {
+    match benchmark {
         Benchmark::Speed(options) => say(speed::run(&options).await, |rows| speed::table(rows)),
         Benchmark::Fill(options) => say(fill::run(&options).await, fill::table),
         Benchmark::Latency(options) => say(latency::run(&options).await, latency::table),
@@ -49,13 +66,6 @@ async fn main() -> ExitCode {
         Benchmark::Replay(options) => say(replay::run(&options).await, replay::table),
         Benchmark::QualityChild(options) => quality::schedule(&options).await,
         Benchmark::GrowChild(options) => say(grow::book(&options).await, |_| String::new()),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("the benchmark failed: {error:#}");
-            ExitCode::FAILURE
-        }
     }
 }
 
