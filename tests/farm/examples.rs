@@ -50,8 +50,8 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("dnf install", "it needs a system with rpm"),
     ("tar -xzf", "it needs a release"),
     ("systemctl", "it needs systemd as the first process"),
-    ("echo 'postgresql://", "it writes a system file"),
-    ("install -m 600", "it writes a system file"),
+    ("${EDITOR", "it needs a person"),
+    ("install -D -m 600", "it writes a system file"),
     ("systemd-analyze", "a test of its own looks at the unit"),
 ];
 
