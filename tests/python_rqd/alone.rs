@@ -72,8 +72,9 @@ impl Bench {
         // A listed frame may have no process yet, and then the daemon kills itself when it is asked
         // to kill the frame.
         until("the frame to begin", async || begun.exists()).await;
-        let found = self.client.running("h", &frame.frame_id).await.unwrap();
-        assert_eq!(found.unwrap().resource_id, frame.resource_id);
+        let frames = self.client.running_frames("h").await.unwrap();
+        let runs = Presence::RunsAs(&frame.resource_id);
+        assert_eq!(frames.presence(&frame.frame_id), runs);
         frame
     }
 
@@ -182,8 +183,9 @@ async fn a_launch_of_a_frame_that_runs_is_in_doubt_and_the_answer_names_the_firs
     let error = bench.launch(&second).await.unwrap_err();
     assert_eq!(error.outcome(), LaunchOutcome::MayRun, "{error:?}");
     assert!(error.answer().is_some());
-    let found = bench.client.running("h", &first.frame_id).await.unwrap();
-    assert_eq!(found.unwrap().resource_id, first.resource_id);
+    let frames = bench.client.running_frames("h").await.unwrap();
+    let runs = Presence::RunsAs(&first.resource_id);
+    assert_eq!(frames.presence(&first.frame_id), runs);
 }
 
 #[tokio::test]
@@ -198,7 +200,6 @@ async fn one_report_answers_for_all_frames() {
         assert_eq!(frames.presence(&frame.frame_id), runs);
     }
     assert_eq!(frames.presence(&id()), Presence::Absent);
-    assert_eq!(bench.client.running("h", &id()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -214,19 +215,14 @@ async fn a_frame_whose_setup_fails_is_never_listed_and_not_absent_before_its_end
     bench.launch(&frame).await.unwrap();
     let frames = bench.client.running_frames("h").await.unwrap();
     assert_eq!(frames.presence(&frame.frame_id), Presence::Unclear);
-    let asked = bench.client.running("h", &frame.frame_id).await;
-    assert!(
-        matches!(asked, Err(CallError::Incomplete { .. })),
-        "{asked:?}"
-    );
     // A kill finds it as little, which therefore proves nothing about a launch of a moment ago.
     let killed = bench.client.kill("h", &frame.frame_id, "test").await;
     assert_eq!(killed.unwrap(), KillOutcome::NotRunning);
 
     let end = bench.end().await;
     assert_eq!((&*end.frame_id, end.exit_status), (&*frame.frame_id, 256));
-    let asked = bench.client.running("h", &frame.frame_id).await;
-    assert_eq!(asked.unwrap(), None);
+    let frames = bench.client.running_frames("h").await.unwrap();
+    assert_eq!(frames.presence(&frame.frame_id), Presence::Absent);
 }
 
 #[tokio::test]
@@ -250,11 +246,11 @@ async fn a_daemon_that_dies_in_mid_run_is_unreachable_and_says_nothing_of_its_fr
     let Some(mut bench) = Bench::start().await else {
         return;
     };
-    let frame = bench.sleeper().await;
+    bench.sleeper().await;
     bench.daemon.lose_power();
     // The first question may still be sent over the connection that breaks.
     until("the daemon to be unreachable", async || {
-        let asked = bench.client.running("h", &frame.frame_id).await;
+        let asked = bench.client.running_frames("h").await;
         matches!(asked.unwrap_err(), CallError::Unreachable { .. })
     })
     .await;

@@ -16,7 +16,7 @@ pub enum CallError {
         #[source]
         source: NotSent,
     },
-    /// No answer, or one that says nothing about the frame.
+    /// No answer, or one that is an error.
     #[error("{host} gave no useful answer; ask again")]
     NoAnswer {
         /// The host.
@@ -24,22 +24,6 @@ pub enum CallError {
         /// The cause.
         #[source]
         source: UnknownOutcome,
-    },
-    /// The host says that the frame runs, but not as which proc.
-    #[error("{host} says that frame {frame} runs, without a description; ask again")]
-    NoDescription {
-        /// The host.
-        host: String,
-        /// The frame.
-        frame: String,
-    },
-    /// The host's report does not list the frame, and does not list all frames either.
-    #[error("{host} does not list frame {frame}, and booked more cores than it lists; ask again")]
-    Incomplete {
-        /// The host.
-        host: String,
-        /// The frame.
-        frame: String,
     },
     /// The answer has no report in it.
     #[error("{host} answered without a report; ask again")]
@@ -57,8 +41,6 @@ impl CallError {
         match self {
             Self::Unreachable { .. } => code_name(Code::Unavailable),
             Self::NoAnswer { source, .. } => code_name(source.code()),
-            Self::NoDescription { .. } => "no_description",
-            Self::Incomplete { .. } => "incomplete_report",
             Self::NoReport { .. } => "no_report",
         }
     }

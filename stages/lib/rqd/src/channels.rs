@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -44,8 +44,6 @@ struct Slot {
     state: tokio::sync::Mutex<State>,
     /// Number of attempts to dial that have ended.
     attempts: AtomicU64,
-    /// The peer of the present connection cannot answer for one frame, only report on all.
-    only_reports: AtomicBool,
 }
 
 #[derive(Default)]
@@ -83,8 +81,6 @@ impl Channels {
         }
         let dialled = dial(address, &self.limits).await;
         let number = slot.attempts.fetch_add(1, Ordering::AcqRel);
-        // Another program may listen there now.
-        slot.only_reports.store(false, Ordering::Relaxed);
         match dialled {
             Ok(channel) => {
                 let connection = Connection { channel, number };
@@ -101,7 +97,13 @@ impl Channels {
     /// Forgets a connection that ended or is silent, unless it was replaced meanwhile. Calls under way
     /// keep it until they end.
     pub(crate) async fn discard(&self, address: &Address, connection: &Connection) {
-        let Some(slot) = self.known(address) else {
+        let slot = self
+            .kept
+            .lock()
+            .entries
+            .get(address)
+            .map(|entry| Arc::clone(&entry.slot));
+        let Some(slot) = slot else {
             return;
         };
         let mut state = slot.state.lock().await;
@@ -110,28 +112,9 @@ impl Channels {
         }
     }
 
-    /// Returns true if the peer of the connection to `address` was found to answer only with
-    /// reports. The knowledge goes with the connection.
-    pub(crate) fn only_reports(&self, address: &Address) -> bool {
-        let slot = self.known(address);
-        slot.is_some_and(|slot| slot.only_reports.load(Ordering::Relaxed))
-    }
-
-    /// Remembers that the peer at `address` answers only with reports.
-    pub(crate) fn ask_for_reports_only(&self, address: &Address) {
-        if let Some(slot) = self.known(address) {
-            slot.only_reports.store(true, Ordering::Relaxed);
-        }
-    }
-
     /// Number of addresses that are kept.
     pub(crate) fn len(&self) -> usize {
         self.kept.lock().entries.len()
-    }
-
-    fn known(&self, address: &Address) -> Option<Arc<Slot>> {
-        let kept = self.kept.lock();
-        Some(Arc::clone(&kept.entries.get(address)?.slot))
     }
 }
 

@@ -171,18 +171,6 @@ impl RqdClient {
         self.inner.channels.len()
     }
 
-    /// Returns true if the host's connection has learnt that its peer cannot answer for one frame.
-    pub(crate) fn only_reports(&self, host: &str) -> Result<bool, Failure> {
-        Ok(self.inner.channels.only_reports(&self.address(host)?))
-    }
-
-    /// Remembers that the host's peer cannot answer for one frame, until its connection ends.
-    pub(crate) fn ask_for_reports_only(&self, host: &str) -> Result<(), Failure> {
-        let address = self.address(host)?;
-        self.inner.channels.ask_for_reports_only(&address);
-        Ok(())
-    }
-
     fn address(&self, host: &str) -> Result<Address, Failure> {
         let settings = &self.inner.settings;
         let address = settings.address.resolve(host, settings.port);

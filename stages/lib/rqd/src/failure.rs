@@ -68,13 +68,6 @@ impl Failure {
         matches!(self, Self::Unknown(UnknownOutcome::Status(status))
             if status.code() == Code::NotFound && is_answer(status))
     }
-
-    /// Returns true if the peer itself said that it cannot answer a question of this kind, whatever
-    /// frame it is about (OPENCUE.md, Launch answers).
-    pub(crate) fn is_no_such_question(&self) -> bool {
-        matches!(self, Self::Unknown(UnknownOutcome::Status(status))
-            if matches!(status.code(), Code::Unknown | Code::Unimplemented) && is_answer(status))
-    }
 }
 
 /// A code as the gRPC specification spells it.

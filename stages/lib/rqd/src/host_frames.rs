@@ -17,7 +17,8 @@ use cue_proto::report::{HostReport, RunningFrameInfo};
 /// The frames that a host lists in one report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostFrames {
-    frames: HashMap<String, RunningFrameInfo>,
+    /// The procs that the frames are listed with, by frame.
+    procs: HashMap<String, String>,
     complete: bool,
 }
 
@@ -37,34 +38,11 @@ impl HostFrames {
     /// The presence of a frame.
     #[must_use]
     pub fn presence(&self, frame_id: &str) -> Presence<'_> {
-        match self.frames.get(frame_id) {
-            Some(info) => Presence::RunsAs(&info.resource_id),
+        match self.procs.get(frame_id) {
+            Some(proc) => Presence::RunsAs(proc),
             None if self.complete => Presence::Absent,
             None => Presence::Unclear,
         }
-    }
-
-    /// Returns true if absence from the report means something.
-    #[must_use]
-    pub(crate) const fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// Number of listed frames.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.frames.len()
-    }
-
-    /// Returns true if no frame is listed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
-    }
-
-    /// Takes the description of a frame out.
-    pub(crate) fn remove(&mut self, frame_id: &str) -> Option<RunningFrameInfo> {
-        self.frames.remove(frame_id)
     }
 }
 
@@ -78,8 +56,11 @@ impl From<HostReport> for HostFrames {
             .map(|info| (info.frame_id.clone(), info))
             .collect();
         let listed: i64 = frames.values().map(|info| i64::from(info.num_cores)).sum();
+        let procs = frames
+            .into_iter()
+            .map(|(frame, info)| (frame, info.resource_id));
         Self {
-            frames,
+            procs: procs.collect(),
             complete: booked.is_some_and(|booked| booked <= listed),
         }
     }
@@ -139,6 +120,6 @@ mod tests {
     fn a_frame_that_is_listed_twice_hides_no_other() {
         // Two threads of the Python RQD filled one report: `f1` twice, `f2` not at all.
         let host = frames(Some(200), &[info("f1", "p1", 100), info("f1", "p1", 100)]);
-        assert_eq!((host.len(), host.presence("f2")), (1, Presence::Unclear));
+        assert_eq!(host.presence("f2"), Presence::Unclear);
     }
 }

@@ -13,32 +13,19 @@ use crate::refusal::{Meaning, Refusal, is_answer, meaning};
 /// A launch that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// The host refused, and would refuse again: the frame does not run.
+    /// The host refused: the frame does not run.
     #[error(
-        "{host} refused the frame for good ({code:?}): {message}; correct its layer or its job"
+        "{host} refused the frame for {} ({:?}): {}; {}",
+        if *.reason == Refusal::BadRequest { "good" } else { "now" },
+        .source.code(),
+        .source.message(),
+        if *.reason == Refusal::BadRequest { "correct its layer or its job" } else { "try again or elsewhere" }
     )]
     Refused {
         /// The host.
         host: String,
-        /// The code.
-        code: Code,
-        /// The host's words.
-        message: String,
-        /// The answer.
-        #[source]
-        source: Status,
-    },
-    /// The host refused, and may accept later: the frame does not run.
-    #[error("{host} refused the frame for now ({code:?}): {message}; try again or elsewhere")]
-    RefusedForNow {
-        /// The host.
-        host: String,
-        /// The reason, as far as the answer says it. Never a bad request.
+        /// The reason, as far as the answer says it.
         reason: Refusal,
-        /// The code.
-        code: Code,
-        /// The host's words.
-        message: String,
         /// The answer.
         #[source]
         source: Status,
@@ -68,9 +55,7 @@ impl LaunchError {
     #[must_use]
     pub const fn outcome(&self) -> LaunchOutcome {
         match self {
-            Self::Refused { .. } | Self::RefusedForNow { .. } | Self::Unreachable { .. } => {
-                LaunchOutcome::NotRunning
-            }
+            Self::Refused { .. } | Self::Unreachable { .. } => LaunchOutcome::NotRunning,
             Self::Unknown { .. } => LaunchOutcome::MayRun,
         }
     }
@@ -79,8 +64,7 @@ impl LaunchError {
     #[must_use]
     pub const fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::Refused { .. } => Some(Refusal::BadRequest),
-            Self::RefusedForNow { reason, .. } => Some(*reason),
+            Self::Refused { reason, .. } => Some(*reason),
             Self::Unreachable { .. } | Self::Unknown { .. } => None,
         }
     }
@@ -91,7 +75,7 @@ impl LaunchError {
     #[must_use]
     pub fn answer(&self) -> Option<(Code, &str)> {
         let status = match self {
-            Self::Refused { source, .. } | Self::RefusedForNow { source, .. } => source,
+            Self::Refused { source, .. } => source,
             Self::Unknown {
                 source: UnknownOutcome::Status(status),
                 ..
@@ -101,23 +85,12 @@ impl LaunchError {
         Some((status.code(), status.message()))
     }
 
-    /// The word for metrics and spans.
-    #[must_use]
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Refused { .. } => "refused",
-            Self::RefusedForNow { .. } => "refused_for_now",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Unknown { .. } => "unknown",
-        }
-    }
-
     /// The status the call ended with, in gRPC's own words. A call that the host did not end has the
     /// one that gRPC gives to its kind.
     #[must_use]
     pub fn status_code(&self) -> &'static str {
         code_name(match self {
-            Self::Refused { code, .. } | Self::RefusedForNow { code, .. } => *code,
+            Self::Refused { source, .. } => source.code(),
             Self::Unreachable { .. } => Code::Unavailable,
             Self::Unknown { source, .. } => source.code(),
         })
@@ -132,19 +105,10 @@ impl LaunchError {
             }
             Failure::Unknown(UnknownOutcome::Status(status)) => status,
         };
-        let (code, message) = (status.code(), status.message().to_owned());
         match meaning(&status) {
-            Meaning::Refused(Refusal::BadRequest) => Self::Refused {
-                host,
-                code,
-                message,
-                source: status,
-            },
-            Meaning::Refused(reason) => Self::RefusedForNow {
+            Meaning::Refused(reason) => Self::Refused {
                 host,
                 reason,
-                code,
-                message,
                 source: status,
             },
             Meaning::AlreadyRunning | Meaning::Unknown => Self::Unknown {
@@ -188,20 +152,18 @@ mod tests {
     fn a_refusal_keeps_its_reason_and_the_hosts_words() {
         let text = "Exception calling application: Not launching, insufficient idle cores";
         let error = failed(Status::unknown(text));
-        assert_eq!(error.label(), "refused_for_now");
         assert_eq!(error.outcome(), LaunchOutcome::NotRunning);
         assert_eq!(error.refusal(), Some(Refusal::NoRoom));
         assert_eq!(error.answer(), Some((Code::Unknown, text)));
 
         let error = failed(Status::invalid_argument("no cores"));
-        let refusal = Some(Refusal::BadRequest);
-        assert_eq!((error.label(), error.refusal()), ("refused", refusal));
+        assert_eq!(error.refusal(), Some(Refusal::BadRequest));
     }
 
     #[test]
     fn an_answer_in_doubt_is_the_hosts_and_not_an_error_of_this_side() {
         let error = failed(Status::unknown("Exception calling application: boom"));
-        assert_eq!((error.label(), error.refusal()), ("unknown", None));
+        assert_eq!(error.refusal(), None);
         assert_eq!(error.outcome(), LaunchOutcome::MayRun);
         assert!(error.answer().is_some());
 

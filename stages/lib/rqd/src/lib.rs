@@ -3,8 +3,7 @@
 //! [`run_frame()`] turns a booked frame into the message RQD wants; it is pure. [`RqdClient`] sends
 //! it. A launch is sent at most once: the answer says whether the frame certainly does not run
 //! ([`LaunchOutcome::NotRunning`]) or may run ([`LaunchOutcome::MayRun`]). A frame of the second kind
-//! is given back only after the host was asked, for this frame ([`RqdClient::running`]) or for all
-//! of its frames ([`RqdClient::running_frames`]).
+//! is given back only after the host was asked ([`RqdClient::running_frames`]).
 
 mod address;
 mod call_error;

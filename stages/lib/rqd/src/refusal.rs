@@ -25,19 +25,6 @@ pub enum Refusal {
     Other,
 }
 
-impl Refusal {
-    /// The word for metrics, spans and logs.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::NoRoom => "no_room",
-            Self::HostUnavailable => "host_unavailable",
-            Self::BadRequest => "bad_request",
-            Self::Other => "other",
-        }
-    }
-}
-
 /// The meaning of an answer to a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {

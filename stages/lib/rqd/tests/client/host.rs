@@ -30,12 +30,9 @@ pub enum Script {
     Answer(Code),
     /// Says nothing.
     Stall,
-    /// Answers for one frame with a code. Its reports list frame `f1`, as proc `p1` with one core.
-    OnlyReports { status: Code, booked_cores: i32 },
+    /// Reports frame `f1`, as proc `p1` with one core, of these.
+    Reports { booked_cores: i32 },
 }
-
-/// The frame of a question that is about all.
-pub const ALL_FRAMES: &str = "*";
 
 /// A call as it arrived.
 #[derive(Clone)]
@@ -130,11 +127,7 @@ impl Scripted {
             peer: peer.and_then(TcpConnectInfo::remote_addr),
         });
         match self.script {
-            Script::Accept => Ok(()),
-            Script::OnlyReports { status, .. } if frame != ALL_FRAMES => {
-                Err(Status::new(status, "as the script says"))
-            }
-            Script::OnlyReports { .. } => Ok(()),
+            Script::Accept | Script::Reports { .. } => Ok(()),
             Script::Answer(code) => Err(Status::new(code, "as the script says")),
             Script::Stall => std::future::pending().await,
         }
@@ -162,25 +155,17 @@ impl RqdInterface for Scripted {
 
     async fn get_running_frame_status(
         &self,
-        request: Request<RqdStaticGetRunningFrameStatusRequest>,
+        _request: Request<RqdStaticGetRunningFrameStatusRequest>,
     ) -> Result<Response<RqdStaticGetRunningFrameStatusResponse>, Status> {
-        let frame_id = request.get_ref().frame_id.clone();
-        self.follow(&request, &frame_id).await?;
-        let running_frame_info = Some(RunningFrameInfo {
-            frame_id,
-            ..Default::default()
-        });
-        Ok(Response::new(RqdStaticGetRunningFrameStatusResponse {
-            running_frame_info,
-        }))
+        Err(Status::unimplemented("no question is about one frame"))
     }
 
     async fn report_status(
         &self,
         request: Request<RqdStaticReportStatusRequest>,
     ) -> Result<Response<RqdStaticReportStatusResponse>, Status> {
-        self.follow(&request, ALL_FRAMES).await?;
-        let Script::OnlyReports { booked_cores, .. } = self.script else {
+        self.follow(&request, "").await?;
+        let Script::Reports { booked_cores } = self.script else {
             let host_report = None;
             return Ok(Response::new(RqdStaticReportStatusResponse { host_report }));
         };
