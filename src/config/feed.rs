@@ -5,7 +5,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use super::rules::{count, duration, flag, list, number, optional, text};
+use super::rules::{count, duration, list, number, optional, text};
 use super::topic::topic;
 
 /// Rounds without jobs after which the program may end.
@@ -18,8 +18,6 @@ topic! {
         facility: Option<String> = None, "CUE_FACILITY", optional(text());
         /// Tags for which nothing is booked.
         ignore_tags: Vec<String> = Some(""), "CUE_IGNORE_TAGS", list();
-        /// Of shows whose turns are due within the same 5 ms and which are equally far below their shares, begin with the one that dispatched most in its last turn; else with the one that has waited longest.
-        productivity_bias: bool = Some("true"), "CUE_PRODUCTIVITY_BIAS", flag();
         /// Backoff of a show after a turn that found nothing which its caps admit.
         empty_backoff: Duration = Some("3s"), "CUE_EMPTY_BACKOFF",
             duration(Duration::from_millis(1)..=Duration::from_secs(600));

@@ -17,7 +17,7 @@ const FOREIGN: &str = "CUE_CHUNK CUE_FRAME CUE_FRAME_ID CUE_FRAME_LOG_DIR CUE_FS
 const OF_KUBERNETES: [&str; 2] = ["CUE_SCHEDULER_PORT_", "CUE_SCHEDULER_SERVICE_PORT"];
 
 /// Settings of earlier versions: key and variable, and the behaviour of the program without them.
-const REMOVED: [(&str, &str); 18] = [
+const REMOVED: [(&str, &str); 19] = [
     ("booking.accounting CUE_ACCOUNTING", ACCOUNTS),
     ("booking.recompute CUE_ACCOUNTING_RECOMPUTE", ACCOUNTS),
     ("stages.cluster_feed.workers CUE_CLUSTER_FEED_WORKERS", FEED),
@@ -25,6 +25,7 @@ const REMOVED: [(&str, &str); 18] = [
     ("feed.scan CUE_ACTIVE_SCAN", DEMAND),
     ("feed.manual_tags_chunk CUE_MANUAL_TAGS_CHUNK", SHOWS),
     ("feed.hostname_tags_chunk CUE_HOSTNAME_TAGS_CHUNK", SHOWS),
+    ("feed.productivity_bias CUE_PRODUCTIVITY_BIAS", FIXED),
     ("fetch.jobs_per_turn CUE_JOBS_PER_TURN", TURNS),
     ("lock.frames_per_layer CUE_FRAMES_PER_LAYER", ORDER),
     (

@@ -116,7 +116,6 @@ pub(super) fn feed(settings: &Settings) -> FeedSettings {
         backoffs: TurnBackoffs {
             empty: feed.empty_backoff,
             saturated: feed.saturated_backoff,
-            productivity_bias: feed.productivity_bias,
         },
         exit_when_idle: feed.exit_when_idle.map(|turns| u64::from(turns.get())),
         replica: telemetry::replica(),

@@ -221,19 +221,6 @@ fn impossible_combinations_are_refused_together() {
 }
 
 #[test]
-fn a_setting_that_is_gone_is_named_with_the_reason() {
-    for value in ["current", "deferred"] {
-        let text = with(&[("CUE_ACCOUNTING", value)])
-            .settings
-            .unwrap_err()
-            .to_string();
-        let wanted =
-            "CUE_ACCOUNTING is no setting any more, remove it: the accounts heal themselves";
-        assert!(text.contains(wanted), "{text}");
-    }
-}
-
-#[test]
 fn variables_of_other_programs_are_left_alone() {
     let names = [
         "CUE_JOB",

@@ -23,7 +23,7 @@ use crate::updates::DemandUpdates;
 /// Settings of the feed.
 #[derive(Clone, Debug)]
 pub struct FeedSettings {
-    /// Backoffs of clusters, and the order of those that are due.
+    /// Backoffs of clusters.
     pub backoffs: TurnBackoffs,
     /// Ends the service after this many consecutive turns or readings without jobs; `None` never does.
     pub exit_when_idle: Option<u64>,

@@ -49,7 +49,7 @@ impl TurnQueue {
             state: Arc::default(),
             changed: Arc::default(),
             backoffs,
-            order: Order::new(Instant::now(), backoffs.productivity_bias),
+            order: Order::new(Instant::now()),
         }
     }
 
@@ -199,7 +199,7 @@ impl TurnQueue {
     ) -> TurnTicket {
         let queue = self.clone();
         let key = cluster.key.clone();
-        TurnTicket::open_with(move |end, booked| {
+        TurnTicket::open(move |end, booked| {
             on_end(&end, booked);
             queue.finish(&key, end);
         })

@@ -1,8 +1,7 @@
 //! The order in which clusters get their turns.
 //!
 //! Time passes in ticks of a few milliseconds. The earliest tick goes first. Within a tick, the cluster furthest below its
-//! share goes first, then the one that dispatched most in its last turn, if so configured, then the one that has waited
-//! longest. Without ticks no two clusters would be due at the same moment.
+//! share goes first, then the one that dispatched most in its last turn, then the one that has waited longest. Without ticks no two clusters would be due at the same moment.
 //!
 //! Invariant: a cluster is never due in the tick in which its last turn began. So a cluster that is due
 //! waits for at most one turn of each other cluster, however productive they are.
@@ -34,15 +33,11 @@ pub(super) struct DueAt {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     origin: Instant,
-    productivity_bias: bool,
 }
 
 impl Order {
-    pub(super) const fn new(origin: Instant, productivity_bias: bool) -> Self {
-        Self {
-            origin,
-            productivity_bias,
-        }
+    pub(super) const fn new(origin: Instant) -> Self {
+        Self { origin }
     }
 
     /// Sort key of the cluster of this number and tier, due at `due`, after its last turn, which began at `last_begin`.
@@ -54,13 +49,10 @@ impl Order {
         (last_begin, tier): (Option<Instant>, Option<f64>),
     ) -> DueAt {
         let earliest = last_begin.map_or(self.origin, |begin| self.tick(begin) + TICK);
-        let dispatched = last.filter(|_| self.productivity_bias);
         DueAt {
             tick: self.tick(due).max(earliest),
             tier: tier.map_or(i64::MAX, per_mille),
-            productivity: Reverse(
-                dispatched.map_or((0, 0), |end| (end.dispatched_jobs, end.booked)),
-            ),
+            productivity: Reverse(last.map_or((0, 0), |end| (end.dispatched_jobs, end.booked))),
             due,
             number,
         }

@@ -9,16 +9,13 @@ use tokio::time::Instant;
 
 use super::due_at::DueAt;
 
-/// Backoffs of clusters after a turn, and the order of those that are due.
+/// Backoffs of clusters after a turn.
 #[derive(Clone, Copy, Debug)]
 pub struct TurnBackoffs {
     /// Backoff after a turn that found no work under the caps; at most a second after a failed turn.
     pub empty: Duration,
     /// Backoff after a turn that found work and booked nothing; a change of demand or supply ends it.
     pub saturated: Duration,
-    /// Orders clusters that are due in the same tick and equally far below their shares by the jobs of their last turn,
-    /// not by their wait.
-    pub productivity_bias: bool,
 }
 
 /// Longest backoff after a turn that failed. Short, so that booking resumes soon after the cause is gone.

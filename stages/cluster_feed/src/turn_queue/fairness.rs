@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::tests::{cluster, demand, queue};
+use super::tests::{booked, cluster, demand, queue};
 use super::*;
 
 /// A farm on which some clusters always find work that books.
@@ -23,7 +23,6 @@ struct Farm {
     at_a_time: usize,
     /// The shortest turn may take no time at all.
     longest_turn: Duration,
-    bias: bool,
     seed: u64,
 }
 
@@ -71,10 +70,7 @@ impl Farm {
 
     /// Lets this many turns begin. Returns the number of each cluster.
     async fn run(self, turns: usize) -> Vec<usize> {
-        let queue = TurnQueue::new(TurnBackoffs {
-            productivity_bias: self.bias,
-            ..queue().backoffs
-        });
+        let queue = queue();
         let names = (0..self.clusters).map(|n| n.to_string());
         let clusters: Vec<_> = names.map(|name| cluster(&name)).collect();
         queue.demand_changed(
@@ -100,7 +96,7 @@ impl Farm {
             {
                 turn.ticket.found(1, 1);
                 let books = turn.busy || draw.random_ratio(1, 2);
-                turn.ticket.booked(&"job".into(), u64::from(books));
+                turn.ticket.booked(booked("job", u64::from(books)));
             }
         }
         let of = |cluster: &Arc<Cluster>| {
@@ -118,7 +114,6 @@ async fn of_500_clusters_none_starves_beside_five_that_are_endlessly_busy() {
         busy: 5,
         at_a_time: 4,
         longest_turn: Duration::from_millis(80),
-        bias: true,
         seed: 7,
     };
     let turns = farm.run(20 * farm.clusters).await;
@@ -134,7 +129,6 @@ proptest! {
         busy in 0usize..24,
         at_a_time in 1usize..6,
         longest_us in 0u64..40_000,
-        bias: bool,
         seed: u64,
     ) {
         let farm = Farm {
@@ -142,7 +136,6 @@ proptest! {
             busy,
             at_a_time,
             longest_turn: Duration::from_micros(longest_us),
-            bias,
             seed,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -157,11 +150,8 @@ proptest! {
 }
 
 /// Turns of a busy cluster and of one whose turns end as `ends` says, in half a second.
-async fn turns_in_half_a_second(bias: bool, ends: impl Fn(&TurnTicket)) -> (usize, usize) {
-    let queue = TurnQueue::new(TurnBackoffs {
-        productivity_bias: bias,
-        ..queue().backoffs
-    });
+async fn turns_in_half_a_second(ends: impl Fn(&TurnTicket)) -> (usize, usize) {
+    let queue = queue();
     let clusters = ["idle", "busy"].map(|name| demand(&cluster(name), 1));
     queue.demand_changed(clusters.to_vec(), Instant::now());
     let end = Instant::now() + Duration::from_millis(500);
@@ -177,7 +167,7 @@ async fn turns_in_half_a_second(bias: bool, ends: impl Fn(&TurnTicket)) -> (usiz
         if due.cluster.show_name.as_ref() == "busy" {
             busy += 1;
             ticket.found(1, 1);
-            ticket.booked(&"job".into(), 1);
+            ticket.booked(booked("job", 1));
         } else {
             idle += 1;
             ends(&ticket);
@@ -188,12 +178,10 @@ async fn turns_in_half_a_second(bias: bool, ends: impl Fn(&TurnTicket)) -> (usiz
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_cluster_gets_more_than_twice_the_turns_of_an_idle_one_within_half_a_second() {
-    for bias in [true, false] {
-        let without_jobs = turns_in_half_a_second(bias, |_| {}).await;
-        let without_hosts = turns_in_half_a_second(bias, |ticket| ticket.found(1, 1)).await;
-        let failed = turns_in_half_a_second(bias, |ticket| ticket.fail()).await;
-        for (idle, busy) in [without_jobs, without_hosts, failed] {
-            assert!(idle > 0 && busy > 2 * idle, "{busy} against {idle}");
-        }
+    let without_jobs = turns_in_half_a_second(|_| {}).await;
+    let without_hosts = turns_in_half_a_second(|ticket| ticket.found(1, 1)).await;
+    let failed = turns_in_half_a_second(|ticket| ticket.fail()).await;
+    for (idle, busy) in [without_jobs, without_hosts, failed] {
+        assert!(idle > 0 && busy > 2 * idle, "{busy} against {idle}");
     }
 }

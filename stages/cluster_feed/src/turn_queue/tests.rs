@@ -14,6 +14,15 @@ pub(super) fn cluster(name: &str) -> Arc<Cluster> {
     })
 }
 
+/// Frames of a job that a turn booked.
+pub(super) fn booked(job: &str, frames: u64) -> BookedLayer {
+    BookedLayer {
+        job: job.into(),
+        frames,
+        ..BookedLayer::default()
+    }
+}
+
 /// Demand of this version, without a tier.
 pub(super) fn demand(cluster: &Arc<Cluster>, version: u64) -> ClusterDemand {
     ClusterDemand {
@@ -28,7 +37,6 @@ pub(super) fn queue() -> TurnQueue {
     TurnQueue::new(TurnBackoffs {
         empty: Duration::from_secs(3),
         saturated: Duration::from_millis(250),
-        productivity_bias: true,
     })
 }
 
@@ -54,7 +62,7 @@ async fn a_cluster_has_one_turn_at_a_time() {
     let ticket = queue.open(&take(&queue), |_, _| {});
     assert!(queue.next_due().is_none());
     ticket.found(1, 1);
-    ticket.booked(&"job".into(), 1);
+    ticket.booked(booked("job", 1));
     drop(ticket);
     tokio::time::advance(TICK).await;
     assert_eq!(take(&queue).show_name.as_ref(), "a");
@@ -98,35 +106,30 @@ async fn a_finished_turn_wakes_the_feed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tie_goes_to_the_cluster_that_dispatched_most_in_its_last_turn_unless_that_is_off() {
-    for (productivity_bias, first) in [(true, "b"), (false, "a")] {
-        let queue = TurnQueue::new(TurnBackoffs {
-            productivity_bias,
-            ..queue().backoffs
-        });
-        read(&queue, &["a", "b", "c"], 1);
-        // In its first turn `c` dispatched most, but only the last turn counts.
-        for jobs in [["1"].as_slice(), &["1", "2"], &["1", "2", "3"]] {
-            let ticket = queue.open(&take(&queue), |_, _| {});
-            jobs.iter().for_each(|job| ticket.booked(&(*job).into(), 1));
-        }
-        tokio::time::advance(TICK).await;
-        let mut order = Vec::new();
-        let mut tickets = Vec::new();
-        while let Some(due) = queue.take_due(Instant::now()) {
-            order.push(due.cluster.show_name.to_string());
-            tickets.push((queue.open(&due.cluster, |_, _| {}), due));
-        }
-        assert_eq!(order[0], if productivity_bias { "c" } else { "a" });
-        for (ticket, due) in tickets {
-            match due.cluster.show_name.as_ref() {
-                "b" => ticket.booked(&"1".into(), 2),
-                _ => ticket.booked(&"1".into(), 1),
-            }
-        }
-        tokio::time::advance(TICK).await;
-        assert_eq!(take(&queue).show_name.as_ref(), first);
+async fn a_tie_goes_to_the_cluster_that_dispatched_most_in_its_last_turn() {
+    let queue = queue();
+    read(&queue, &["a", "b", "c"], 1);
+    // In its first turn `c` dispatched most, but only the last turn counts.
+    for jobs in [["1"].as_slice(), &["1", "2"], &["1", "2", "3"]] {
+        let ticket = queue.open(&take(&queue), |_, _| {});
+        jobs.iter().for_each(|job| ticket.booked(booked(job, 1)));
     }
+    tokio::time::advance(TICK).await;
+    let mut order = Vec::new();
+    let mut tickets = Vec::new();
+    while let Some(due) = queue.take_due(Instant::now()) {
+        order.push(due.cluster.show_name.to_string());
+        tickets.push((queue.open(&due.cluster, |_, _| {}), due));
+    }
+    assert_eq!(order[0], "c");
+    for (ticket, due) in tickets {
+        match due.cluster.show_name.as_ref() {
+            "b" => ticket.booked(booked("1", 2)),
+            _ => ticket.booked(booked("1", 1)),
+        }
+    }
+    tokio::time::advance(TICK).await;
+    assert_eq!(take(&queue).show_name.as_ref(), "b");
 }
 
 const SATURATED: Duration = Duration::from_millis(250);
@@ -181,7 +184,7 @@ async fn a_cluster_that_books_goes_on_at_once() {
     for _ in 0..3 {
         turn(&queue, |ticket| {
             ticket.found(1, 1);
-            ticket.booked(&"job".into(), 1);
+            ticket.booked(booked("job", 1));
         });
         tokio::time::advance(TICK).await;
     }

@@ -158,7 +158,6 @@ fn settings(every: Duration) -> Settings {
         backoffs: TurnBackoffs {
             empty: Duration::from_secs(3600),
             saturated: Duration::from_secs(3600),
-            productivity_bias: true,
         },
         exit_when_idle: None,
         replica: "test".to_owned(),
