@@ -19,7 +19,6 @@ mod timings;
 use std::sync::Arc;
 
 use cue_flow::{Flow, Meters};
-use cue_loops::PauseWatch;
 use prometheus::Registry;
 
 pub use self::error::StartError;
@@ -90,7 +89,7 @@ impl Pipeline {
         flow.tick(unserved);
         flow.tick(farm_watch);
         flow.tick(closed_hosts);
-        flow.tick(PauseWatch::new(pauses));
+        flow.tick(pauses);
         flow.tick(accounts);
         if let Some(reservations) = shared.reservations()? {
             flow.tick(reservations);

@@ -14,8 +14,8 @@ use cue_domain::backoff::Backoffs;
 use cue_domain::{BookingHealth, BookingTrouble, LayerId};
 use cue_flow::StopToken;
 use cue_hosts::HostIndex;
-use cue_loops::{AccountsState, Pauses, Roll};
-use cue_store::{ReplicaRow, Store};
+use cue_loops::{AccountsState, Latest, Pauses};
+use cue_store::{Connected, ReplicaRow, Store};
 
 use crate::pipeline::Pipeline;
 use crate::status::{
@@ -58,7 +58,7 @@ pub fn reader(pipeline: &Pipeline, dry_run: bool) -> StatusReader {
             unserved: Unserved {
                 layers: unserved.layers,
                 frames: unserved.frames,
-                examples: unserved.examples,
+                examples: unserved.examples.clone(),
             },
             hosts: Some(farm(&hosts)),
             last_refusals: last_refusals(&refusals),
@@ -71,14 +71,14 @@ pub fn reader(pipeline: &Pipeline, dry_run: bool) -> StatusReader {
 fn condition(pipeline: &Pipeline) -> impl Fn() -> Condition + Send + Sync + use<> {
     let store: Store = pipeline.store.clone();
     let stop: StopToken = pipeline.flow.stop_token();
-    let roll: Roll = pipeline.replicas.clone();
+    let roll = pipeline.replicas.clone();
     let feed: FeedHandle = pipeline.feed.clone();
     let health: BookingHealth = pipeline.health.clone();
     let pauses: Pauses = pipeline.pauses.clone();
     move || Condition {
         draining: stop.is_cancelled(),
         database_retry_ms: store.outage().map(|outage| ms(outage.retry_in)),
-        maestro_leader: roll.maestro().map(|leader| Maestro {
+        maestro_leader: roll.read().maestro.map(|leader| Maestro {
             session: leader.pid,
             address: leader.address,
         }),
@@ -122,14 +122,14 @@ fn cluster(status: &ClusterStatus) -> Cluster {
     }
 }
 
-fn connected(roll: &Roll) -> Vec<Replica> {
-    let rows = roll.read().replicas.into_iter();
-    let replica = |row: ReplicaRow| Replica {
-        name: row.name,
+fn connected(roll: &Latest<Connected>) -> Vec<Replica> {
+    let roll = roll.read();
+    let replica = |row: &ReplicaRow| Replica {
+        name: row.name.clone(),
         connections: row.connections.unsigned_abs(),
         this: row.this,
     };
-    rows.map(replica).collect()
+    roll.replicas.iter().map(replica).collect()
 }
 
 fn compared(state: &AccountsState) -> Accounts {

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use cue_cluster_feed::FeedHandle;
 use cue_domain::BookingHealth;
-use cue_loops::{Roll, maestro_conflict};
-use cue_store::Store;
+use cue_loops::{Latest, maestro_conflict};
+use cue_store::{Connected, Store};
 use prometheus::Registry;
 
 use crate::admin::{Probe, asked_once};
@@ -109,9 +109,9 @@ fn breaker_probe(store: Store) -> Probe {
 }
 
 /// Not ready while somebody else plans the same shows, though booking goes on.
-fn maestro_probe(roll: Roll) -> Probe {
+fn maestro_probe(roll: Latest<Connected>) -> Probe {
     Probe::new("maestro", move || {
-        let leader = roll.maestro();
+        let leader = roll.read().maestro;
         async move { leader.map_or(Ok(()), |leader| Err(maestro_conflict(&leader))) }
     })
 }

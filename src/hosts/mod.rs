@@ -18,7 +18,7 @@ use cue_domain::backoff::Backoffs;
 use cue_domain::missing_room::MissingRoom;
 use cue_domain::{Centicores, HostId, LayerId};
 use cue_hosts::HostIndex;
-use cue_loops::ClosedHosts;
+use cue_loops::{ClosedFarm, Latest};
 use cue_store::{RunningFrame, Store};
 use tokio::sync::Notify;
 
@@ -45,7 +45,7 @@ pub struct HostParts {
     /// Reservations, and the names of layers.
     pub demand: DemandIndex,
     /// The hosts that may not be booked.
-    pub closed: ClosedHosts,
+    pub closed: Latest<ClosedFarm>,
     /// Backoffs of hosts, with their reasons.
     pub backoffs: Arc<Backoffs<HostId>>,
     /// Room that hosts did not have.

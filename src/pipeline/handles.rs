@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use cue_cluster_feed::{FeedHandle, TurnQueue};
-use cue_demand::DemandIndex;
+use cue_demand::{DemandIndex, FarmView};
 use cue_dispatch::Refusals;
 use cue_domain::backoff::Backoffs;
 use cue_domain::missing_room::MissingRoom;
-use cue_domain::{BookingHealth, HostId, LayerId};
+use cue_domain::{BookingHealth, HostId, LayerId, Unserved};
 use cue_flow::Flow;
 use cue_hosts::HostIndex;
-use cue_loops::{AccountsState, ClosedHosts, Farm, Pauses, Roll, Settle, Unserved};
-use cue_store::Store;
+use cue_loops::{AccountsState, ClosedFarm, Latest, Pauses, Settle};
+use cue_store::{Connected, Store};
 use tokio::sync::Notify;
 
 /// The running pipeline, with handles for the shell.
@@ -37,13 +37,13 @@ pub struct Pipeline {
     /// Room that hosts did not have.
     pub missing: Arc<MissingRoom<HostId>>,
     /// Hosts that may not be booked.
-    pub closed: ClosedHosts,
+    pub closed: Latest<ClosedFarm>,
     /// Pauses of booking.
     pub pauses: Pauses,
     /// Notified when hosts gain capacity.
     pub supply: Arc<Notify>,
     /// Replicas that are connected.
-    pub replicas: Roll,
+    pub replicas: Latest<Connected>,
     /// Last refusal of each cap.
     pub refusals: Refusals,
     /// State of the accounts.
@@ -51,7 +51,7 @@ pub struct Pipeline {
     /// Outcomes of the steps of booking.
     pub health: BookingHealth,
     /// The farm by show.
-    pub farm: Farm,
+    pub farm: Latest<FarmView>,
     /// Waiting work that no host could serve.
-    pub unserved: Unserved,
+    pub unserved: Latest<Unserved>,
 }

@@ -71,7 +71,7 @@ impl Known {
             supply: &seen.demand.supply(&seen.hosts.idle_hosts()),
             rules: &self.order,
             now,
-            now_us: cue_job_fetch::now_us(),
+            now_us: cue_flow::now_us(),
             is_set_aside: &|layer| seen.layers.is_active(layer, now),
         };
         for layer in &mut facts.layers {
@@ -102,7 +102,7 @@ impl Known {
                 supply: &Supply::of_idle_farm(&found.hosts),
                 rules: &rules,
                 now,
-                now_us: cue_job_fetch::now_us(),
+                now_us: cue_flow::now_us(),
                 is_set_aside: &|layer| seen.layers.is_active(layer, now),
             },
         );

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cue_demand::DemandIndex;
+use cue_demand::{DemandIndex, FarmView};
 use cue_dispatch::Refusals;
 use cue_domain::backoff::Backoffs;
 use cue_domain::why::Facts;
 use cue_domain::{BookingHealth, LayerId, Pause, PauseScope};
 use cue_hosts::HostIndex;
-use cue_loops::{Farm, Pauses};
+use cue_loops::{Latest, Pauses};
 
 /// Facts that a running pipeline has.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct Seen {
     /// Outcomes of the steps of booking.
     pub health: BookingHealth,
     /// The farm by show.
-    pub farm: Farm,
+    pub farm: Latest<FarmView>,
     /// Waiting layers, and the hosts that are reserved for some.
     pub demand: DemandIndex,
     /// Pauses of booking.

@@ -82,7 +82,7 @@ async fn explainer(db: &TestDb) -> (Explainer, Store) {
         refusals: Refusals::default(),
         health: BookingHealth::default(),
         pauses: Pauses::new(store.clone(), demand.clone(), &Registry::new()).unwrap(),
-        farm: cue_loops::Farm::default(),
+        farm: cue_loops::Latest::default(),
         demand,
     };
     (Explainer::new(store.clone(), &settings, Some(seen)), store)

@@ -29,7 +29,7 @@ impl FeedHandle {
     }
 
     /// Records the presence of the facility in the database, and logs a change.
-    pub(crate) fn set_facility(&self, name: &str, known: bool) {
+    pub fn set_facility(&self, name: &str, known: bool) {
         let was_gone = self.facility_gone.swap(!known, Ordering::Relaxed);
         match (was_gone, known) {
             (false, false) => tracing::error!(

@@ -11,7 +11,8 @@ use crate::turn_queue::TurnQueue;
 #[derive(Clone)]
 pub struct DemandUpdates {
     queue: TurnQueue,
-    handle: FeedHandle,
+    /// The handle, which asks for complete readings.
+    pub handle: FeedHandle,
     metrics: FeedMetrics,
 }
 
@@ -22,17 +23,6 @@ impl DemandUpdates {
             handle,
             metrics,
         }
-    }
-
-    /// Returns true once after a complete reading was requested.
-    #[must_use]
-    pub fn take_reload(&self) -> bool {
-        self.handle.take_reload()
-    }
-
-    /// Records the presence of the configured facility in the database.
-    pub fn set_facility(&self, name: &str, known: bool) {
-        self.handle.set_facility(name, known);
     }
 
     /// Applies a reading: the clusters with waiting work.

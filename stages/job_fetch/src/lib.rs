@@ -11,7 +11,7 @@ mod rows;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cue_demand::{DemandIndex, Pick, PickInput, PickRules, Picked, ReplicaPlace};
 use cue_domain::backoff::Backoffs;
@@ -19,7 +19,7 @@ use cue_domain::health::Step;
 use cue_domain::messages::{Turn, TurnPart, WantedLayer, Work};
 use cue_domain::order::OrderRules;
 use cue_domain::{BookingHealth, Cluster, Host, LayerId, Setback};
-use cue_flow::{Chain, Outlet, Stage, Verdict, record_count};
+use cue_flow::{Chain, Outlet, Stage, Verdict, now_us, record_count};
 use cue_hosts::HostIndex;
 use cue_store::{Store, StoreError};
 use parking_lot::Mutex;
@@ -256,13 +256,4 @@ impl Stage for JobFetch {
         record_count("cue.layers", pick.layers.len());
         self.send(&turn, pick, out).await
     }
-}
-
-/// Microseconds since 1970.
-#[must_use]
-pub fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
 }

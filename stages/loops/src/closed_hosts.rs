@@ -4,15 +4,14 @@
 //! Invariants: at most a twenty-fifth of the time goes into it; a list that could not be read stays as last known.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cue_domain::AllocId;
 use cue_flow::{BoxError, Tick};
 use cue_store::{ClosedHost, Store, StoreError};
-use parking_lot::Mutex;
 
 use crate::host_refresh::HostRefreshSettings;
+use crate::latest::Latest;
 
 /// Shortest time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -32,28 +31,12 @@ pub struct ClosedFarm {
     pub allocations: HashMap<AllocId, String>,
 }
 
-/// The hosts that may not be booked, as last seen. Cloning shares them.
-#[derive(Clone, Debug, Default)]
-pub struct ClosedHosts(Arc<Mutex<Arc<ClosedFarm>>>);
-
-impl ClosedHosts {
-    /// The last reading.
-    #[must_use]
-    pub fn read(&self) -> Arc<ClosedFarm> {
-        Arc::clone(&self.0.lock())
-    }
-
-    fn set(&self, farm: ClosedFarm) {
-        *self.0.lock() = Arc::new(farm);
-    }
-}
-
 /// The side loop.
 #[derive(Debug)]
 pub struct ClosedHostsWatch {
     store: Store,
     settings: HostRefreshSettings,
-    seen: ClosedHosts,
+    seen: Latest<ClosedFarm>,
 }
 
 impl ClosedHostsWatch {
@@ -63,13 +46,13 @@ impl ClosedHostsWatch {
         Self {
             store,
             settings,
-            seen: ClosedHosts::default(),
+            seen: Latest::default(),
         }
     }
 
     /// A handle to what the loop has seen.
     #[must_use]
-    pub fn seen(&self) -> ClosedHosts {
+    pub fn seen(&self) -> Latest<ClosedFarm> {
         self.seen.clone()
     }
 
@@ -78,7 +61,7 @@ impl ClosedHostsWatch {
             (self.settings.facility.as_deref(), self.settings.stale_after);
         let hosts = self.store.closed_hosts(facility, stale_after, MOST).await?;
         let allocations = self.store.allocations().await?;
-        self.seen.set(ClosedFarm { hosts, allocations });
+        self.seen.replace(ClosedFarm { hosts, allocations });
         Ok(())
     }
 }

@@ -100,7 +100,10 @@ impl DemandRefresh {
         let (cursor, complete) = {
             let reading = self.reading.lock();
             let is_due = reading.complete_at.is_none_or(|at| at <= now);
-            (reading.cursor.clone(), is_due || self.feed.take_reload())
+            (
+                reading.cursor.clone(),
+                is_due || self.feed.handle.take_reload(),
+            )
         };
         let answer = self.read(&cursor, complete).await;
         let outcome = if answer.is_ok() { "ok" } else { "error" };
@@ -121,8 +124,8 @@ impl DemandRefresh {
         let facility = self.settings.facility.as_deref();
         if complete && let Some(name) = facility {
             let known = self.store.known_facilities().await?;
-            self.feed
-                .set_facility(name, known.iter().any(|known| known == name));
+            let is_known = known.iter().any(|known| known == name);
+            self.feed.handle.set_facility(name, is_known);
         }
         let generation = self.demand.begin_reading();
         let began = Instant::now();

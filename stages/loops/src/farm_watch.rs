@@ -5,17 +5,18 @@
 mod metrics;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cue_demand::{DemandIndex, FarmInput, FarmView, PickRules, Supply};
 use cue_domain::LayerId;
 use cue_domain::backoff::Backoffs;
-use cue_flow::{BoxError, Tick};
+use cue_flow::{BoxError, Tick, now_us};
 use cue_hosts::HostIndex;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use prometheus::Registry;
 
 use self::metrics::FarmMetrics;
+use crate::latest::Latest;
 
 /// Time between two views.
 const EVERY: Duration = Duration::from_secs(1);
@@ -23,22 +24,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const KEEP_SIZES: Duration = Duration::from_secs(10);
 /// A view takes at most the time divided by this.
 const PARTS: u32 = 100;
-
-/// The last view of the farm. Cloning shares it.
-#[derive(Clone, Debug, Default)]
-pub struct Farm(Arc<Mutex<Arc<FarmView>>>);
-
-impl Farm {
-    fn lock(&self) -> MutexGuard<'_, Arc<FarmView>> {
-        self.0.lock()
-    }
-
-    /// The last view; empty before the first one.
-    #[must_use]
-    pub fn read(&self) -> Arc<FarmView> {
-        Arc::clone(&self.lock())
-    }
-}
 
 /// The indexes that a view is made of.
 pub struct Indexes {
@@ -54,7 +39,7 @@ pub struct Indexes {
 pub struct FarmWatch {
     indexes: Indexes,
     rules: PickRules,
-    found: Farm,
+    found: Latest<FarmView>,
     metrics: FarmMetrics,
     /// Hosts as if nothing ran on them, and the time of that.
     sizes: Mutex<Option<(Instant, usize, Arc<Supply>)>>,
@@ -73,7 +58,7 @@ impl FarmWatch {
         Ok(Self {
             indexes,
             rules,
-            found: Farm::default(),
+            found: Latest::default(),
             metrics: FarmMetrics::new(registry)?,
             sizes: Mutex::default(),
         })
@@ -81,7 +66,7 @@ impl FarmWatch {
 
     /// A handle to the last view.
     #[must_use]
-    pub fn found(&self) -> Farm {
+    pub fn found(&self) -> Latest<FarmView> {
         self.found.clone()
     }
 
@@ -105,7 +90,7 @@ impl FarmWatch {
             now_us: now_us(),
         });
         self.metrics.set(&view);
-        *self.found.lock() = Arc::new(view);
+        self.found.replace(view);
     }
 
     fn sizes(&self, hosts: &[cue_domain::Host], now: Instant) -> Arc<Supply> {
@@ -130,12 +115,4 @@ impl Tick for FarmWatch {
         self.once();
         Ok(EVERY.max(began.elapsed().saturating_mul(PARTS - 1)))
     }
-}
-
-/// Microseconds since 1970.
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
 }

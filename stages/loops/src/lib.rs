@@ -4,7 +4,7 @@
 //! - [`Reserving`] keeps hosts for layers that fit nowhere yet.
 //! - [`Settle`] finds out what became of launches without a clear answer, and [`Reconcile`] finds those that a
 //!   dead scheduler left behind.
-//! - [`PauseWatch`] obeys the pauses of booking that people set.
+//! - [`Pauses`] obeys the pauses of booking that people set.
 //! - [`Accounts`] sets counters that differ from their procs.
 //! - [`FarmWatch`] looks at both indexes by show, for metrics and page.
 //! - [`Replicas`], [`Snapshots`], [`HealthWatch`], [`UnservedWatch`] and [`ClosedHostsWatch`] watch the database and the farm,
@@ -18,6 +18,7 @@ mod closed_hosts;
 mod demand_refresh;
 mod farm_watch;
 mod host_refresh;
+mod latest;
 mod outage;
 mod pauses;
 mod reconcile;
@@ -29,14 +30,15 @@ mod unserved;
 
 pub use accounts::{Accounts, AccountsMetrics, AccountsReading, AccountsState};
 pub use booking_health::HealthWatch;
-pub use closed_hosts::{ClosedFarm, ClosedHosts, ClosedHostsWatch};
+pub use closed_hosts::{ClosedFarm, ClosedHostsWatch};
 pub use demand_refresh::{DemandMetrics, DemandRefresh, DemandRefreshSettings};
-pub use farm_watch::{Farm, FarmWatch, Indexes};
+pub use farm_watch::{FarmWatch, Indexes};
 pub use host_refresh::{HostMetrics, HostRefresh, HostRefreshSettings};
-pub use pauses::{ActivePause, PauseWatch, Pauses};
+pub use latest::Latest;
+pub use pauses::{ActivePause, Pauses};
 pub use reconcile::Reconcile;
-pub use replicas::{MAESTRO_REMEDY, Replicas, Roll, maestro_conflict};
+pub use replicas::{MAESTRO_REMEDY, Replicas, maestro_conflict};
 pub use reservations::{Reserving, expected_room};
 pub use settle::{Settle, SettleMetrics};
 pub use snapshots::{SNAPSHOT_REMEDY, Snapshots};
-pub use unserved::{Unserved, UnservedWatch};
+pub use unserved::UnservedWatch;

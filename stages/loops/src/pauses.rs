@@ -31,7 +31,7 @@ pub struct ActivePause {
 /// Kinds of scopes.
 const KINDS: [&str; 3] = ["all", "facility", "show"];
 
-/// The pauses that hold, and the lever. Clones share them.
+/// The pauses that hold, the lever, and the loop that reads them. Clones share them.
 #[derive(Clone)]
 pub struct Pauses(Arc<Known>);
 
@@ -163,25 +163,14 @@ fn report(before: &[ActivePause], after: &[ActivePause]) {
     }
 }
 
-/// The side loop.
-pub struct PauseWatch(Pauses);
-
-impl PauseWatch {
-    /// A loop that reads these pauses.
-    #[must_use]
-    pub const fn new(pauses: Pauses) -> Self {
-        Self(pauses)
-    }
-}
-
-impl Tick for PauseWatch {
+impl Tick for Pauses {
     const NAME: &'static str = "pauses";
 
     async fn tick(&self) -> Result<Duration, BoxError> {
-        match self.0.read().await {
+        match self.read().await {
             Ok(()) => Ok(EVERY),
             // The breaker reports when the database is back.
-            Err(_) if self.0.0.store.outage().is_some() => Ok(EVERY),
+            Err(_) if self.0.store.outage().is_some() => Ok(EVERY),
             Err(error) => Err(error.into()),
         }
     }

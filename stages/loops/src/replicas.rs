@@ -16,6 +16,8 @@ use cue_store::{Connected, MaestroLeader, Store};
 use parking_lot::Mutex;
 use prometheus::{IntGauge, Registry};
 
+use crate::latest::Latest;
+
 /// Time between two questions to the database.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -31,33 +33,12 @@ pub fn maestro_conflict(leader: &MaestroLeader) -> String {
     )
 }
 
-/// Programs that were connected when the database last answered.
-#[derive(Clone, Debug, Default)]
-pub struct Roll(Arc<Mutex<Connected>>);
-
-impl Roll {
-    /// Replicas, by name; none if the database did not answer the last question. Maestro's leader as last seen.
-    #[must_use]
-    pub fn read(&self) -> Connected {
-        self.with(|connected| connected.clone())
-    }
-
-    /// Maestro's leader as last seen.
-    #[must_use]
-    pub fn maestro(&self) -> Option<MaestroLeader> {
-        self.with(|connected| connected.maestro)
-    }
-
-    fn with<T>(&self, look: impl FnOnce(&mut Connected) -> T) -> T {
-        look(&mut self.0.lock())
-    }
-}
-
 /// The side loop.
 #[derive(Debug)]
 pub struct Replicas {
     store: Store,
-    roll: Roll,
+    /// Replicas, none if the database did not answer the last question, and Maestro's leader as last seen.
+    roll: Latest<Connected>,
     place: Arc<Mutex<ReplicaPlace>>,
     count: IntGauge,
     maestro: IntGauge,
@@ -72,7 +53,7 @@ impl Replicas {
         let gauge = |name, help| IntGauge::declare(registry, name, help, ());
         Ok(Self {
             store,
-            roll: Roll::default(),
+            roll: Latest::default(),
             place: Arc::new(Mutex::new(ReplicaPlace::ONLY)),
             count: gauge(
                 "scheduler_replicas",
@@ -87,7 +68,7 @@ impl Replicas {
 
     /// A handle to what the loop has seen.
     #[must_use]
-    pub fn roll(&self) -> Roll {
+    pub fn roll(&self) -> Latest<Connected> {
         self.roll.clone()
     }
 
@@ -104,9 +85,7 @@ impl Replicas {
         *self.place.lock() = place(&connected);
         self.maestro.set(i64::from(connected.maestro.is_some()));
         let now = connected.maestro;
-        let before = self
-            .roll
-            .with(|known| std::mem::replace(known, connected).maestro);
+        let before = self.roll.replace(connected).maestro;
         match (before, now) {
             (before, Some(leader)) if before != now => {
                 tracing::warn!(session = leader.pid, "{}", maestro_conflict(&leader));
@@ -139,7 +118,10 @@ impl Tick for Replicas {
             }
             Err(error) => {
                 self.count.set(0);
-                self.roll.with(|known| known.replicas.clear());
+                self.roll.replace(Connected {
+                    maestro: self.roll.read().maestro,
+                    ..Connected::default()
+                });
                 Err(error.into())
             }
         }
@@ -226,7 +208,7 @@ mod tests {
         let db = TestDb::fresh().await;
         let (replicas, store) = replicas(&db).await;
         let roll = replicas.roll();
-        let seen = || (replicas.maestro.get(), roll.maestro().is_some());
+        let seen = || (replicas.maestro.get(), roll.read().maestro.is_some());
         replicas.tick().await.unwrap();
         assert_eq!(seen(), (0, false));
         let mut cuebot = db.pool.acquire().await.unwrap();
@@ -234,7 +216,7 @@ mod tests {
         lock.execute(&mut *cuebot).await.unwrap();
         replicas.tick().await.unwrap();
         assert_eq!(seen(), (1, true));
-        let sentence = maestro_conflict(&roll.maestro().unwrap());
+        let sentence = maestro_conflict(&roll.read().maestro.unwrap());
         assert!(sentence.contains("maestro.enabled=no"), "{sentence}");
         let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(MAESTRO_KEY);
         unlock.execute(&mut *cuebot).await.unwrap();

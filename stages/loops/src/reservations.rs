@@ -6,13 +6,13 @@
 //! Invariant: at most a twentieth of the time goes into it.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cue_demand::{BlockedLayer, DemandIndex, Reservations, Reserved};
 use cue_domain::fit::least_cores;
 use cue_domain::reservation::{Blocked, Candidate, Proc, expected_end, reserve};
 use cue_domain::{Centicores, Host, HostId, Kib, Layer, LayerId, Resources};
-use cue_flow::{BoxError, Family, Tick};
+use cue_flow::{BoxError, Family, Tick, now_us};
 use cue_hosts::HostIndex;
 use cue_store::{HostProcs, Store, StoreError};
 use prometheus::{IntGauge, Registry};
@@ -236,14 +236,6 @@ fn usual_run(hosts: &HashMap<HostId, HostProcs>) -> Duration {
         .collect();
     means.sort_unstable();
     means.get(means.len() / 2).copied().unwrap_or(UNKNOWN_RUN)
-}
-
-/// Microseconds since 1970.
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
 }
 
 impl Tick for Reserving {

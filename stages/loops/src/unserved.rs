@@ -4,15 +4,16 @@
 //! one look finds for the first time is looked at again before it counts: a host may get its tags a moment
 //! after its work was submitted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cue_demand::DemandIndex;
+use cue_domain::Unserved;
 use cue_flow::{BoxError, Family, Tick};
 use cue_store::Store;
-use parking_lot::Mutex;
 use prometheus::{IntGauge, Registry};
+
+use crate::latest::Latest;
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(5);
@@ -20,27 +21,11 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Time until a second look.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
-/// Work that no host could serve, as last seen. Cloning shares it.
-#[derive(Clone, Debug, Default)]
-pub struct Unserved(Arc<Mutex<cue_domain::Unserved>>);
-
-impl Unserved {
-    /// The work as last seen.
-    #[must_use]
-    pub fn read(&self) -> cue_domain::Unserved {
-        self.0.lock().clone()
-    }
-
-    fn replace(&self, found: cue_domain::Unserved) -> cue_domain::Unserved {
-        std::mem::replace(&mut *self.0.lock(), found)
-    }
-}
-
 /// The side loop.
 pub struct UnservedWatch {
     store: Store,
     demand: DemandIndex,
-    found: Unserved,
+    found: Latest<Unserved>,
     /// The last look found something for the first time.
     suspected: AtomicBool,
     layers: IntGauge,
@@ -61,7 +46,7 @@ impl UnservedWatch {
         Ok(Self {
             store,
             demand,
-            found: Unserved::default(),
+            found: Latest::default(),
             suspected: AtomicBool::default(),
             layers,
         })
@@ -69,7 +54,7 @@ impl UnservedWatch {
 
     /// A handle to what the loop has found.
     #[must_use]
-    pub fn found(&self) -> Unserved {
+    pub fn found(&self) -> Latest<Unserved> {
         self.found.clone()
     }
 }

@@ -11,6 +11,7 @@
 
 mod blocking;
 mod capacity;
+mod clock;
 mod context;
 mod control;
 mod drain;
@@ -38,6 +39,7 @@ mod workers;
 mod tests;
 
 pub use capacity::{Capacity, Reserved};
+pub use clock::now_us;
 pub use context::Kind;
 pub use control::{Control, Items, NoSuchStage, StageStatus};
 pub use drain::{DrainReport, Ended};
