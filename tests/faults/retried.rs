@@ -9,14 +9,15 @@ use std::collections::HashSet;
 use tokio::sync::oneshot;
 
 use crate::ends::waiting_sessions;
-use crate::yard::{ONE, Yard, locked_ledger, open, store, want};
+use crate::yard::{ONE, Yard, locked_ledger, open, refs, store, want};
 
 /// Books what the caps admit, and says how many frames started.
 async fn book(mut held: OpenBooking, rows: &[cue_domain::Booking]) -> usize {
-    let ledger = locked_ledger(&mut held, rows).await;
-    assert!(admit(rows, ledger).iter().all(Result::is_ok));
-    let booked = held.book(rows).await.unwrap();
-    held.commit(rows).await.unwrap();
+    let rows = refs(rows);
+    let ledger = locked_ledger(&mut held, &rows).await;
+    assert!(admit(&rows, ledger).iter().all(Result::is_ok));
+    let booked = held.book(&rows).await.unwrap();
+    held.commit(&rows).await.unwrap();
     booked.frames.len()
 }
 
@@ -56,7 +57,7 @@ async fn again_after<T>(
 async fn again(held: OpenBooking, rows: &[cue_domain::Booking]) -> (OpenBooking, HashSet<FrameId>) {
     let rebooking = held.rebooking();
     held.release().await.unwrap();
-    rebooking.open(rows, None).await.unwrap()
+    rebooking.open(&refs(rows), None).await.unwrap()
 }
 
 async fn states(yard: &Yard) -> (i64, i64, i64) {

@@ -7,8 +7,7 @@ use cue_domain::{Booking, HostId, HostIdle, LaunchLayer, LayerId};
 use cue_rqd::TracePoint;
 use cue_store::{Moment, Unlaunched};
 
-use crate::open_launch::Launch;
-use crate::pending::PendingLaunch;
+use crate::pending::{Launch, PendingLaunch};
 use crate::plan::Plan;
 
 /// The part of a plan that is booked in the database.
@@ -93,8 +92,8 @@ impl BookedFrame {
                 frame: booking.frame.id.clone(),
                 version,
                 proc: booking.proc.clone(),
+                host: Arc::clone(&booking.host.name),
             },
-            host: Arc::clone(&booking.host.name),
             trace: TracePoint::default(),
             dead: false,
         };

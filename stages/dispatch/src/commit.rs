@@ -1,10 +1,10 @@
 //! The commit of a booking.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cue_domain::admission::Refusal;
-use cue_domain::{Booking, FrameId, HostId};
+use cue_domain::{Booking, HostId};
 use cue_store::{OpenBooking, StoreError};
 
 use crate::batch::{Batch, BatchFacts, BookedAt, BookedFrame};
@@ -58,11 +58,8 @@ pub(crate) async fn commit(
     {
         return answer.map(|()| batch);
     }
-    let versions = booked.frames.into_iter();
-    let versions: HashMap<FrameId, i32> =
-        versions.map(|frame| (frame.frame, frame.version)).collect();
     let frame = |booking: &&Booking| {
-        let version = *versions.get(&booking.frame.id)?;
+        let version = *booked.frames.get(&booking.frame.id)?;
         Some(BookedFrame::new(booking, version, plan))
     };
     batch.frames = admitted.iter().filter_map(frame).collect();

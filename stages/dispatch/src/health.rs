@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use cue_domain::LayerId;
 use cue_domain::health::{Failure, Retest, Scope, Step};
-use cue_store::{ErrorClass, HeldRow};
+use cue_domain::why::HeldRow;
+use cue_store::ErrorClass;
 
 use crate::pass::BookedPlan;
 use crate::stage::Dispatch;

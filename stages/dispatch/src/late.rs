@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::ProcId;
 
-use crate::open_launch::Launch;
+use crate::pending::Launch;
 
 /// Times after the booking was taken back at which its host is asked.
 const ASK: [Duration; 3] = [
@@ -61,7 +61,9 @@ impl LateLaunches {
         for late in self.0.values_mut() {
             if !late.asking && late.due <= now {
                 late.asking = true;
-                let of_host = due.entry(Arc::clone(&late.launch.host)).or_default();
+                let of_host = due
+                    .entry(Arc::clone(&late.launch.booking.host))
+                    .or_default();
                 of_host.push(late.launch.clone());
             }
         }
@@ -101,10 +103,10 @@ mod tests {
             frame: name.into(),
             version: 1,
             proc: name.into(),
+            host: "h".into(),
         };
         Launch {
             booking,
-            host: "h".into(),
             trace: TracePoint::default(),
             dead: false,
         }

@@ -12,9 +12,10 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use cue_domain::isolate::{Isolation, Row, Split};
+use cue_domain::why::HeldRow;
 use cue_domain::{Booking, HostId, LayerId};
 use cue_flow::{Chain, number};
-use cue_store::{ErrorClass, HeldRow, OpenBooking, Rebooking, StoreError};
+use cue_store::{ErrorClass, OpenBooking, Rebooking, StoreError};
 use tracing::Instrument;
 
 use crate::batch::Batch;

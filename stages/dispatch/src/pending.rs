@@ -17,13 +17,23 @@ use cue_store::Unlaunched;
 use parking_lot::Mutex;
 
 use crate::late::LateLaunches;
-use crate::open_launch::Launch;
 
 /// Pause before a host that answered is asked about what is still open.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Longest pause between two questions to a host that does not answer; the first is [`ASK_AGAIN`].
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// A booking whose launch is pending.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The booking, as it would be taken back.
+    pub booking: Unlaunched,
+    /// The span of the launch, if one was tried.
+    pub trace: TracePoint,
+    /// The launch certainly does not run: it was refused, or never sent.
+    pub dead: bool,
+}
 
 /// A launch that somebody holds. Dropped, it counts as one of unknown outcome.
 #[derive(Debug)]
@@ -87,22 +97,22 @@ struct HostQuestion {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     held: HashSet<ProcId>,
     unknown: HashMap<Arc<str>, HostQuestion>,
     acknowledged: HashMap<ProcId, FrameId>,
-    late: LateLaunches,
+    pub(crate) late: LateLaunches,
 }
 
 /// The pending launches of this process.
 #[derive(Debug, Default)]
-pub struct PendingLaunches(Mutex<State>);
+pub struct PendingLaunches(pub(crate) Mutex<State>);
 
 impl Lender<Launch> for PendingLaunches {
     fn give_back(&self, launch: Launch) {
         let mut state = self.0.lock();
         state.held.remove(&launch.booking.proc);
-        let host = Arc::clone(&launch.host);
+        let host = Arc::clone(&launch.booking.host);
         let question = state.unknown.entry(host).or_insert_with(|| HostQuestion {
             launches: HashMap::new(),
             asking: 0,
@@ -223,16 +233,6 @@ impl PendingLaunches {
         for proc in procs {
             state.acknowledged.remove(proc);
         }
-    }
-
-    /// Takes launches that were taken back and whose host must be asked at `now` whether they arrived since.
-    pub(crate) fn take_due_late(&self, now: Instant) -> Vec<(Arc<str>, Vec<Launch>)> {
-        self.0.lock().late.take_due(now)
-    }
-
-    /// Records that the host was asked about its late launches, and whether it answered.
-    pub(crate) fn late_asked(&self, launches: Vec<Launch>, answer: bool, now: Instant) {
-        self.0.lock().late.asked(launches, answer, now);
     }
 }
 

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::open_launch::Launch;
-use crate::pending::{PendingLaunch, PendingLaunches};
+use crate::pending::{Launch, PendingLaunch, PendingLaunches};
 
 impl PendingLaunches {
     /// Takes the launches of hosts that are due at `now`, of `most` hosts, those that answered last time
@@ -26,7 +25,7 @@ impl PendingLaunches {
 
     /// Takes launches that were taken back and whose host must be asked at `now` whether they arrived since.
     pub fn take_late(self: &Arc<Self>, now: Instant) -> Vec<LateQuestion> {
-        let due = self.take_due_late(now).into_iter();
+        let due = self.0.lock().late.take_due(now).into_iter();
         let question = |(host, launches)| LateQuestion::new(host, launches, Arc::clone(self));
         due.map(question).collect()
     }
@@ -85,7 +84,7 @@ impl LateQuestion {
 impl Drop for LateQuestion {
     fn drop(&mut self) {
         let launches = std::mem::take(&mut self.launches);
-        let (answered, now) = (self.answered, Instant::now());
-        self.book.late_asked(launches, answered, now);
+        let mut state = self.book.0.lock();
+        state.late.asked(launches, self.answered, Instant::now());
     }
 }

@@ -1,11 +1,10 @@
 //! Records of a booking: refusals by cap, frames by show, and the counts of the turn.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use cue_domain::admission::Refusal;
 use cue_domain::{AllocId, BookedLayer, Booking, Centicores, LayerId};
-use cue_flow::number;
+use cue_flow::{now_us, number};
 
 use crate::batch::BookedFrame;
 use crate::plan::Plan;
@@ -47,8 +46,7 @@ type Taken<'a> = HashMap<&'a AllocId, Centicores>;
 /// Counts bookings: by show, by turn, and how long their frames had waited.
 pub(crate) fn record_bookings(frames: &[BookedFrame], plan: Plan<'_>) {
     let metrics = &plan.stage.metrics;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_ms = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+    let now_ms = now_us() / 1_000;
     let mut of_layers: HashMap<&LayerId, (BookedLayer, Taken<'_>)> = HashMap::new();
     for BookedFrame { booking, .. } in frames {
         let layer = &booking.layer;
@@ -76,7 +74,7 @@ pub(crate) fn record_bookings(frames: &[BookedFrame], plan: Plan<'_>) {
     for (mut booked, taken) in of_layers.into_values() {
         let taken = taken.into_iter();
         booked.cores = taken.map(|(alloc, cores)| (alloc.clone(), cores)).collect();
-        plan.part.ticket.booked_layer(booked);
+        plan.part.ticket.booked(booked);
     }
     let show_name = &plan.part.cluster.show_name;
     let dispatched = metrics.dispatched.with_label_values(&[show_name]);

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use cue_domain::why::HeldRow;
 use cue_domain::{Booking, LayerId, Setback};
 use cue_flow::{Chain, Verdict};
-use cue_store::{ErrorClass, HeldRow, StoreError};
+use cue_store::{ErrorClass, StoreError};
 
 use crate::blamed::Refused;
 use crate::pass::{BookedPlan, is_of_others};

@@ -113,11 +113,8 @@ async fn start_then_charge(
         return Ok(Some(Booked::default()));
     }
     let booked = held.start(bookings).await?;
-    let started = booked.started();
-    let bookings = bookings.iter().copied();
-    let bookings: Vec<&Booking> = bookings
-        .filter(|booking| started.contains(&booking.frame.id))
-        .collect();
+    let mut bookings = bookings.to_vec();
+    bookings.retain(|booking| booked.frames.contains_key(&booking.frame.id));
     if bookings.is_empty() {
         return Ok(Some(booked));
     }

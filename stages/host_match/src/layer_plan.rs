@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use cue_domain::fit::FitRules;
+use cue_domain::job::Room;
 use cue_domain::messages::{HostLease, LockedLayer};
 use cue_domain::{Host, HostId, WaitingFrame};
 use cue_hosts::{Choice, HostIndex, HostRequest};
@@ -13,7 +14,7 @@ use cue_hosts::{Choice, HostIndex, HostRequest};
 use crate::metrics::MatchMetrics;
 use crate::planned::{Placement, Planned};
 use crate::policy::{Policy, Round};
-use crate::remaining::{Remaining, RemainingCaps};
+use crate::remaining::RemainingCaps;
 
 /// The frames of one layer in one round.
 pub(crate) struct LayerPlan<'a> {
@@ -94,7 +95,7 @@ impl LayerPlan<'_> {
     /// Fills the hosts that run the layer.
     fn fill_warm(&mut self, planned: &mut Planned, caps: &mut RemainingCaps) {
         let is_near = |id: &&HostId| planned.position(id).is_some() || self.index.is_idle(id);
-        let running_on = self.layer.running_on.keys();
+        let running_on = self.layer.wanted.running_on.keys();
         let mut warm: Vec<&HostId> = running_on.filter(is_near).collect();
         warm.sort_unstable();
         self.fill_listed(&warm, planned, caps);
@@ -125,17 +126,17 @@ impl LayerPlan<'_> {
     ) -> Option<(HostLease, Choice)> {
         let mut subscriptions = caps.subscriptions(self.layer);
         subscriptions.retain(|(alloc, _)| caps.is_entitled(alloc));
-        let Remaining { cores, gpus } = caps.of_job(self.layer);
+        let Room { cores, gpus } = caps.of_job(self.layer);
         let request = HostRequest {
             facility: &self.policy.part.cluster.key.facility,
-            tags: &self.layer.layer.tags,
+            tags: &self.layer.wanted.layer.tags,
             subscriptions: &subscriptions,
-            os: self.layer.job.os.as_deref(),
-            layer: &self.layer.layer,
+            os: self.layer.wanted.job.os.as_deref(),
+            layer: &self.layer.wanted.layer,
             rules: self.rules,
             job_remaining: cores,
         };
-        if gpus.is_some_and(|gpus| self.layer.layer.gpus_min > gpus.max(0)) {
+        if gpus.is_some_and(|gpus| self.layer.wanted.layer.gpus_min > gpus.max(0)) {
             return None;
         }
         let may_take = |host: &Host| {
@@ -188,7 +189,8 @@ impl LayerPlan<'_> {
 
     /// Returns true if a host has idle GPUs that the layer does not ask for.
     fn has_unneeded_gpus(&self, host: &Host) -> bool {
-        let asks = self.layer.layer.gpus_min > 0 || self.layer.layer.gpu_memory_min.0 > 0;
+        let asks =
+            self.layer.wanted.layer.gpus_min > 0 || self.layer.wanted.layer.gpu_memory_min.0 > 0;
         !asks && (host.idle.gpus > 0 || host.idle.gpu_memory.0 > 0)
     }
 

@@ -59,7 +59,7 @@ pub fn plan(
     } = planning;
     for (layer, outcome) in layers.iter().zip(outcomes) {
         if outcome.attempted == 0 && outcome.refused && caps.has_entitlement() {
-            planned.without_host.push(layer.layer.id.clone());
+            planned.without_host.push(layer.wanted.layer.id.clone());
         }
         metrics.layer_done(outcome.attempted, outcome.wasted, layer.frames.is_empty());
     }
@@ -91,17 +91,17 @@ struct Planning<'a> {
 impl Planning<'_> {
     /// Serves a round to the layers in order, or to the spare layers of jobs `behind` them.
     fn serve_round(&mut self, round: Round, behind: bool, layers: &mut [LockedLayer]) {
-        let is_behind = |layer: &LockedLayer| layer.is_spare && !layer.is_equal;
+        let is_behind = |layer: &LockedLayer| layer.wanted.is_spare && !layer.wanted.is_equal;
         let others = numbers(layers, |layer| {
             let counts = behind || !is_behind(layer);
-            round == Round::Leftover && counts && layer.has_more && layer.frames.is_empty()
+            round == Round::Leftover && counts && layer.wanted.has_more && layer.frames.is_empty()
         });
         let before = numbers(layers, |layer| {
-            behind && !is_behind(layer) && (layer.has_more || !layer.frames.is_empty())
+            behind && !is_behind(layer) && (layer.wanted.has_more || !layer.frames.is_empty())
         });
         for number in 0..layers.len() {
             let layer = &mut layers[number];
-            let quota = self.quota.get(&layer.job.id).copied();
+            let quota = self.quota.get(&layer.wanted.job.id).copied();
             let most = quota.filter(|_| !behind).unwrap_or(usize::MAX);
             if layer.frames.is_empty() || is_behind(layer) != behind || most == 0 {
                 continue;
@@ -153,7 +153,7 @@ impl Planning<'_> {
             outcome.refused |= layer_plan.refused.get();
         }
         let placed = self.planned.placements.len() - before_count;
-        if let Some(quota) = self.quota.get_mut(&layer.job.id) {
+        if let Some(quota) = self.quota.get_mut(&layer.wanted.job.id) {
             *quota = quota.saturating_sub(placed);
         }
         self.policy.part.ticket.placed(placed as u64);
@@ -173,8 +173,8 @@ fn numbers(layers: &[LockedLayer], matches: impl Fn(&LockedLayer) -> bool) -> Ve
 fn quotas(layers: &[LockedLayer]) -> HashMap<JobId, usize> {
     let mut frames: HashMap<JobId, (usize, usize)> = HashMap::new();
     for layer in layers {
-        let (paid, spare) = frames.entry(layer.job.id.clone()).or_default();
-        let of_kind = if layer.is_spare { spare } else { paid };
+        let (paid, spare) = frames.entry(layer.wanted.job.id.clone()).or_default();
+        let of_kind = if layer.wanted.is_spare { spare } else { paid };
         *of_kind += layer.frames.len();
     }
     let frames = frames.into_iter();

@@ -64,13 +64,15 @@ impl Planned {
     ) -> impl Iterator<Item = (&'a HostId, &'a JobId, &'a LayerId)> {
         self.placed.keys().filter_map(|(layer, host)| {
             let (layer, host) = (layers.get(*layer)?, self.hosts.get(*host)?);
-            Some((&host.id, &layer.job.id, &layer.layer.id))
+            Some((&host.id, &layer.wanted.job.id, &layer.wanted.layer.id))
         })
     }
 
     /// The hosts, and the placements as bookings. Each gets a proc of its own.
     pub(crate) fn into_bookings(self, layers: &[LockedLayer]) -> (Vec<HostLease>, Vec<Booking>) {
-        let shared = |layer: &LockedLayer| Arc::new(BookingLayer::new(&layer.layer, &layer.job));
+        let shared = |layer: &LockedLayer| {
+            Arc::new(BookingLayer::new(&layer.wanted.layer, &layer.wanted.job))
+        };
         let layers: Vec<Arc<BookingLayer>> = layers.iter().map(shared).collect();
         let hosts = self.hosts.iter().map(|host| BookingHost::from(&**host));
         let hosts: Vec<Arc<BookingHost>> = hosts.map(Arc::new).collect();

@@ -42,14 +42,18 @@ pub struct Policy {
 impl Policy {
     /// Returns true unless the host is reserved for another layer whose start a frame of this layer might delay.
     pub(crate) fn may_use(&self, layer: &LockedLayer, host: &Host) -> bool {
-        self.reservations
-            .may_use(&host.id, &layer.layer.id, layer.longest_run, self.now)
+        self.reservations.may_use(
+            &host.id,
+            &layer.wanted.layer.id,
+            layer.wanted.longest_run,
+            self.now,
+        )
     }
 
     /// Reserved hosts that the layer may use, which others may not.
     pub(crate) fn reserved_for(&self, layer: &LockedLayer) -> Vec<&HostId> {
         self.reservations
-            .open_to(&layer.layer.id, layer.longest_run, self.now)
+            .open_to(&layer.wanted.layer.id, layer.wanted.longest_run, self.now)
     }
 
     /// Returns true if another frame keeps the layer within its share of the host, where it has `placed` new frames. A
@@ -58,16 +62,21 @@ impl Policy {
         if self.reservations.of(&host.id).is_some() {
             return true;
         }
-        let running = layer.running_on.get(&host.id).copied().unwrap_or_default();
+        let running = layer
+            .wanted
+            .running_on
+            .get(&host.id)
+            .copied()
+            .unwrap_or_default();
         let frames = i64::from(running).saturating_add(i64::from(placed)) + 1;
-        let cores = least_cores(&layer.layer).0.saturating_mul(frames);
+        let cores = least_cores(&layer.wanted.layer).0.saturating_mul(frames);
         frames <= FRAMES || cores <= host.total.cores.0 / PARTS
     }
 
     /// Returns true if some of the host's idle resources are kept from the layer, because other work waits for
     /// the host's GPUs.
     pub(crate) fn keeps_gpus(&self, layer: &LockedLayer, host: &Host) -> bool {
-        let asks = layer.layer.gpus_min > 0 || layer.layer.gpu_memory_min.0 > 0;
+        let asks = layer.wanted.layer.gpus_min > 0 || layer.wanted.layer.gpu_memory_min.0 > 0;
         !asks && kept_for_gpus(host, &self.gpu_work) != Resources::NONE
     }
 

@@ -5,34 +5,16 @@
 
 use std::collections::HashMap;
 
-use cue_domain::job::least;
+use cue_domain::job::Room;
 use cue_domain::messages::LockedLayer;
 use cue_domain::{
     AllocId, Centicores, FolderId, Host, JobId, Limit, LimitId, LimitKind, Resources, ShowId,
 };
 
-/// Remaining cores and GPUs under a cap; `None` is unlimited.
-#[derive(Clone, Copy)]
-pub(crate) struct Remaining {
-    pub(crate) cores: Option<Centicores>,
-    pub(crate) gpus: Option<i64>,
-}
-
-impl Remaining {
-    fn take(&mut self, taken: &Resources) {
-        if let Some(cores) = &mut self.cores {
-            cores.0 = cores.0.saturating_sub(taken.cores.0);
-        }
-        if let Some(gpus) = &mut self.gpus {
-            *gpus = gpus.saturating_sub(taken.gpus);
-        }
-    }
-}
-
 /// Remaining caps of jobs, folders, subscriptions, limits and turns.
 pub(crate) struct RemainingCaps {
-    jobs: HashMap<JobId, Remaining>,
-    folders: HashMap<FolderId, Remaining>,
+    jobs: HashMap<JobId, Room>,
+    folders: HashMap<FolderId, Room>,
     subscriptions: HashMap<(ShowId, AllocId), Centicores>,
     limits: HashMap<LimitId, Limit>,
     /// Remaining entitlement of the turn, in centicores.
@@ -94,62 +76,55 @@ impl RemainingCaps {
         })
     }
 
-    fn job(&self, layer: &LockedLayer) -> Remaining {
-        let (cores, gpus) = (layer.job.headroom.cores, layer.job.headroom.gpus);
-        let read = Remaining { cores, gpus };
-        self.jobs.get(&layer.job.id).copied().unwrap_or(read)
+    fn job(&self, layer: &LockedLayer) -> Room {
+        let job = &layer.wanted.job;
+        let remaining = self.jobs.get(&job.id);
+        remaining.copied().unwrap_or(job.headroom.job)
     }
 
-    fn folder(&self, layer: &LockedLayer) -> Remaining {
-        let headroom = &layer.job.headroom;
-        let (cores, gpus) = (headroom.folder_cores, headroom.folder_gpus);
-        let read = Remaining { cores, gpus };
-        let remaining = self.folders.get(&layer.job.folder);
-        remaining.copied().unwrap_or(read)
+    fn folder(&self, layer: &LockedLayer) -> Room {
+        let job = &layer.wanted.job;
+        let remaining = self.folders.get(&job.folder);
+        remaining.copied().unwrap_or(job.headroom.folder)
     }
 
     /// Remaining cores and GPUs under the caps of job and folder.
-    pub(crate) fn of_job(&self, layer: &LockedLayer) -> Remaining {
-        let (job, folder) = (self.job(layer), self.folder(layer));
-        Remaining {
-            cores: least(job.cores, folder.cores),
-            gpus: least(job.gpus, folder.gpus),
-        }
+    pub(crate) fn of_job(&self, layer: &LockedLayer) -> Room {
+        self.job(layer).at_most(self.folder(layer))
     }
 
     /// Remaining cores of each subscription of the layer's show.
     pub(crate) fn subscriptions(&self, layer: &LockedLayer) -> Vec<(AllocId, Centicores)> {
-        let read = layer.job.headroom.subscriptions.iter();
+        let read = layer.wanted.job.headroom.subscriptions.iter();
         read.map(|(alloc, read)| (alloc.clone(), self.in_alloc(layer, alloc, *read)))
             .collect()
     }
 
     /// Remaining cores of the subscription of the layer's show to an allocation, if there is one.
     pub(crate) fn subscription(&self, layer: &LockedLayer, alloc: &AllocId) -> Option<Centicores> {
-        let mut read = layer.job.headroom.subscriptions.iter();
+        let mut read = layer.wanted.job.headroom.subscriptions.iter();
         let (_, read) = read.find(|(id, _)| id == alloc)?;
         Some(self.in_alloc(layer, alloc, *read))
     }
 
     fn in_alloc(&self, layer: &LockedLayer, alloc: &AllocId, read: Centicores) -> Centicores {
-        let key = (layer.job.show.clone(), alloc.clone());
+        let key = (layer.wanted.job.show.clone(), alloc.clone());
         self.subscriptions.get(&key).copied().unwrap_or(read)
     }
 
     /// Takes the resources of a frame of the layer on a host.
     pub(crate) fn take(&mut self, layer: &LockedLayer, host: &Host, taken: &Resources) {
         let (job, folder) = (self.job(layer), self.folder(layer));
-        let jobs = self.jobs.entry(layer.job.id.clone());
-        jobs.or_insert(job).take(taken);
-        let folders = self.folders.entry(layer.job.folder.clone());
-        folders.or_insert(folder).take(taken);
+        let of = &layer.wanted.job;
+        self.jobs.insert(of.id.clone(), job.minus(taken));
+        self.folders.insert(of.folder.clone(), folder.minus(taken));
         if let Some(entitled) = self.entitled.get_mut(&host.alloc) {
             *entitled = entitled.saturating_sub(taken.cores.0);
         }
         let read = self.subscription(layer, &host.alloc).unwrap_or_default();
         let remaining = self
             .subscriptions
-            .entry((layer.job.show.clone(), host.alloc.clone()))
+            .entry((layer.wanted.job.show.clone(), host.alloc.clone()))
             .or_insert(read);
         remaining.0 = remaining.0.saturating_sub(taken.cores.0);
         for (id, read) in &layer.limits {

@@ -8,7 +8,7 @@ use cue_demand::Reservations;
 use cue_domain::fit::FitRules;
 use cue_domain::job::Headroom;
 use cue_domain::limits::{HostUse, LimitRows};
-use cue_domain::messages::{LockedLayer, TurnPart};
+use cue_domain::messages::{LockedLayer, TurnPart, WantedLayer};
 use cue_domain::{
     Centicores, Cluster, ClusterKey, Host, Job, Kib, Layer, Limit, LimitId, LimitKind, Resources,
     TurnTicket, WaitingFrame,
@@ -66,11 +66,8 @@ fn layer(frames: usize, cores: i64, limit: Option<i64>, burst: i64) -> LockedLay
         priority: 1,
         os: None,
         headroom: Headroom {
-            cores: None,
-            gpus: None,
-            folder_cores: None,
-            folder_gpus: None,
             subscriptions: Arc::new([("alloc".to_owned().into(), Centicores::cores(burst))]),
+            ..Headroom::default()
         },
     };
     let frame = |n: usize| WaitingFrame {
@@ -79,25 +76,29 @@ fn layer(frames: usize, cores: i64, limit: Option<i64>, burst: i64) -> LockedLay
         version: 0,
         waiting_since_ms: None,
     };
+    let layer = Layer {
+        id: "layer".to_owned().into(),
+        name: "render".into(),
+        dispatch_order: 1,
+        cores_min: Centicores::cores(cores),
+        memory_min: Kib::gib(1),
+        tags: Arc::new(["pool".into()]),
+        waiting: 1_000,
+        ..Layer::default()
+    };
     LockedLayer {
-        layer: Layer {
-            id: "layer".to_owned().into(),
-            name: "render".into(),
-            dispatch_order: 1,
-            cores_min: Centicores::cores(cores),
-            memory_min: Kib::gib(1),
-            tags: Arc::new(["pool".into()]),
-            waiting: 1_000,
-            ..Layer::default()
+        wanted: WantedLayer {
+            job: Arc::new(job),
+            layer,
+            frames: u32::try_from(frames).unwrap(),
+            running_on: Arc::default(),
+            longest_run: None,
+            sized: None,
+            is_spare: false,
+            is_equal: false,
+            has_more: false,
         },
-        job: Arc::new(job),
         frames: (0..frames).map(frame).collect(),
-        running_on: Arc::default(),
-        longest_run: None,
-        sized: None,
-        is_spare: false,
-        is_equal: false,
-        has_more: false,
         limits: limit.map(frames_left).into_iter().collect(),
     }
 }
@@ -127,7 +128,7 @@ fn part(cores: i64) -> TurnPart {
     };
     TurnPart {
         cluster: Arc::new(cluster),
-        ticket: TurnTicket::open(|_| {}),
+        ticket: TurnTicket::open(|_, _| {}),
         entitled: Arc::new([("alloc".to_owned().into(), Centicores::cores(cores))]),
         may_crowd: true,
     }
@@ -173,7 +174,7 @@ fn a_search_that_finds_no_host_is_counted_and_one_that_needs_none_is_not() {
 fn a_layer_without_gpus_takes_hosts_with_gpus_last_even_those_of_the_plan() {
     let index = index_of(vec![host("gpu", 8, 4), host("h0", 8, 0)]);
     let mut with_gpu = layer(1, 1, None, 100);
-    with_gpu.layer.gpus_min = 1;
+    with_gpu.wanted.layer.gpus_min = 1;
     let mut layers = [with_gpu, layer(8, 1, None, 100), layer(9, 1, None, 100)];
     let planned = put(&index, &mut layers, &metrics());
     let on = |number: usize| -> Vec<&str> {
@@ -258,10 +259,10 @@ fn jobs_of_one_folder_share_what_is_left_under_its_cap() {
     let index = hosts(&[64]);
     let of_job = |name: &str| {
         let mut layer = layer(8, 1, None, 100);
-        let mut job = Job::clone(&layer.job);
+        let mut job = Job::clone(&layer.wanted.job);
         job.id = name.to_owned().into();
-        job.headroom.folder_cores = Some(Centicores::cores(10));
-        layer.job = Arc::new(job);
+        job.headroom.folder.cores = Some(Centicores::cores(10));
+        layer.wanted.job = Arc::new(job);
         layer
     };
     let planned = put(&index, &mut [of_job("a"), of_job("b")], &metrics());

@@ -4,10 +4,9 @@
 //! backs off for a moment, so that turns go to others meanwhile.
 
 mod attempt;
-mod join;
 mod metrics;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,11 +16,10 @@ use cue_domain::health::Step;
 use cue_domain::messages::{LockedBatch, LockedLayer, TurnPart, WantedLayer, Work};
 use cue_domain::{BookingHealth, JobId, LayerId, Setback};
 use cue_flow::{Capacity, Chain, Outlet, Reserved, Stage, Verdict, record_count};
-use cue_store::{ErrorClass, Locked, OpenBooking, Store, StoreError, WantedLayer as ToLock};
+use cue_store::{ErrorClass, Locked, LockedRow, OpenBooking, Store, StoreError};
 use prometheus::Registry;
 
 use crate::attempt::{Attempt, Outcome, Skipped};
-use crate::join::join;
 use crate::metrics::LockMetrics;
 
 /// Keeps the rows of a batch locked, and reserves capacity for its launches.
@@ -91,7 +89,7 @@ impl LayerLock {
 
     /// Counts the jobs of a batch, each once.
     fn count_jobs(&self, part: &TurnPart, layers: &[LockedLayer]) {
-        let jobs: HashSet<&JobId> = layers.iter().map(|layer| &layer.job.id).collect();
+        let jobs: HashSet<&JobId> = layers.iter().map(|layer| &layer.wanted.job.id).collect();
         let processed = &self.metrics.processed;
         let processed = processed.with_label_values(&[&part.cluster.show_name]);
         processed.inc_by(jobs.len() as u64);
@@ -107,7 +105,7 @@ impl LayerLock {
         Verdict::RetryAfter(self.backoff, error.into())
     }
 
-    fn record_health(&self, ask: &[ToLock], answer: &Result<Locked, StoreError>) {
+    fn record_health(&self, ask: &[(LayerId, u32)], answer: &Result<Locked, StoreError>) {
         let now = Instant::now();
         match answer {
             Ok(locked) => {
@@ -122,7 +120,7 @@ impl LayerLock {
             }
             Err(error) if error.class() == ErrorClass::Conflict => {}
             Err(error) => {
-                let layers: Vec<LayerId> = ask.iter().map(|wanted| wanted.layer.clone()).collect();
+                let layers: Vec<LayerId> = ask.iter().map(|(layer, _)| layer.clone()).collect();
                 self.shared.health.failed(Step::Lock, &layers, error, now);
             }
         }
@@ -192,13 +190,9 @@ impl LayerLock {
         let frames = part.iter().map(|wanted| wanted.frames);
         let frames = frames.fold(0, u32::saturating_add);
         let mut capacity = self.shared.launches.reserve(frames).await;
-        let ask: Vec<ToLock> = part
-            .iter()
-            .map(|wanted| ToLock {
-                layer: wanted.layer.id.clone(),
-                frames: wanted.frames,
-            })
-            .collect();
+        let ask = part.iter();
+        let ask = ask.map(|wanted| (wanted.layer.id.clone(), wanted.frames));
+        let ask: Vec<(LayerId, u32)> = ask.collect();
         let answer = self.shared.store.lock_layers(&ask).await;
         self.record_health(&ask, &answer);
         let Locked {
@@ -248,11 +242,27 @@ impl LayerLock {
     }
 }
 
+/// Joins each locked row with the layer that was wanted.
+fn join(part: &[&WantedLayer], rows: Vec<LockedRow>) -> Vec<LockedLayer> {
+    let wanted = part.iter().map(|wanted| (&wanted.layer.id, *wanted));
+    let wanted: HashMap<&LayerId, &WantedLayer> = wanted.collect();
+    let joined = rows.into_iter().filter_map(|row| {
+        let mut wanted = WantedLayer::clone(wanted.get(&row.layer.id)?);
+        wanted.layer = row.layer;
+        Some(LockedLayer {
+            wanted,
+            frames: row.frames,
+            limits: row.limits,
+        })
+    });
+    joined.collect()
+}
+
 /// Returns true if the caps of job and folder leave too few cores for any frame of the layer.
 fn is_at_job_cap(wanted: &WantedLayer) -> bool {
     let least = fit::least_cores(&wanted.layer);
-    let remaining = wanted.job.headroom.least_cores();
-    remaining.is_some_and(|cores| cores < least)
+    let headroom = &wanted.job.headroom;
+    !headroom.job.at_most(headroom.folder).admits(least, 0)
 }
 
 impl Stage for LayerLock {

@@ -45,11 +45,10 @@ impl Reconcile {
         let found = self.store.unlaunched_procs(self.age, &known, AT_ONCE);
         let found = found.await?;
         let n = found.len();
-        for forgotten in found {
+        for booking in found {
             // Dropped at once, the launch has an unknown outcome like those of this process.
             drop(self.pending.hold(Launch {
-                booking: forgotten.booking,
-                host: forgotten.host,
+                booking,
                 trace: TracePoint::default(),
                 dead: false,
             }));

@@ -7,10 +7,10 @@ fn launch(name: &str, host: &str) -> Launch {
         frame: name.into(),
         version: 1,
         proc: name.into(),
+        host: host.into(),
     };
     Launch {
         booking,
-        host: host.into(),
         trace: TracePoint::default(),
         dead: false,
     }

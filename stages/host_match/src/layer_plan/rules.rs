@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use cue_domain::fit;
+use cue_domain::job::Room;
 use cue_domain::messages::LockedLayer;
 use cue_domain::sizing::cores_for;
 use cue_domain::{Host, Layer, Resources};
@@ -12,7 +13,7 @@ use cue_domain::{Host, Layer, Resources};
 use super::LayerPlan;
 use crate::planned::Planned;
 use crate::policy::Round;
-use crate::remaining::{Remaining, RemainingCaps};
+use crate::remaining::RemainingCaps;
 
 impl LayerPlan<'_> {
     /// Returns true if limits and policy may admit a frame on a host that this plan does not hold yet.
@@ -28,13 +29,13 @@ impl LayerPlan<'_> {
 
     /// Returns true if the layer's row alone does not decide whether a frame fits.
     fn needs_sizing(&self, host: &Host) -> bool {
-        self.layer.sized.is_some() || self.policy.keeps_gpus(self.layer, host)
+        self.layer.wanted.sized.is_some() || self.policy.keeps_gpus(self.layer, host)
     }
 
     /// The layer as its frames are sized on a host.
     fn layer_on(&self, host: &Host) -> Cow<'_, Layer> {
-        let layer = &self.layer.layer;
-        let Some(memory) = self.layer.sized else {
+        let layer = &self.layer.wanted.layer;
+        let Some(memory) = self.layer.wanted.sized else {
             return Cow::Borrowed(layer);
         };
         let cores = cores_for(layer, memory, &host.total);
@@ -48,9 +49,9 @@ impl LayerPlan<'_> {
 
     /// Returns true if a host that the plan holds may serve this layer at all.
     pub(super) fn may_serve(&self, host: &Host) -> bool {
-        let tags = &self.layer.layer.tags;
+        let tags = &self.layer.wanted.layer.tags;
         host.facility == self.policy.part.cluster.key.facility
-            && host.offers_os(self.layer.job.os.as_deref())
+            && host.offers_os(self.layer.wanted.job.os.as_deref())
             && host.tags.iter().any(|tag| tags.contains(tag))
             && self.policy.may_use(self.layer, host)
     }
@@ -110,7 +111,7 @@ impl LayerPlan<'_> {
             return None;
         }
         let subscription = caps.subscription(self.layer, &room.alloc)?;
-        let Remaining { cores, gpus } = caps.of_job(self.layer);
+        let Room { cores, gpus } = caps.of_job(self.layer);
         let takes = fit::reserve(&self.layer_on(room), room, self.rules, cores).ok()?;
         let fits = takes.cores <= subscription
             && gpus.is_none_or(|gpus| takes.gpus <= gpus.max(0))

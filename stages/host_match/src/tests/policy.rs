@@ -19,8 +19,8 @@ use crate::{Policy, plan};
 /// A layer of some frames of one core, or of more if it is threadable.
 fn named(id: &str, frames: usize, cores: i64) -> LockedLayer {
     let mut layer = layer(frames, cores, None, 1_000);
-    layer.layer.id = LayerId::from(id);
-    layer.layer.threadable = cores > 1;
+    layer.wanted.layer.id = LayerId::from(id);
+    layer.wanted.layer.threadable = cores > 1;
     layer
 }
 
@@ -28,7 +28,7 @@ fn warm(mut layer: LockedLayer, running: &[(&str, u32)]) -> LockedLayer {
     let running = running
         .iter()
         .map(|(host, frames)| (HostId::from(*host), *frames));
-    layer.running_on = Arc::new(running.collect());
+    layer.wanted.running_on = Arc::new(running.collect());
     layer
 }
 
@@ -54,7 +54,7 @@ fn frames<const N: usize>(expected: [(usize, &str, usize); N]) -> Placed {
 
 /// A policy under which work of some cores and a GPU waits.
 fn gpus_wait(cores: i64, alloc: &str) -> Policy {
-    let mut layer: Layer = named("gpu", 1, cores).layer;
+    let mut layer: Layer = named("gpu", 1, cores).wanted.layer;
     (layer.gpus_min, layer.threadable) = (1, true);
     let work = GpuWork {
         layer,
@@ -69,7 +69,7 @@ fn gpus_wait(cores: i64, alloc: &str) -> Policy {
 
 fn with_gpu(frames: usize, cores: i64) -> LockedLayer {
     let mut layer = named("gpu", frames, cores);
-    layer.layer.gpus_min = 1;
+    layer.wanted.layer.gpus_min = 1;
     layer
 }
 
@@ -141,7 +141,7 @@ fn a_reserved_host_takes_its_owner_and_frames_that_end_in_time() {
     let policy = reserved("h0", "owner");
     let runs = |id, seconds: Option<u64>| {
         let mut layer = named(id, 3, 1);
-        layer.longest_run = seconds.map(Duration::from_secs);
+        layer.wanted.longest_run = seconds.map(Duration::from_secs);
         vec![layer]
     };
     let all = frames([(0, "h0", 3)]);
@@ -157,7 +157,7 @@ fn frames_that_may_use_a_reserved_host_leave_the_others_to_those_that_may_not() 
     let index = hosts(&[32, 8]);
     let policy = reserved("h0", "owner");
     let mut short = warm(named("short", 20, 1), &[("h1", 1)]);
-    short.longest_run = Some(Duration::from_secs(1));
+    short.wanted.longest_run = Some(Duration::from_secs(1));
     let batch = vec![short, named("long", 8, 1)];
     // Nobody else could use the rest of the host, so the share of a layer is no bound.
     let expected = frames([(0, "h0", 20), (1, "h1", 8)]);

@@ -117,7 +117,7 @@ fn blocked(
     if allocs.is_empty() {
         return None;
     }
-    let cores = job.job.cores_left.map_or(cores, |left| cores.min(left.0));
+    let cores = job.job.room.cores.map_or(cores, |left| cores.min(left.0));
     let frames = layer.row.layer.waiting.min(cores / least.0.max(1)).max(1);
     let row = &shape.layer;
     Some(BlockedLayer {

@@ -14,20 +14,6 @@ use crate::entitled::{divided, subscription};
 use crate::rows::Rows;
 use crate::supply::{Offer, Supply, asks_gpus, takes_of};
 
-/// Cores and GPUs that a job or folder took in this pick.
-#[derive(Clone, Copy, Default)]
-struct Taken {
-    cores: i64,
-    gpus: i64,
-}
-
-impl Taken {
-    fn add(&mut self, takes: &Resources) {
-        self.cores = self.cores.saturating_add(takes.cores.0);
-        self.gpus = self.gpus.saturating_add(takes.gpus);
-    }
-}
-
 /// Amounts that a pick may give out, and those that it gave out.
 #[derive(Default)]
 pub(crate) struct Budget {
@@ -39,8 +25,9 @@ pub(crate) struct Budget {
     given: HashMap<(AllocId, Arc<[Tag]>, bool), Resources>,
     /// Resources given out of each reserved host, by its place in the supply.
     reserved: HashMap<usize, Resources>,
-    jobs: HashMap<JobId, Taken>,
-    folders: HashMap<FolderId, Taken>,
+    /// Resources that jobs and folders took in this pick.
+    jobs: HashMap<JobId, Resources>,
+    folders: HashMap<FolderId, Resources>,
     offers: HashMap<ShapeId, Arc<[Offer]>>,
     is_limited: bool,
 }
@@ -92,34 +79,26 @@ impl Budget {
         asked: &Amounts,
         layer: &LayerRows,
     ) -> Option<WaitReason> {
-        let least = least_cores(&layer.row.layer).0;
-        let gpus = layer.row.layer.gpus_min.max(0);
+        let least = least_cores(&layer.row.layer);
         let of_job = self.jobs.get(&job.id).copied().unwrap_or_default();
         let of_folder = self.folders.get(&job.folder).copied().unwrap_or_default();
-        let asked = asked.jobs.get(&job.id).copied().unwrap_or_default();
-        let cores = |left: Option<Centicores>, taken: i64| {
-            left.is_none_or(|left| left.0.saturating_sub(taken) >= least)
+        let asked = Resources {
+            cores: Centicores(asked.jobs.get(&job.id).copied().unwrap_or_default()),
+            ..Resources::NONE
         };
-        let has_gpus = |left: Option<i64>, taken: i64| {
-            gpus == 0 || left.is_none_or(|left| left.saturating_sub(taken) >= gpus)
-        };
-        let is_folder_open = cores(job.folder_cores_left, of_folder.cores)
-            && has_gpus(job.folder_gpus_left, of_folder.gpus);
-        let is_job_open = cores(job.cores_left, of_job.cores.saturating_add(asked))
-            && has_gpus(job.gpus_left, of_job.gpus);
-        match (is_folder_open, is_job_open) {
-            (false, _) => Some(WaitReason::FolderCap),
-            (true, false) => Some(WaitReason::JobCap),
-            (true, true) => None,
+        let gpus = layer.row.layer.gpus_min;
+        if !job.folder_room.minus(&of_folder).admits(least, gpus) {
+            return Some(WaitReason::FolderCap);
         }
+        let room = job.room.minus(&of_job).minus(&asked);
+        (!room.admits(least, gpus)).then_some(WaitReason::JobCap)
     }
 
     pub(crate) fn take_of_job(&mut self, job: &WaitingJob, takes: &Resources) {
-        self.jobs.entry(job.id.clone()).or_default().add(takes);
-        self.folders
-            .entry(job.folder.clone())
-            .or_default()
-            .add(takes);
+        let of_job = self.jobs.entry(job.id.clone()).or_default();
+        *of_job = of_job.plus(takes);
+        let of_folder = self.folders.entry(job.folder.clone()).or_default();
+        *of_folder = of_folder.plus(takes);
     }
 
     fn offers(&mut self, rows: &Rows, supply: &Supply, shape: ShapeId) -> Arc<[Offer]> {

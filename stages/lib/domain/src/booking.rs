@@ -56,12 +56,6 @@ pub struct BookingHost {
     pub os: Option<Arc<str>>,
 }
 
-impl AsRef<Self> for Booking {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
 impl BookingLayer {
     /// A layer of a job.
     #[must_use]

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::ids::{AllocId, FacilityId, FolderId, JobId, ShowId};
+use crate::job::Room;
 use crate::layer::Layer;
 use crate::units::Centicores;
 
@@ -33,14 +34,10 @@ pub struct WaitingJob {
     pub started_us: i64,
     /// Cores in use (`job_resource.int_cores`), in centicores.
     pub cores: Centicores,
-    /// Cores that the caps of the job still admit, in centicores.
-    pub cores_left: Option<Centicores>,
-    /// GPUs that the caps of the job still admit.
-    pub gpus_left: Option<i64>,
-    /// Cores that the caps of its folder still admit, in centicores; `None` is unlimited.
-    pub folder_cores_left: Option<Centicores>,
-    /// GPUs that the caps of its folder still admit; `None` is unlimited.
-    pub folder_gpus_left: Option<i64>,
+    /// Room under the caps of the job.
+    pub room: Room,
+    /// Room under the caps of its folder.
+    pub folder_room: Room,
     /// Time since which the job has had no core: its last frame stopped then, or the job started. In
     /// microseconds since 1970; `None` while it has cores.
     pub idle_since_us: Option<i64>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::{AllocId, DeptId, FacilityId, FolderId, JobId, ShowId};
-use crate::units::Centicores;
+use crate::units::{Centicores, Resources};
 
 /// A pending job with at least one dispatchable layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,33 +29,57 @@ pub struct Job {
     pub headroom: Headroom,
 }
 
-/// Amounts that the caps above a job's frames still admit, as last read. `None` is unlimited.
+/// Cores and GPUs that a cap still admits, as last read. `None` is unlimited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Cores, in centicores.
+    pub cores: Option<Centicores>,
+    /// GPUs.
+    pub gpus: Option<i64>,
+}
+
+impl Room {
+    /// The remaining room once these resources are taken.
+    #[must_use]
+    pub fn minus(self, taken: &Resources) -> Self {
+        let cores = |left: Centicores| Centicores(left.0.saturating_sub(taken.cores.0));
+        Self {
+            cores: self.cores.map(cores),
+            gpus: self.gpus.map(|left| left.saturating_sub(taken.gpus)),
+        }
+    }
+
+    /// The smaller of both, amount by amount.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        Self {
+            cores: least(self.cores, other.cores),
+            gpus: least(self.gpus, other.gpus),
+        }
+    }
+
+    /// Returns true if the room admits these cores and GPUs. A frame without GPUs needs no room for GPUs.
+    #[must_use]
+    pub fn admits(self, cores: Centicores, gpus: i64) -> bool {
+        self.cores.is_none_or(|left| left >= cores)
+            && (gpus <= 0 || self.gpus.is_none_or(|left| left >= gpus))
+    }
+}
+
+/// Amounts that the caps above a job's frames still admit, as last read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headroom {
-    /// Remaining cores of the job, in centicores.
-    pub cores: Option<Centicores>,
-    /// Remaining GPUs of the job.
-    pub gpus: Option<i64>,
-    /// Remaining cores of its folder, which other jobs share, in centicores.
-    pub folder_cores: Option<Centicores>,
-    /// Remaining GPUs of its folder.
-    pub folder_gpus: Option<i64>,
+    /// Room of the job.
+    pub job: Room,
+    /// Room of its folder, which other jobs share.
+    pub folder: Room,
     /// The show's subscriptions of this facility: allocation and centicores that its burst still admits.
     /// The show may use no allocation that is not listed.
     pub subscriptions: Arc<[(AllocId, Centicores)]>,
 }
 
-impl Headroom {
-    /// The smaller of the remaining cores of job and folder, in centicores.
-    #[must_use]
-    pub fn least_cores(&self) -> Option<Centicores> {
-        least(self.cores, self.folder_cores)
-    }
-}
-
 /// The smaller of two remaining amounts, of which `None` is unlimited.
-#[must_use]
-pub fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

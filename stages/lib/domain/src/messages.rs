@@ -77,24 +77,10 @@ pub struct WantedLayer {
 /// A layer whose row, and the rows of whose next frames, a transaction holds.
 #[derive(Debug)]
 pub struct LockedLayer {
-    /// The layer's job.
-    pub job: Arc<Job>,
-    /// The layer.
-    pub layer: Layer,
+    /// The layer that was wanted, with its row as it is under the lock.
+    pub wanted: WantedLayer,
     /// Its next waiting frames, in dispatch order.
     pub frames: Vec<WaitingFrame>,
-    /// Running frames of the layer by host.
-    pub running_on: Arc<HashMap<HostId, u32>>,
-    /// Longest run of a frame of the layer so far; `None` if none has succeeded.
-    pub longest_run: Option<Duration>,
-    /// Memory by which the layer is sized, because its frames use more than they ask for.
-    pub sized: Option<Kib>,
-    /// The layer is tried only for what others leave.
-    pub is_spare: bool,
-    /// A spare that may take a host before the others if it runs there.
-    pub is_equal: bool,
-    /// Frames of it wait beside these.
-    pub has_more: bool,
     /// The limits that can hold its frames back, as they were when it was locked. Not exact: others book
     /// meanwhile, and admission counts under the lock.
     pub limits: Vec<(LimitId, Arc<Limit>)>,

@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::{AllocId, Centicores, JobId, LayerId};
 
 /// Frames of one layer that one transaction of a turn booked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BookedLayer {
     /// The layer.
     pub layer: LayerId,
@@ -24,101 +23,77 @@ pub struct BookedLayer {
 
 /// Counts of a turn, kept by the stages while it passes through them.
 #[derive(Debug, Default)]
-pub struct TurnCounters {
-    jobs: AtomicU64,
-    layers: AtomicU64,
-    wanted: AtomicU64,
-    placed: AtomicU64,
-    booked: AtomicU64,
-    dispatched: Mutex<HashSet<JobId>>,
-    layers_booked: Mutex<Vec<BookedLayer>>,
-    launched: AtomicU64,
-    launches_failed: AtomicU64,
-    refused: AtomicU64,
-    failed: AtomicBool,
-    no_host: AtomicBool,
-    limited: AtomicBool,
+pub struct TurnCounters(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    end: TurnEnd,
+    layers: Vec<BookedLayer>,
+    jobs: HashSet<JobId>,
 }
 
 impl TurnCounters {
     /// Counts jobs found, and layers in them.
     pub fn found(&self, jobs: u64, layers: u64) {
-        self.jobs.fetch_add(jobs, Ordering::Relaxed);
-        self.layers.fetch_add(layers, Ordering::Relaxed);
+        let end = &mut self.0.lock().end;
+        end.jobs += jobs;
+        end.layers += layers;
     }
 
     /// Counts frames that the turn would book if nothing were in the way.
     pub fn wanted(&self, frames: u64) {
-        self.wanted.fetch_add(frames, Ordering::Relaxed);
+        self.0.lock().end.wanted += frames;
     }
 
     /// Counts frames for which a host was picked.
     pub fn placed(&self, frames: u64) {
-        self.placed.fetch_add(frames, Ordering::Relaxed);
-    }
-
-    /// Counts frames of a job that were booked in the database.
-    pub fn booked(&self, job: &JobId, frames: u64) {
-        self.booked.fetch_add(frames, Ordering::Relaxed);
-        let mut dispatched = self.dispatched.lock();
-        if frames > 0 && !dispatched.contains(job) {
-            dispatched.insert(job.clone());
-        }
+        self.0.lock().end.placed += frames;
     }
 
     /// Counts frames of a layer that were booked in the database, and keeps what they took.
-    pub fn booked_layer(&self, booked: BookedLayer) {
-        self.booked(&booked.job, booked.frames);
-        self.layers_booked.lock().push(booked);
+    pub fn booked(&self, booked: BookedLayer) {
+        let mut counts = self.0.lock();
+        counts.end.booked += booked.frames;
+        if booked.frames > 0 && counts.jobs.insert(booked.job.clone()) {
+            counts.end.dispatched_jobs += 1;
+        }
+        counts.layers.push(booked);
     }
 
     /// Counts frames that their hosts accepted.
     pub fn launched(&self, frames: u64) {
-        self.launched.fetch_add(frames, Ordering::Relaxed);
+        self.0.lock().end.launched += frames;
     }
 
     /// Counts launches that failed.
     pub fn launches_failed(&self, launches: u64) {
-        self.launches_failed.fetch_add(launches, Ordering::Relaxed);
+        self.0.lock().end.launches_failed += launches;
     }
 
     /// Counts placements that a cap refused.
     pub fn refused(&self, frames: u64) {
-        self.refused.fetch_add(frames, Ordering::Relaxed);
+        self.0.lock().end.refused += frames;
     }
 
     /// Marks the turn as failed: something of it ended in an error.
     pub fn fail(&self) {
-        self.failed.store(true, Ordering::Relaxed);
+        self.0.lock().end.failed = true;
     }
 
     /// Records that jobs wait and no idle host can run any of them.
     pub fn found_no_host(&self) {
-        self.no_host.store(true, Ordering::Relaxed);
+        self.0.lock().end.no_host = true;
     }
 
     /// Records that the turn left idle cores to other shows which could use them.
     pub fn was_limited(&self) {
-        self.limited.store(true, Ordering::Relaxed);
+        self.0.lock().end.limited = true;
     }
 
     /// The counts so far.
     #[must_use]
     pub fn end(&self) -> TurnEnd {
-        TurnEnd {
-            jobs: self.jobs.load(Ordering::Relaxed),
-            layers: self.layers.load(Ordering::Relaxed),
-            wanted: self.wanted.load(Ordering::Relaxed),
-            placed: self.placed.load(Ordering::Relaxed),
-            booked: self.booked.load(Ordering::Relaxed),
-            dispatched_jobs: self.dispatched.lock().len() as u64,
-            launched: self.launched.load(Ordering::Relaxed),
-            launches_failed: self.launches_failed.load(Ordering::Relaxed),
-            refused: self.refused.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
-            no_host: self.no_host.load(Ordering::Relaxed),
-            limited: self.limited.load(Ordering::Relaxed),
-        }
+        self.0.lock().end
     }
 }
 
@@ -188,8 +163,8 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(on_last) = self.on_last.get_mut().take() {
-            let layers = std::mem::take(self.counters.layers_booked.get_mut());
-            on_last(self.counters.end(), layers);
+            let counts = std::mem::take(self.counters.0.get_mut());
+            on_last(counts.end, counts.layers);
         }
     }
 }
@@ -207,13 +182,8 @@ impl Drop for TurnTicket {
 }
 
 impl TurnTicket {
-    /// Opens a turn. `on_last` runs once, when the last copy is dropped; it must not block.
-    pub fn open(on_last: impl FnOnce(TurnEnd) + Send + 'static) -> Self {
-        Self::open_with(|end, _| on_last(end))
-    }
-
-    /// The same with a callback that also receives the booked layers.
-    pub fn open_with(on_last: impl FnOnce(TurnEnd, Vec<BookedLayer>) + Send + 'static) -> Self {
+    /// Opens a turn. `on_last` runs once, with the booked layers, when the last copy is dropped; it must not block.
+    pub fn open(on_last: impl FnOnce(TurnEnd, Vec<BookedLayer>) + Send + 'static) -> Self {
         Self(Arc::new(Inner {
             counters: TurnCounters::default(),
             on_last: Mutex::new(Some(Box::new(on_last))),
@@ -242,13 +212,17 @@ mod tests {
     #[test]
     fn a_turn_ends_once_with_the_last_copy_of_its_ticket() {
         let (tell, told) = std::sync::mpsc::channel();
-        let ticket = TurnTicket::open(move |end| tell.send(end).unwrap());
+        let ticket = TurnTicket::open(move |end, _| tell.send(end).unwrap());
         let copy = ticket.clone();
         ticket.found(1, 2);
         drop(ticket);
         assert!(told.try_recv().is_err());
         for (job, frames) in [("a", 3), ("b", 1), ("a", 2), ("c", 0)] {
-            copy.booked(&job.into(), frames);
+            copy.booked(BookedLayer {
+                job: job.into(),
+                frames,
+                ..BookedLayer::default()
+            });
         }
         drop(copy);
         let end = told.recv().unwrap();
@@ -259,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_turn_without_a_host_is_saturated_and_not_without_jobs() {
-        let ticket = TurnTicket::open(|end| {
+        let ticket = TurnTicket::open(|end, _| {
             assert_eq!((end.reason(), end.outcome()), ("saturated", "no_host"));
         });
         ticket.found_no_host();
@@ -271,7 +245,7 @@ mod tests {
     #[test]
     fn a_turn_of_which_something_panicked_has_failed() {
         let (tell, told) = std::sync::mpsc::channel();
-        let ticket = TurnTicket::open(move |end| tell.send(end).unwrap());
+        let ticket = TurnTicket::open(move |end, _| tell.send(end).unwrap());
         ticket.found(1, 2);
         let worker = std::thread::spawn(move || {
             let item = ticket;

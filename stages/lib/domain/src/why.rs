@@ -37,7 +37,7 @@ pub use contradictions::{Contradiction, LedgerFault, WaitingCount};
 pub use facts::{
     CapFacts, Counts, Facts, FrameFacts, LayerFacts, LimitFacts, Scheduler, SubscriptionFacts,
 };
-pub use held::HeldFacts;
+pub use held::HeldRow;
 pub use queued::{OrderFacts, Queued, ShareFacts, ShowShare};
 pub use reason::{Dimension, Lack, Why};
 pub use reserved::{ReservationFacts, ReservedHosts};

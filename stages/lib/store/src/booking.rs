@@ -3,7 +3,7 @@
 //! [`OpenBooking`] begins with layers and frames locked. What follows comes in one of two orders,
 //! and the order of locks is the same in both, Cuebot's own (OPENCUE.md, Lock order):
 //!
-//! - [`OpenBooking::ledger`], [`OpenBooking::book`]: lock everything, decide, write.
+//! - [`OpenBooking::look`], [`OpenBooking::counters`], [`OpenBooking::book`]: lock everything, decide, write.
 //! - [`OpenBooking::look`], [`OpenBooking::start`], [`OpenBooking::counters`],
 //!   [`OpenBooking::charge`]: write what only this booking has locked, then lock the counters that
 //!   everybody wants, decide, and charge them. They are held for two round trips instead of the write.
@@ -17,39 +17,22 @@ use std::time::Duration;
 use cue_domain::{Booking, FrameId, HostId, HostIdle, JobId, LayerId, LimitId};
 
 use crate::error::StoreError;
-use crate::keys::each_once;
+use crate::keys::column;
 use crate::moment::Moment;
 use crate::pool::Store;
 use crate::statements::{RELOCK_FRAMES, query};
 use crate::tx::Tx;
 
-/// A frame that was booked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BookedFrame {
-    /// The frame.
-    pub frame: FrameId,
-    /// Its version now: the fence of an undo.
-    pub version: i32,
-}
-
 /// Rows that a booking wrote.
 #[derive(Clone, Debug, Default)]
 pub struct Booked {
-    /// The frames that were booked.
-    pub frames: Vec<BookedFrame>,
+    /// The frames that were booked, with their versions now: the fence of an undo.
+    pub frames: HashMap<FrameId, i32>,
     /// Idle resources of their hosts now.
     pub hosts: HashMap<HostId, HostIdle>,
     /// The moment when the transaction began, by the database's clock: milliseconds since 1970. `None` when
     /// nothing was booked.
     pub at_ms: Option<i64>,
-}
-
-impl Booked {
-    /// Ids of the frames that were booked.
-    #[must_use]
-    pub fn started(&self) -> HashSet<&FrameId> {
-        self.frames.iter().map(|frame| &frame.frame).collect()
-    }
 }
 
 /// A transaction that holds layers and frames.
@@ -139,9 +122,9 @@ impl Rebooking {
     ///
     /// # Errors
     /// A statement failed; nothing is held.
-    pub async fn open<B: AsRef<Booking>>(
+    pub async fn open(
         &self,
-        bookings: &[B],
+        bookings: &[&Booking],
         limit: Option<Duration>,
     ) -> Result<(OpenBooking, HashSet<FrameId>), StoreError> {
         let began = Moment::now();
@@ -157,29 +140,4 @@ impl Rebooking {
         let limits = Arc::clone(&self.limits);
         Ok((OpenBooking::new(tx, &self.store, limits, began), held))
     }
-}
-
-/// One value of each booking, in their order.
-pub(crate) fn column<'a, B: AsRef<Booking>, T>(
-    bookings: &'a [B],
-    of: impl Fn(&'a Booking) -> T,
-) -> Vec<T> {
-    let bookings = bookings.iter().map(AsRef::as_ref);
-    bookings.map(of).collect()
-}
-
-/// The keys of bookings, each once and in order.
-pub(crate) fn distinct<'a, B: AsRef<Booking>, T: Ord>(
-    bookings: &'a [B],
-    of: impl Fn(&'a Booking) -> T,
-) -> Vec<T> {
-    each_once(bookings.iter().map(AsRef::as_ref).map(of))
-}
-
-/// Pairs of keys of bookings, each once and in order, part by part.
-pub(crate) fn distinct_pairs<'a, B: AsRef<Booking>>(
-    bookings: &'a [B],
-    of: impl Fn(&'a Booking) -> (&'a str, &'a str),
-) -> (Vec<&'a str>, Vec<&'a str>) {
-    distinct(bookings, of).into_iter().unzip()
 }

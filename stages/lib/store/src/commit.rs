@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use cue_domain::{Booking, ProcId};
 
-use crate::booking::{OpenBooking, distinct};
+use crate::booking::OpenBooking;
 use crate::error::StoreError;
-use crate::keys::texts;
+use crate::keys::{column, distinct};
 use crate::pool::Store;
 use crate::statements::{COMMITTED_PROCS, WAIT_FRAMES, query};
 
@@ -26,7 +26,7 @@ impl OpenBooking {
     ///
     /// # Errors
     /// Nothing was committed; or, as [`StoreError::CommitUnknown`], it could not be found out.
-    pub async fn commit<B: AsRef<Booking>>(self, bookings: &[B]) -> Result<(), StoreError> {
+    pub async fn commit(self, bookings: &[&Booking]) -> Result<(), StoreError> {
         let Self { tx, store, .. } = self;
         let Err(lost) = tx.commit().await else {
             return Ok(());
@@ -47,13 +47,13 @@ impl OpenBooking {
 impl Store {
     /// Those of the procs that exist.
     pub async fn existing_procs(&self, procs: &[ProcId]) -> Result<HashSet<ProcId>, StoreError> {
-        let query = query(&COMMITTED_PROCS).bind(texts(procs, ProcId::as_str));
+        let query = query(&COMMITTED_PROCS).bind(column(procs, ProcId::as_str));
         let rows = self.fetch(&COMMITTED_PROCS, query).await?;
         rows.iter().map(|row| row.id("pk_proc")).collect()
     }
 
     /// Returns true if the procs of `bookings` are there. Asks until the database answers, for about 30 s.
-    async fn was_committed<B: AsRef<Booking>>(&self, bookings: &[B]) -> Result<bool, StoreError> {
+    async fn was_committed(&self, bookings: &[&Booking]) -> Result<bool, StoreError> {
         let (asked, mut pause) = (Instant::now(), Duration::from_millis(100));
         loop {
             match self.look_for_procs(bookings).await {
@@ -65,7 +65,7 @@ impl Store {
         }
     }
 
-    async fn look_for_procs<B: AsRef<Booking>>(&self, bookings: &[B]) -> Result<bool, StoreError> {
+    async fn look_for_procs(&self, bookings: &[&Booking]) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let frames =
             query(&WAIT_FRAMES).bind(distinct(bookings, |booking| booking.frame.id.as_str()));

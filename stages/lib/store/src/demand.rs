@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use cue_domain::demand::{DemandRows, Subscription, WaitingJob, WaitingLayer};
+use cue_domain::job::Room;
 use cue_domain::{Centicores, JobId};
 
 use crate::error::StoreError;
@@ -186,7 +187,6 @@ fn job(row: &Row) -> Result<WaitingJob, StoreError> {
     // Names of a facility and a show are only shown, and one that cannot be read would cost all their jobs.
     let site = |column| row.shown(column).map(Arc::from);
     let os: Option<String> = row.get("str_os")?;
-    let folder_cores: Option<i64> = row.get("folder_cores_left")?;
     Ok(WaitingJob {
         id: row.id("pk_job")?,
         name: row.get::<String>("job_name")?.into(),
@@ -199,10 +199,11 @@ fn job(row: &Row) -> Result<WaitingJob, StoreError> {
         priority: row.get("int_priority")?,
         started_us: row.get("started_us")?,
         cores: Centicores(row.get("int_cores")?),
-        cores_left: Some(Centicores(row.get("cores_left")?)),
-        gpus_left: Some(row.get("gpus_left")?),
-        folder_cores_left: folder_cores.map(Centicores),
-        folder_gpus_left: row.get("folder_gpus_left")?,
+        room: Room {
+            cores: Some(Centicores(row.get("cores_left")?)),
+            gpus: Some(row.get("gpus_left")?),
+        },
+        folder_room: row.folder_room()?,
         idle_since_us: row.get("idle_since_us")?,
     })
 }

@@ -6,14 +6,14 @@
 mod layers;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
+use cue_domain::why::HeldRow;
 use cue_domain::{Booking, LimitId};
 
-use crate::booking::{Rebooking, distinct, distinct_pairs};
+use crate::booking::Rebooking;
 use crate::error::StoreError;
-use crate::keys::each_once;
+use crate::keys::{column, distinct, distinct_pairs, each_once};
 use crate::ledger::{point, subscription};
 use crate::pool::Store;
 use crate::statements::{HELD_ROWS, query};
@@ -24,17 +24,6 @@ const IDLE_SECONDS: f64 = 0.1;
 /// Age of a transaction that may be in the way for a moment only. What is older was there before a lock timed out,
 /// so that the row was waited for all the time; bookings are mostly over in a tenth of it.
 const MOMENT_SECONDS: f64 = 0.45;
-
-/// A row that somebody else holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldRow {
-    /// Its table.
-    pub table: Arc<str>,
-    /// The session that holds it, as far as it is known: its name and process id.
-    pub holder: Option<Arc<str>>,
-    /// Age of its transaction, as far as it is known.
-    pub since: Option<Duration>,
-}
 
 /// Keys of the rows that are asked about.
 #[derive(Debug, Default)]
@@ -120,26 +109,24 @@ impl Rebooking {
     ///
     /// # Errors
     /// The statement failed.
-    pub async fn held_rows<B: AsRef<Booking>>(
+    pub async fn held_rows(
         &self,
-        bookings: &[B],
+        bookings: &[&Booking],
     ) -> Result<Vec<Option<HeldRow>>, StoreError> {
         let held = self.store.held_rows(self.keys(bookings)).await?;
-        let bookings = bookings.iter().map(AsRef::as_ref);
-        Ok(bookings
-            .map(|booking| self.held_row(booking, &held).cloned())
-            .collect())
+        let row = |booking: &&Booking| self.held_row(booking, &held).cloned();
+        Ok(column(bookings, row))
     }
 
-    fn keys<'a, B: AsRef<Booking>>(&'a self, bookings: &'a [B]) -> Keys<'a> {
+    fn keys<'a>(&'a self, bookings: &'a [&Booking]) -> Keys<'a> {
         let layers = distinct(bookings, |booking| &booking.layer.id);
         let limits = layers.iter().filter_map(|layer| self.limits.get(layer));
         Keys {
-            subscriptions: distinct_pairs(bookings, subscription),
-            layers: layers.iter().map(|layer| layer.as_str()).collect(),
+            subscriptions: distinct_pairs(bookings, |booking| subscription(booking)),
+            layers: column(&layers, |layer| layer.as_str()),
             jobs: distinct(bookings, |booking| booking.layer.job.as_str()),
             folders: distinct(bookings, |booking| booking.layer.folder.as_str()),
-            points: distinct_pairs(bookings, point),
+            points: distinct_pairs(bookings, |booking| point(booking)),
             limits: each_once(limits.flatten().map(LimitId::as_str)),
             ..Keys::default()
         }

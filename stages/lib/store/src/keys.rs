@@ -1,23 +1,23 @@
-//! Keys of rows as arrays of texts, as statements take them.
+//! Columns of rows as arrays, as statements take them.
 
 use std::collections::BTreeSet;
 
-/// Keys in the order of the rows.
-pub(crate) fn texts<R>(rows: &[R], of: impl Fn(&R) -> &str) -> Vec<&str> {
+/// One value of each row, in the order of the rows.
+pub(crate) fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(of).collect()
 }
 
 /// Keys in their own order, each once.
-pub(crate) fn distinct<R>(rows: &[R], of: impl Fn(&R) -> &str) -> Vec<&str> {
+pub(crate) fn distinct<'a, R, T: Ord>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
     each_once(rows.iter().map(of))
 }
 
 /// Keys of two parts in their own order, each once, part by part.
-pub(crate) fn distinct_pairs<R>(
-    rows: &[R],
-    of: impl Fn(&R) -> (&str, &str),
-) -> (Vec<&str>, Vec<&str>) {
-    each_once(rows.iter().map(of)).into_iter().unzip()
+pub(crate) fn distinct_pairs<'a, R>(
+    rows: &'a [R],
+    of: impl Fn(&'a R) -> (&'a str, &'a str),
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    distinct(rows, of).into_iter().unzip()
 }
 
 /// Keys in their own order, each once.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use cue_domain::{Booking, Kib, LaunchLayer, LayerId};
 
-use crate::booking::{OpenBooking, distinct};
+use crate::booking::OpenBooking;
 use crate::error::StoreError;
+use crate::keys::distinct;
 use crate::rows::Row;
 use crate::statements::{LAUNCH_LAYERS, query};
 
@@ -15,9 +16,9 @@ impl OpenBooking {
     ///
     /// # Errors
     /// The statement failed; the transaction is lost.
-    pub async fn launch_facts<B: AsRef<Booking>>(
+    pub async fn launch_facts(
         &mut self,
-        bookings: &[B],
+        bookings: &[&Booking],
     ) -> Result<HashMap<LayerId, Arc<LaunchLayer>>, StoreError> {
         let layers = distinct(bookings, |booking| booking.layer.id.as_str());
         let query = query(&LAUNCH_LAYERS).bind(layers);

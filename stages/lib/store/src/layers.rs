@@ -7,22 +7,13 @@ use cue_domain::{Layer, LayerId, Limit, LimitId, WaitingFrame};
 
 use crate::booking::OpenBooking;
 use crate::error::StoreError;
-use crate::keys::texts;
+use crate::keys::column;
 use crate::limits::Count;
 use crate::moment::Moment;
 use crate::pool::Store;
 use crate::rows::Row;
 use crate::statements::{HELD_LAYERS, LOCK_FRAMES, LOCK_FRAMES_INDEXED, LOCK_LAYERS, query};
 use crate::tx::Tx;
-
-/// A layer to be locked, and how many of its frames.
-#[derive(Clone, Debug)]
-pub struct WantedLayer {
-    /// The layer.
-    pub layer: LayerId,
-    /// Frames at most.
-    pub frames: u32,
-}
 
 /// A layer that is now locked.
 #[derive(Debug)]
@@ -51,16 +42,16 @@ pub struct Locked {
 
 impl Store {
     /// Opens a booking transaction that holds those of the wanted layers that nobody else holds,
-    /// and their next waiting frames. In the order of `wanted`; layers without a free waiting frame
+    /// and their next waiting frames, at most as many as are given. In the order of `wanted`; layers without a free waiting frame
     /// are not in it, nor those whose limits have no room: their frames would only keep hosts from
     /// others.
     ///
     /// # Errors
     /// A statement failed; nothing is held.
-    pub async fn lock_layers(&self, wanted: &[WantedLayer]) -> Result<Locked, StoreError> {
+    pub async fn lock_layers(&self, wanted: &[(LayerId, u32)]) -> Result<Locked, StoreError> {
         let began = Moment::now();
         let mut tx = self.begin().await?;
-        let query = query(&LOCK_LAYERS).bind(texts(wanted, |want| want.layer.as_str()));
+        let query = query(&LOCK_LAYERS).bind(column(wanted, |(layer, _)| layer.as_str()));
         let mut read = Read::of(&self.meters.rows(&LOCK_LAYERS, query, &mut tx).await?)?;
         let missing = read.missing(wanted);
         let mut locked = Locked {
@@ -120,7 +111,7 @@ impl Store {
     async fn lock_frames(
         &self,
         tx: &mut Tx,
-        wanted: &[WantedLayer],
+        wanted: &[(LayerId, u32)],
         read: &mut Read,
     ) -> Result<Vec<LockedRow>, StoreError> {
         if wanted.is_empty() {
@@ -131,10 +122,9 @@ impl Store {
         } else {
             &LOCK_FRAMES
         };
-        let frames: Vec<i64> = wanted.iter().map(|want| i64::from(want.frames)).collect();
         let query = query(statement)
-            .bind(texts(wanted, |want| want.layer.as_str()))
-            .bind(frames);
+            .bind(column(wanted, |(layer, _)| layer.as_str()))
+            .bind(column(wanted, |(_, frames)| i64::from(*frames)));
         let mut locked: Vec<LockedRow> = Vec::new();
         for row in &self.meters.rows(statement, query, tx).await? {
             let layer_id: LayerId = row.id("pk_layer")?;
@@ -206,9 +196,9 @@ impl Read {
     }
 
     /// Wanted layers that are neither locked nor unreadable.
-    fn missing(&self, wanted: &[WantedLayer]) -> Vec<String> {
+    fn missing(&self, wanted: &[(LayerId, u32)]) -> Vec<String> {
         let unreadable = |layer: &LayerId| self.unreadable.iter().any(|(id, _)| id == layer);
-        let layers = wanted.iter().map(|want| &want.layer);
+        let layers = wanted.iter().map(|(layer, _)| layer);
         layers
             .filter(|layer| !self.layers.contains_key(layer) && !unreadable(layer))
             .map(|layer| layer.as_str().to_owned())
@@ -229,22 +219,22 @@ impl Read {
     /// `at_limit`.
     fn admitted(
         &self,
-        wanted: &[WantedLayer],
+        wanted: &[(LayerId, u32)],
         counted: &Counted,
         at_limit: &mut Vec<LayerId>,
-    ) -> Vec<WantedLayer> {
+    ) -> Vec<(LayerId, u32)> {
         let mut admitted = wanted.to_vec();
-        admitted.retain_mut(|want| {
-            if !self.layers.contains_key(&want.layer) {
+        admitted.retain_mut(|(layer, frames)| {
+            if !self.layers.contains_key(layer) {
                 return false;
             }
-            let gates = self.gates(&want.layer, counted);
+            let gates = self.gates(layer, counted);
             let most = gates.filter_map(|(_, limit)| limit.most_frames());
-            want.frames = most.fold(want.frames, u32::min);
-            if want.frames == 0 {
-                at_limit.push(want.layer.clone());
+            *frames = most.fold(*frames, u32::min);
+            if *frames == 0 {
+                at_limit.push(layer.clone());
             }
-            want.frames > 0
+            *frames > 0
         });
         admitted
     }

@@ -14,8 +14,9 @@ use cue_domain::{
     Resources, ShowId,
 };
 
-use crate::booking::{OpenBooking, column, distinct, distinct_pairs};
+use crate::booking::OpenBooking;
 use crate::error::StoreError;
+use crate::keys::{column, distinct, distinct_pairs};
 use crate::limits::Count;
 use crate::rows::Row;
 use crate::statements::{LOCK_COUNTERS, LOCK_LIMITS, LOCK_STATS, LOCK_TARGETS, query};
@@ -29,12 +30,12 @@ impl OpenBooking {
     ///
     /// # Errors
     /// A statement failed; the transaction is lost.
-    pub async fn look<B: AsRef<Booking>>(&mut self, bookings: &[B]) -> Result<Ledger, StoreError> {
+    pub async fn look(&mut self, bookings: &[&Booking]) -> Result<Ledger, StoreError> {
         let jobs = distinct(bookings, |booking| booking.layer.job.as_str());
         let stats = query(&LOCK_STATS)
             .bind(distinct(bookings, |booking| booking.layer.id.as_str()))
             .bind(jobs.clone());
-        let (shows, allocs) = distinct_pairs(bookings, subscription);
+        let (shows, allocs) = distinct_pairs(bookings, |booking| subscription(booking));
         let targets = query(&LOCK_TARGETS)
             .bind(distinct(bookings, |booking| booking.host.id.as_str()))
             .bind(shows)
@@ -74,9 +75,9 @@ impl OpenBooking {
     ///
     /// # Errors
     /// A statement failed; the transaction is lost.
-    pub async fn counters<B: AsRef<Booking>>(
+    pub async fn counters(
         &mut self,
-        bookings: &[B],
+        bookings: &[&Booking],
         seen: HashMap<HostId, Resources>,
     ) -> Result<Ledger, StoreError> {
         let mut ledger = Ledger {
@@ -84,8 +85,8 @@ impl OpenBooking {
             ..Ledger::default()
         };
         self.limits(bookings, &mut ledger).await?;
-        let (shows, allocs) = distinct_pairs(bookings, subscription);
-        let (depts, dept_shows) = distinct_pairs(bookings, point);
+        let (shows, allocs) = distinct_pairs(bookings, |booking| subscription(booking));
+        let (depts, dept_shows) = distinct_pairs(bookings, |booking| point(booking));
         let query = query(&LOCK_COUNTERS)
             .bind(shows)
             .bind(allocs)
@@ -102,9 +103,9 @@ impl OpenBooking {
     }
 
     /// Locks the limits of the bookings' layers, and counts them under the lock.
-    async fn limits<B: AsRef<Booking>>(
+    async fn limits(
         &mut self,
-        bookings: &[B],
+        bookings: &[&Booking],
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         let of_layers: HashMap<_, _> = distinct(bookings, |booking| &booking.layer.id)

@@ -8,7 +8,7 @@ use cue_domain::reservation::Runs;
 use cue_domain::{HostId, Kib, LayerId, Resources};
 
 use crate::error::StoreError;
-use crate::keys::texts;
+use crate::keys::column;
 use crate::pool::Store;
 use crate::rows::Row;
 use crate::statements::{HOST_PROCS, LAYER_HOSTS, LAYER_MEMORY, query};
@@ -41,7 +41,7 @@ impl Store {
         &self,
         layers: &[LayerId],
     ) -> Result<HashMap<LayerId, HashMap<HostId, u32>>, StoreError> {
-        let layers = texts(layers, LayerId::as_str);
+        let layers = column(layers, LayerId::as_str);
         let query = query(&LAYER_HOSTS).bind(layers);
         let rows = self.fetch(&LAYER_HOSTS, query).await?;
         let counted = self.meters.reader(&LAYER_HOSTS).each(&rows, |row| {
@@ -63,7 +63,7 @@ impl Store {
         &self,
         layers: &[LayerId],
     ) -> Result<HashMap<LayerId, Vec<Kib>>, StoreError> {
-        let layers = texts(layers, LayerId::as_str);
+        let layers = column(layers, LayerId::as_str);
         let query = query(&LAYER_MEMORY).bind(layers);
         let rows = self.fetch(&LAYER_MEMORY, query).await?;
         let seen = self.meters.reader(&LAYER_MEMORY).each(&rows, |row| {
@@ -79,7 +79,7 @@ impl Store {
         &self,
         hosts: &[HostId],
     ) -> Result<HashMap<HostId, HostProcs>, StoreError> {
-        let hosts = texts(hosts, HostId::as_str);
+        let hosts = column(hosts, HostId::as_str);
         let query = query(&HOST_PROCS).bind(hosts);
         let rows = self.fetch(&HOST_PROCS, query).await?;
         let read = self.meters.reader(&HOST_PROCS).each(&rows, |row| {

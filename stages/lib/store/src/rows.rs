@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cue_domain::job::Room;
 use cue_domain::{Centicores, Kib, Layer, MemoryReport, Resources, tags};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgHasArrayType, PgRow, PgTypeInfo, PgValueRef};
@@ -78,6 +79,15 @@ impl Row {
             memory: Kib(self.get(memory)?),
             gpus: self.get(gpus)?,
             gpu_memory: Kib(self.get(gpu_memory)?),
+        })
+    }
+
+    /// Reads the room under the caps of a folder.
+    pub(crate) fn folder_room(&self) -> Result<Room, StoreError> {
+        let cores: Option<i64> = self.get("folder_cores_left")?;
+        Ok(Room {
+            cores: cores.map(Centicores),
+            gpus: self.get("folder_gpus_left")?,
         })
     }
 

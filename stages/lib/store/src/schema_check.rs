@@ -9,8 +9,8 @@ mod rights;
 mod statement_triggers;
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use cue_flow::now_us;
 use sqlx::{Executor, SqlSafeStr};
 
 use crate::error::StoreError;
@@ -89,13 +89,6 @@ pub struct ShowFacts {
     pub subscriptions: i64,
 }
 
-/// This machine's clock, in milliseconds since 1970.
-fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default().as_millis();
-    i64::try_from(now).unwrap_or(i64::MAX)
-}
-
 /// Lead of a clock that showed `theirs` between two moments of ours.
 const fn ahead(theirs: i64, before: i64, after: i64) -> i64 {
     if theirs > after {
@@ -112,9 +105,9 @@ impl Store {
     pub async fn check_server(&self) -> Result<ServerFacts, StoreError> {
         let query = query(&CHECK_SERVER);
         let mut conn = self.connection().await?;
-        let before = now_ms();
+        let before = now_us() / 1_000;
         let rows = self.meters.rows(&CHECK_SERVER, query, &mut conn).await?;
-        let after = now_ms();
+        let after = now_us() / 1_000;
         let row = rows.first().ok_or(StoreError::Failed {
             statement: CHECK_SERVER.name,
             source: sqlx::Error::RowNotFound,

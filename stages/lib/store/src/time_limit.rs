@@ -15,6 +15,11 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(crate) struct TimeLimit(Duration);
 
 impl TimeLimit {
+    /// This bound.
+    pub(crate) const fn exactly(limit: Duration) -> Self {
+        Self(limit)
+    }
+
     /// The bound that belongs to a statement timeout.
     pub(crate) const fn of(statement_timeout: Duration) -> Self {
         Self(statement_timeout.saturating_add(MARGIN))

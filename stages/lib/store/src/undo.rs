@@ -8,10 +8,10 @@ mod parts;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use cue_domain::{FrameId, HostId, HostIdle, JobId, ProcId};
+use cue_domain::{HostId, HostIdle, JobId, ProcId};
 
 use crate::error::StoreError;
-use crate::keys::{distinct, texts};
+use crate::keys::{column, distinct};
 use crate::ledger::locked_jobs;
 use crate::pool::Store;
 use crate::rows::Row;
@@ -20,17 +20,7 @@ use crate::statements::{
     WAIT_HOSTS, query,
 };
 use crate::tx::Tx;
-
-/// A booking that came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unlaunched {
-    /// The frame.
-    pub frame: FrameId,
-    /// Its version as the booking left it.
-    pub version: i32,
-    /// The proc.
-    pub proc: ProcId,
-}
+use crate::unlaunched::Unlaunched;
 
 /// Bookings that an undo took back.
 #[derive(Clone, Debug, Default)]
@@ -59,11 +49,11 @@ struct HeldProc {
 
 impl Store {
     /// Takes bookings back in one transaction.
-    async fn try_undo(&self, unlaunched: &[Unlaunched]) -> Result<Undone, StoreError> {
+    async fn try_undo(&self, unlaunched: &[&Unlaunched]) -> Result<Undone, StoreError> {
         let mut tx = self.begin().await?;
         let started = query(&LOCK_STARTED)
-            .bind(texts(unlaunched, |row| row.frame.as_str()))
-            .bind(unlaunched.iter().map(|row| row.version).collect::<Vec<_>>());
+            .bind(column(unlaunched, |row| row.frame.as_str()))
+            .bind(column(unlaunched, |row| row.version));
         let frames = self.meters.rows(&LOCK_STARTED, started, &mut tx).await?;
         let checkpoints = checkpoints(&frames)?;
         let layers = column_set(&frames, "pk_layer")?;
@@ -80,11 +70,9 @@ impl Store {
             let stays = jobs.contains(&JobId::from(text(row, "pk_job")?));
             of_frame.insert(text(row, "pk_frame")?, stays);
         }
-        let state = |row: &&Unlaunched| of_frame.get(row.frame.as_str()).copied();
-        let wanted: Vec<&Unlaunched> = unlaunched
-            .iter()
-            .filter(|row| state(row) == Some(true))
-            .collect();
+        let state = |row: &Unlaunched| of_frame.get(row.frame.as_str()).copied();
+        let mut wanted = unlaunched.to_vec();
+        wanted.retain(|row| state(row) == Some(true));
         // A job that somebody moves at this moment is charged elsewhere in a moment.
         let moving = unlaunched.iter().filter(|row| state(row) == Some(false));
         let postponed = moving.map(|row| row.proc.clone()).collect();
@@ -109,30 +97,30 @@ impl Store {
         wanted: &[&Unlaunched],
     ) -> Result<Vec<HeldProc>, StoreError> {
         let query = query(&LOCK_PROCS)
-            .bind(texts(wanted, |row| row.proc.as_str()))
-            .bind(texts(wanted, |row| row.frame.as_str()));
+            .bind(column(wanted, |row| row.proc.as_str()))
+            .bind(column(wanted, |row| row.frame.as_str()));
         let rows = self.meters.rows(&LOCK_PROCS, query, tx).await?;
         rows.iter().map(held_proc).collect()
     }
 
     async fn undo_held(&self, tx: &mut Tx, held: &[HeldProc]) -> Result<Undone, StoreError> {
-        let hosts = query(&WAIT_HOSTS).bind(distinct(held, |row| &row.host));
+        let hosts = query(&WAIT_HOSTS).bind(distinct(held, |row| row.host.as_str()));
         self.meters.rows(&WAIT_HOSTS, hosts, tx).await?;
         let counters = query(&LOCK_COUNTERS)
-            .bind(texts(held, |row| &row.show))
-            .bind(texts(held, |row| &row.alloc))
-            .bind(distinct(held, |row| &row.layer))
-            .bind(distinct(held, |row| &row.job))
-            .bind(distinct(held, |row| &row.folder))
-            .bind(texts(held, |row| &row.dept))
-            .bind(texts(held, |row| &row.show));
+            .bind(column(held, |row| row.show.as_str()))
+            .bind(column(held, |row| row.alloc.as_str()))
+            .bind(distinct(held, |row| row.layer.as_str()))
+            .bind(distinct(held, |row| row.job.as_str()))
+            .bind(distinct(held, |row| row.folder.as_str()))
+            .bind(column(held, |row| row.dept.as_str()))
+            .bind(column(held, |row| row.show.as_str()));
         self.meters.rows(&LOCK_COUNTERS, counters, tx).await?;
         let undo = query(&UNDO_BOOKINGS)
-            .bind(texts(held, |row| &row.proc))
-            .bind(texts(held, |row| &row.frame))
-            .bind(texts(held, |row| &row.alloc))
-            .bind(texts(held, |row| &row.folder))
-            .bind(texts(held, |row| &row.dept));
+            .bind(column(held, |row| row.proc.as_str()))
+            .bind(column(held, |row| row.frame.as_str()))
+            .bind(column(held, |row| row.alloc.as_str()))
+            .bind(column(held, |row| row.folder.as_str()))
+            .bind(column(held, |row| row.dept.as_str()));
         let mut undone = Undone::default();
         for row in &self.meters.rows(&UNDO_BOOKINGS, undo, tx).await? {
             undone.procs.insert(row.id("pk_proc")?);

@@ -10,17 +10,20 @@ use std::time::Duration;
 use cue_domain::{FrameId, ProcId};
 
 use crate::error::StoreError;
-use crate::keys::texts;
+use crate::keys::column;
 use crate::pool::Store;
 use crate::statements::{ACKNOWLEDGE_LAUNCHES, UNLAUNCHED_PROCS, query};
-use crate::undo::Unlaunched;
 
-/// A booking whose launch no host has acknowledged, and that no host report has named since.
+/// A booking whose launch no host has acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forgotten {
-    /// The booking to take back.
-    pub booking: Unlaunched,
-    /// The host that knows whether it runs.
+pub struct Unlaunched {
+    /// The frame.
+    pub frame: FrameId,
+    /// Its version as the booking left it.
+    pub version: i32,
+    /// The proc.
+    pub proc: ProcId,
+    /// Name of the host, which knows whether the frame runs.
     pub host: Arc<str>,
 }
 
@@ -35,8 +38,8 @@ impl Store {
         accepted: &[(ProcId, FrameId)],
     ) -> Result<HashSet<ProcId>, StoreError> {
         let query = query(&ACKNOWLEDGE_LAUNCHES)
-            .bind(texts(accepted, |(proc, _)| proc.as_str()))
-            .bind(texts(accepted, |(_, frame)| frame.as_str()));
+            .bind(column(accepted, |(proc, _)| proc.as_str()))
+            .bind(column(accepted, |(_, frame)| frame.as_str()));
         let rows = self.fetch(&ACKNOWLEDGE_LAUNCHES, query).await?;
         rows.iter().map(|row| row.id("pk_proc")).collect()
     }
@@ -48,19 +51,17 @@ impl Store {
         age: Duration,
         known: &[ProcId],
         most: u32,
-    ) -> Result<Vec<Forgotten>, StoreError> {
+    ) -> Result<Vec<Unlaunched>, StoreError> {
         let query = query(&UNLAUNCHED_PROCS)
             .bind(age.as_secs_f64())
-            .bind(texts(known, ProcId::as_str))
+            .bind(column(known, ProcId::as_str))
             .bind(i64::from(most));
         let rows = self.fetch(&UNLAUNCHED_PROCS, query).await?;
         self.meters.reader(&UNLAUNCHED_PROCS).each(&rows, |row| {
-            Ok(Forgotten {
-                booking: Unlaunched {
-                    frame: row.id("pk_frame")?,
-                    version: row.get("int_version")?,
-                    proc: row.id("pk_proc")?,
-                },
+            Ok(Unlaunched {
+                frame: row.id("pk_frame")?,
+                version: row.get("int_version")?,
+                proc: row.id("pk_proc")?,
                 host: row.get::<String>("str_name")?.into(),
             })
         })

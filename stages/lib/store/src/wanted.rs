@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cue_domain::job::Headroom;
+use cue_domain::job::{Headroom, Room};
 use cue_domain::{AllocId, Centicores, Cluster, Job, JobId, Layer, LayerId};
 
 use crate::error::StoreError;
-use crate::keys::texts;
+use crate::keys::column;
 use crate::pool::Store;
 use crate::rows::Row;
 use crate::statements::{WANTED_LAYERS, query};
@@ -33,7 +33,7 @@ impl Store {
         let query = query(&WANTED_LAYERS)
             .bind(cluster.key.facility.as_str().to_owned())
             .bind(cluster.key.show.as_str().to_owned())
-            .bind(texts(layers, LayerId::as_str));
+            .bind(column(layers, LayerId::as_str));
         let rows = self.fetch(&WANTED_LAYERS, query).await?;
         group(cluster, &rows, self.meters.reader(&WANTED_LAYERS))
     }
@@ -69,7 +69,6 @@ fn group(
 
 fn job(cluster: &Cluster, row: &Row) -> Result<Job, StoreError> {
     let os: Option<String> = row.get("str_os")?;
-    let folder_cores: Option<i64> = row.get("folder_cores_left")?;
     let allocs: Vec<String> = row.get("allocs")?;
     let left: Vec<i64> = row.get("cores_left")?;
     Ok(Job {
@@ -82,10 +81,11 @@ fn job(cluster: &Cluster, row: &Row) -> Result<Job, StoreError> {
         priority: row.get("int_priority")?,
         os: os.filter(|os| !os.is_empty()).map(Arc::from),
         headroom: Headroom {
-            cores: Some(Centicores(row.get("job_cores_left")?)),
-            gpus: Some(row.get("job_gpus_left")?),
-            folder_cores: folder_cores.map(Centicores),
-            folder_gpus: row.get("folder_gpus_left")?,
+            job: Room {
+                cores: Some(Centicores(row.get("job_cores_left")?)),
+                gpus: Some(row.get("job_gpus_left")?),
+            },
+            folder: row.folder_room()?,
             subscriptions: allocs
                 .into_iter()
                 .zip(left)

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use cue_domain::{Booking, HostIdle};
 
-use crate::booking::{Booked, BookedFrame, OpenBooking, column};
+use crate::booking::{Booked, OpenBooking};
 use crate::error::StoreError;
+use crate::keys::column;
 use crate::statements::{CHARGE_COUNTERS, START_FRAMES, query};
 
 /// Keys of the counters that one layer's bookings in one allocation are charged to.
@@ -19,11 +20,10 @@ impl OpenBooking {
     ///
     /// # Errors
     /// A statement failed; the transaction is lost.
-    pub async fn book<B: AsRef<Booking>>(&mut self, bookings: &[B]) -> Result<Booked, StoreError> {
+    pub async fn book(&mut self, bookings: &[&Booking]) -> Result<Booked, StoreError> {
         let booked = self.start(bookings).await?;
-        let started = booked.started();
-        let bookings = bookings.iter().map(AsRef::as_ref);
-        self.charge(bookings.filter(|booking| started.contains(&booking.frame.id)))
+        let bookings = bookings.iter().copied();
+        self.charge(bookings.filter(|booking| booked.frames.contains_key(&booking.frame.id)))
             .await?;
         Ok(booked)
     }
@@ -32,7 +32,7 @@ impl OpenBooking {
     ///
     /// # Errors
     /// The statement failed; the transaction is lost.
-    pub async fn start<B: AsRef<Booking>>(&mut self, bookings: &[B]) -> Result<Booked, StoreError> {
+    pub async fn start(&mut self, bookings: &[&Booking]) -> Result<Booked, StoreError> {
         let (tx, store) = self.parts();
         let query = query(&START_FRAMES)
             .bind(column(bookings, |booking| booking.frame.id.as_str()))
@@ -54,10 +54,8 @@ impl OpenBooking {
         let mut booked = Booked::default();
         for row in &store.meters.rows(&START_FRAMES, query, tx).await? {
             booked.at_ms = Some(row.get("booked_at_ms")?);
-            booked.frames.push(BookedFrame {
-                frame: row.id("pk_frame")?,
-                version: row.get("new_version")?,
-            });
+            let (frame, version) = (row.id("pk_frame")?, row.get("new_version")?);
+            booked.frames.insert(frame, version);
             let (host, ledger) = (row.id("pk_host")?, row.idle()?);
             booked.hosts.insert(host, HostIdle::from(ledger));
         }

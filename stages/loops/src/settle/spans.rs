@@ -17,7 +17,7 @@ pub(super) fn record_outcome(launch: &Launch, outcome: &'static str, found: Opti
         "settle",
         cue.frame.id = %launch.booking.frame,
         cue.proc.id = %launch.booking.proc,
-        cue.host.name = %launch.host,
+        cue.host.name = %launch.booking.host,
         cue.outcome = outcome,
     );
     launch.trace.adopt(&span);

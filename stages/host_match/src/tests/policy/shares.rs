@@ -18,19 +18,14 @@ fn a_layer_leaves_others_of_the_batch_three_quarters_of_a_host() {
 }
 
 /// A layer of which more frames wait than the plan has.
-fn with_more(layer: LockedLayer) -> LockedLayer {
-    LockedLayer {
-        has_more: true,
-        ..layer
-    }
+fn with_more(mut layer: LockedLayer) -> LockedLayer {
+    layer.wanted.has_more = true;
+    layer
 }
 
-fn spare(layer: LockedLayer, is_equal: bool) -> LockedLayer {
-    LockedLayer {
-        is_spare: true,
-        is_equal,
-        ..layer
-    }
+fn spare(mut layer: LockedLayer, is_equal: bool) -> LockedLayer {
+    (layer.wanted.is_spare, layer.wanted.is_equal) = (true, is_equal);
+    layer
 }
 
 #[test]
@@ -51,10 +46,10 @@ fn a_layer_leaves_what_is_above_its_share_to_a_layer_of_which_more_waits() {
     let all = frames([(0, "h0", 61), (1, "h0", 3)]);
     assert_eq!(left(named("b", 3, 1)), all, "no more of it waits");
     let mut elsewhere = with_more(named("b", 0, 1));
-    elsewhere.layer.tags = Arc::new(["other".into()]);
+    elsewhere.wanted.layer.tags = Arc::new(["other".into()]);
     assert_eq!(left(elsewhere), frames([(0, "h0", 64)]));
     let mut wide = with_more(named("b", 0, 1));
-    wide.layer.memory_min = cue_domain::Kib::gib(1_000);
+    wide.wanted.layer.memory_min = cue_domain::Kib::gib(1_000);
     assert_eq!(left(wide), frames([(0, "h0", 64)]), "it does not fit");
     let at_share = warm(with_more(named("b", 0, 1)), &[("h0", 16)]);
     assert_eq!(left(at_share), frames([(0, "h0", 64)]));
@@ -89,7 +84,7 @@ proptest! {
         let index = hosts(&sizes);
         let layer = |(n, (count, more, is_spare, runs)): (usize, &(usize, bool, bool, u32))| {
             let mut layer = warm(named(&format!("l{n}"), *count, 1), &[("h0", *runs)]);
-            (layer.has_more, layer.is_spare) = (*more, *is_spare);
+            (layer.wanted.has_more, layer.wanted.is_spare) = (*more, *is_spare);
             layer
         };
         let mut layers: Vec<_> = wanted.iter().enumerate().map(layer).collect();
@@ -103,9 +98,9 @@ proptest! {
             let share = (room.total.cores.whole() / 4).max(8);
             for above in (0..layers.len()).filter(|layer| on(*layer).0 > 0 && on(*layer).1 > share) {
                 // Layers leave nothing to those that are behind them in the order.
-                let counts = |other: usize| layers[above].is_spare || !layers[other].is_spare;
+                let counts = |other: usize| layers[above].wanted.is_spare || !layers[other].wanted.is_spare;
                 let other = (0..layers.len()).find(|other| {
-                    layers[*other].has_more && layers[*other].frames.is_empty() && on(*other).1 < share && counts(*other)
+                    layers[*other].wanted.has_more && layers[*other].frames.is_empty() && on(*other).1 < share && counts(*other)
                 });
                 prop_assert!(other.is_none(), "layer {other:?} could use {}", room.name);
             }
@@ -163,11 +158,11 @@ fn hosts_that_run_the_layer_come_first() {
 fn a_warm_host_that_the_plan_holds_is_used_only_if_it_serves_the_layer() {
     let index = index_of(vec![host("h0", 8, 0)]);
     let mut retagged = warm(named("b", 3, 1), &[("h0", 1)]);
-    retagged.layer.tags = Arc::new(["other".into()]);
+    retagged.wanted.layer.tags = Arc::new(["other".into()]);
     let mut other_system = warm(named("c", 3, 1), &[("h0", 1)]);
-    let mut job = cue_domain::Job::clone(&other_system.job);
+    let mut job = cue_domain::Job::clone(&other_system.wanted.job);
     job.os = Some("windows".into());
-    other_system.job = Arc::new(job);
+    other_system.wanted.job = Arc::new(job);
     let same = warm(named("d", 3, 1), &[("h0", 1)]);
     let batch = vec![named("a", 2, 1), retagged, other_system, same];
     let expected = frames([(0, "h0", 2), (3, "h0", 3)]);

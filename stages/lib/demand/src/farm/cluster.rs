@@ -197,7 +197,7 @@ impl Looking<'_> {
             }
         }
         // Frames beyond the job's cap are no claim.
-        let most = job.job.cores_left.map_or(i64::MAX, |left| left.0.max(0));
+        let most = job.job.room.cores.map_or(i64::MAX, |left| left.0.max(0));
         let in_all = &mut self.found.wanted_in_all;
         *in_all = in_all.saturating_add(wanted.min(most));
         for (alloc, cores) in by_alloc {

@@ -67,7 +67,7 @@ fn frames_that_a_turn_asked_for_and_did_not_book_can_be_picked_again_at_once() {
 #[test]
 fn cores_asked_for_count_against_the_cap_of_the_job_and_the_burst_of_the_show() {
     let mut capped = rows();
-    capped.jobs[0].cores_left = Some(Centicores::cores(5));
+    capped.jobs[0].room.cores = Some(Centicores::cores(5));
     let index = index_of(capped);
     assert_eq!([found(&index, 3), found(&index, 64)], [3, 2]);
     let mut bursting = rows();
@@ -96,7 +96,7 @@ fn spares_use_neither_the_burst_of_the_show_nor_the_cap_of_their_job() {
     let jobs: Vec<String> = (0..9).map(|n| format!("j{n}")).collect();
     let capped = |id: &String| {
         let mut job = job(id, "s", 1);
-        job.cores_left = Some(Centicores::CORE);
+        job.room.cores = Some(Centicores::CORE);
         job
     };
     let layers = jobs

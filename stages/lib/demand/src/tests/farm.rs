@@ -110,10 +110,10 @@ fn each_rule_has_its_reason() {
         }),
         ("no_subscription", |rows, _| rows.subscriptions.clear()),
         ("folder_cap", |rows, _| {
-            rows.jobs[0].folder_cores_left = Some(Centicores(399));
+            rows.jobs[0].folder_room.cores = Some(Centicores(399));
         }),
         ("job_cap", |rows, _| {
-            rows.jobs[0].cores_left = Some(Centicores(300))
+            rows.jobs[0].room.cores = Some(Centicores(300))
         }),
         ("backoff", |_, looking| {
             looking.layers.insert("l".into(), WaitReason::Backoff);

@@ -124,11 +124,11 @@ fn nothing_is_kept_for_another_system_or_allocation_or_at_a_cap() {
     let full = |rows: &mut DemandRows| rows.subscriptions = vec![subscription("s", "a", (9, 9, 9))];
     assert_eq!(changed(full), Resources::NONE);
     assert_eq!(
-        changed(|rows| rows.jobs[0].gpus_left = Some(0)),
+        changed(|rows| rows.jobs[0].room.gpus = Some(0)),
         Resources::NONE
     );
     let capped =
-        |rows: &mut DemandRows| rows.jobs[0].folder_cores_left = Some(Centicores::cores(3));
+        |rows: &mut DemandRows| rows.jobs[0].folder_room.cores = Some(Centicores::cores(3));
     assert_eq!(changed(capped), Resources::NONE);
 }
 

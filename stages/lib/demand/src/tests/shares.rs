@@ -16,7 +16,7 @@ const SHOWS: [(&str, i64); 2] = [("a", 160), ("b", 480)];
 fn rows(held: [i64; 2], cap: Option<i64>) -> DemandRows {
     let job_of = |show: &str| {
         let mut job: WaitingJob = job(&format!("{show}-job"), show, 1);
-        job.cores_left = cap.filter(|_| show == "a").map(Centicores::cores);
+        job.room.cores = cap.filter(|_| show == "a").map(Centicores::cores);
         job
     };
     let jobs = SHOWS.map(|(show, _)| job_of(show));

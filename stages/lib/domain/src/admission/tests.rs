@@ -20,6 +20,11 @@ fn cpu(cores: i64) -> Resources {
     }
 }
 
+/// Judges the bookings in order.
+pub(super) fn admit(bookings: &[Booking], ledger: Ledger) -> Vec<Result<(), Refusal>> {
+    super::admit(&bookings.iter().collect::<Vec<_>>(), ledger)
+}
+
 /// The keys of what a booking touches.
 pub(super) struct Keys {
     pub(super) show: u8,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::contradictions::{LedgerFault, WaitingCount};
-use super::held::HeldFacts;
+use super::held::HeldRow;
 use super::queued::Queued;
 use super::reserved::ReservationFacts;
 use super::tagged::TaggedHosts;
@@ -160,7 +160,7 @@ pub struct LayerFacts {
     /// Its backoff, as far as this process knows.
     pub set_aside: Option<Backoff>,
     /// A row that its booking needs and another session holds, if it was looked for.
-    pub held: Option<HeldFacts>,
+    pub held: Option<HeldRow>,
     /// Reserved hosts, as far as this process knows.
     pub reservations: ReservationFacts,
     /// Policy that serves others first, as far as this process knows.

@@ -7,7 +7,7 @@ use crate::text::time;
 
 /// A row that another session holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldFacts {
+pub struct HeldRow {
     /// Its table.
     pub table: Arc<str>,
     /// The session, as far as it is known: its name and process id.
@@ -16,7 +16,7 @@ pub struct HeldFacts {
     pub since: Option<Duration>,
 }
 
-impl HeldFacts {
+impl HeldRow {
     /// Predicate of the sentence.
     pub(super) fn predicate(&self) -> String {
         let holder = self.holder.as_deref().unwrap_or("another session");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::contradictions::Contradiction;
 use super::facts::{CapFacts, Counts, FrameFacts, LimitFacts, SubscriptionFacts};
-use super::held::HeldFacts;
+use super::held::HeldRow;
 use super::queued::Queued;
 use super::reserved::ReservedHosts;
 use crate::backoff::Backoff;
@@ -126,7 +126,7 @@ pub enum Why {
     /// Hosts have room, and the policy serves others first.
     Queued(Queued),
     /// Another session holds a row that it needs, which is the only reason.
-    Held(HeldFacts),
+    Held(HeldRow),
     /// No rule above the hosts keeps it, and the hosts could not be read.
     HostsUnread,
     /// Nothing keeps it.

@@ -24,12 +24,13 @@ use crate::meters::Meters;
 use crate::pool::Store;
 use crate::sessions;
 use crate::statements::{COMPARE_ACCOUNTS, LOCK_COUNTERS, RECOUNT, RESTORE_CAPS, query};
+use crate::time_limit::TimeLimit;
 
 /// Key of the advisory lock: the letters `cue_acct` as one number.
 const LOCK: i64 = i64::from_be_bytes(*b"cue_acct");
 
 /// Longest time that the server may take to answer here.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: TimeLimit = TimeLimit::exactly(Duration::from_secs(8));
 
 /// Time without a statement after which the server ends a transaction of this session, and with it
 /// the row locks of a process that hangs.
@@ -110,7 +111,9 @@ impl Store {
             Ok(listener)
         };
         Ok(AccountsSession {
-            listener: Box::pin(in_time("listen", opening)).await?,
+            listener: Box::pin(PATIENCE.round_trip(opening))
+                .await
+                .map_err(failed)?,
             meters: self.meters.clone(),
             backend: None,
         })
@@ -247,30 +250,13 @@ impl AccountsSession {
     }
 }
 
-async fn in_time<T>(
-    statement: &'static str,
-    answer: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
-    bounded(statement, async { answer.await.map_err(failed) }).await
-}
-
 async fn bounded<T>(
     statement: &'static str,
     answer: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => answer,
-        Err(_late) => {
-            let source = io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("the server did not answer within {PATIENCE:?}"),
-            );
-            Err(StoreError::Failed {
-                statement,
-                source: source.into(),
-            })
-        }
-    }
+    let round_trip = PATIENCE.round_trip(async { Ok(answer.await) });
+    let answer = round_trip.await;
+    answer.map_err(|source| StoreError::Failed { statement, source })?
 }
 
 fn failed(source: sqlx::Error) -> StoreError {

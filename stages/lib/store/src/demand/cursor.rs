@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use cue_domain::JobId;
 use cue_domain::demand::WaitingJob;
 use cue_domain::ids::FolderId;
+use cue_domain::job::Room;
 
 use crate::horizon::Horizon;
 
@@ -22,7 +23,7 @@ pub(super) struct Known {
 impl Known {
     /// Adds a job, and returns true if it is new.
     pub(super) fn add(&mut self, job: &WaitingJob) -> bool {
-        if job.folder_cores_left.is_some() || job.folder_gpus_left.is_some() {
+        if job.folder_room != Room::default() {
             self.capped.insert(job.folder.clone());
         } else {
             self.capped.remove(&job.folder);

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use cue_domain::LayerId;
-use cue_domain::why::HeldFacts;
+use cue_domain::why::HeldRow;
 
-use super::{HeldRow, HeldRows, Keys};
+use super::{HeldRows, Keys};
 use crate::error::StoreError;
-use crate::keys::texts;
+use crate::keys::column;
 use crate::pool::Store;
 use crate::rows::Row;
 use crate::statements::{BOOKING_KEYS, query};
@@ -68,8 +68,8 @@ impl Store {
         &self,
         layers: &[LayerId],
         frame: Option<&str>,
-    ) -> Result<HashMap<LayerId, HeldFacts>, StoreError> {
-        let ids = texts(layers, LayerId::as_str);
+    ) -> Result<HashMap<LayerId, HeldRow>, StoreError> {
+        let ids = column(layers, LayerId::as_str);
         let query = query(&BOOKING_KEYS).bind(ids.clone());
         let rows = self.fetch(&BOOKING_KEYS, query).await?;
         let needed = rows.iter().map(BookingKeys::read);
@@ -94,12 +94,7 @@ impl Store {
         let held = self.held_rows(keys).await?;
         let of_layer = |needs: &BookingKeys| {
             let row = needs.first_held(&held, frame)?.clone();
-            let facts = HeldFacts {
-                table: row.table,
-                holder: row.holder,
-                since: row.since,
-            };
-            Some((LayerId::from(needs.layer.as_str()), facts))
+            Some((LayerId::from(needs.layer.as_str()), row))
         };
         Ok(needed.iter().filter_map(of_layer).collect())
     }

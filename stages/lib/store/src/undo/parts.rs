@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use cue_domain::ProcId;
 use cue_domain::isolate::{Group, Isolation, Row, Split};
 
-use super::{HeldProc, Undone, Unlaunched, held_proc};
+use super::{HeldProc, Undone, held_proc};
 use crate::error::{ErrorClass, StoreError};
 use crate::held::{HeldRows, Keys};
-use crate::keys::{distinct, distinct_pairs, texts};
+use crate::keys::{column, distinct, distinct_pairs};
 use crate::pool::Store;
 use crate::statements::{UNDO_KEYS, query};
+use crate::unlaunched::Unlaunched;
 
 /// Transactions of one undo that may end in a conflict, or time out.
 const TRIES: u32 = 5;
@@ -70,10 +71,10 @@ impl<'a> Parts<'a> {
     /// Tries a group. An error ends the undo: it is no row's.
     async fn try_group(&mut self, mut group: Group<StoreError>) -> Result<(), StoreError> {
         let rows = group.rows.iter().filter_map(|index| self.all.get(*index));
-        let wanted: Vec<Unlaunched> = rows.cloned().collect();
+        let wanted: Vec<&Unlaunched> = rows.collect();
         let error = match self.store.try_undo(&wanted).await {
             Ok(of_part) => {
-                let gone = |row: &&Unlaunched| !of_part.postponed.contains(&row.proc);
+                let gone = |row: &&&Unlaunched| !of_part.postponed.contains(&row.proc);
                 let gone = wanted.iter().filter(gone);
                 self.settled.extend(gone.map(|row| row.proc.clone()));
                 self.undone.procs.extend(of_part.procs);
@@ -128,11 +129,11 @@ impl Store {
     /// The procs of those bookings for which somebody else holds a row. Nothing is waited for.
     async fn held_bookings(
         &self,
-        unlaunched: &[Unlaunched],
+        unlaunched: &[&Unlaunched],
     ) -> Result<HashSet<ProcId>, StoreError> {
         let query = query(&UNDO_KEYS)
-            .bind(texts(unlaunched, |row| row.proc.as_str()))
-            .bind(texts(unlaunched, |row| row.frame.as_str()));
+            .bind(column(unlaunched, |row| row.proc.as_str()))
+            .bind(column(unlaunched, |row| row.frame.as_str()));
         let rows = self.fetch(&UNDO_KEYS, query).await?;
         let procs = rows.iter().map(held_proc);
         let procs = procs.collect::<Result<Vec<_>, _>>()?;
@@ -147,13 +148,13 @@ impl Store {
 fn keys(procs: &[HeldProc]) -> Keys<'_> {
     Keys {
         subscriptions: distinct_pairs(procs, |row| (&row.show, &row.alloc)),
-        layers: distinct(procs, |row| &row.layer),
-        jobs: distinct(procs, |row| &row.job),
-        folders: distinct(procs, |row| &row.folder),
+        layers: distinct(procs, |row| row.layer.as_str()),
+        jobs: distinct(procs, |row| row.job.as_str()),
+        folders: distinct(procs, |row| row.folder.as_str()),
         points: distinct_pairs(procs, |row| (&row.dept, &row.show)),
-        frames: distinct(procs, |row| &row.frame),
-        procs: distinct(procs, |row| &row.proc),
-        hosts: distinct(procs, |row| &row.host),
+        frames: distinct(procs, |row| row.frame.as_str()),
+        procs: distinct(procs, |row| row.proc.as_str()),
+        hosts: distinct(procs, |row| row.host.as_str()),
         ..Keys::default()
     }
 }

@@ -23,7 +23,7 @@ fn accepted(booked: &[Unlaunched]) -> Vec<(ProcId, FrameId)> {
 async fn forgotten(yard: &Yard, known: &[ProcId], most: u32) -> HashSet<ProcId> {
     let found = yard.store.unlaunched_procs(Duration::ZERO, known, most);
     let found = found.await.unwrap().into_iter();
-    found.map(|found| found.booking.proc).collect()
+    found.map(|found| found.proc).collect()
 }
 
 fn procs(booked: &[Unlaunched]) -> HashSet<ProcId> {

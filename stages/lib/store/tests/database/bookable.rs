@@ -8,7 +8,7 @@ use cue_domain::ids::HostId;
 use cue_domain::{Centicores, Host, Kib, Resources, admit};
 use sqlx::PgPool;
 
-use crate::yard::{ONE, Place, Yard, locked_ledger, open, want};
+use crate::yard::{ONE, Place, Yard, locked_ledger, open, refs, want};
 
 const MIB: i64 = 1_024;
 const GIB: i64 = 1_048_576;
@@ -96,7 +96,7 @@ async fn a_lock_finds_what_procs_hold_and_what_was_booked_since_the_report_besid
     for (row, host) in rows.iter_mut().zip(&hosts) {
         Arc::make_mut(&mut row.host).id = HostId::from(host.id.as_str());
     }
-    let ledger = held.look(&rows).await.unwrap();
+    let ledger = held.look(&refs(&rows)).await.unwrap();
     let seen = snapshot(&yard).await;
     assert_eq!((seen.len(), ledger.hosts.len()), (40, 40));
     for (host, (locked, snapshot)) in &wanted {
@@ -131,17 +131,17 @@ async fn memory_that_a_booking_took_since_the_report_is_not_booked_again_before_
 
     let (mut held, locked) = open(&yard.store, &want(&job, 1)).await;
     let rows = yard.rows(&job, &locked, &host);
-    locked_ledger(&mut held, &rows).await;
-    let booked = held.book(&rows).await.unwrap();
+    locked_ledger(&mut held, &refs(&rows)).await;
+    let booked = held.book(&refs(&rows)).await.unwrap();
     // The batch brings back to the index the bookable resources, not the ledger.
     let idle = booked.hosts[&id].bookable();
     assert_eq!((idle.memory, idle.cores), (Kib(100), Centicores(3_100)));
-    held.commit(&rows).await.unwrap();
+    held.commit(&refs(&rows)).await.unwrap();
 
     let look = async || {
         let (mut held, locked) = open(&yard.store, &want(&job, 1)).await;
         let rows = yard.rows(&job, &locked, &host);
-        held.look(&rows).await.unwrap().hosts[&id]
+        held.look(&refs(&rows)).await.unwrap().hosts[&id]
     };
     assert_eq!(look().await.memory, Kib(100));
     let seen = &snapshot(&yard).await[&id];
@@ -165,14 +165,14 @@ async fn a_ledger_that_leaves_more_than_the_procs_do_is_cut_to_what_they_leave()
     for left in [2, 0, 0] {
         let (mut held, locked) = open(&yard.store, &want(&job, 2)).await;
         let rows = yard.rows(&job, &locked, &host);
-        let ledger = locked_ledger(&mut held, &rows).await;
-        let admitted = admit(&rows, ledger);
+        let ledger = locked_ledger(&mut held, &refs(&rows)).await;
+        let admitted = admit(&refs(&rows), ledger);
         let admitted = admitted.iter().filter(|answer| answer.is_ok()).count();
-        let booked = held.book(&rows[..admitted]).await.unwrap();
+        let booked = held.book(&refs(&rows[..admitted])).await.unwrap();
         if let Some(idle) = booked.hosts.get(&id) {
             let idle = idle.bookable();
             assert_eq!((idle.cores, idle.gpus), (Centicores::cores(left), 0));
-            held.commit(&rows[..admitted]).await.unwrap();
+            held.commit(&refs(&rows[..admitted])).await.unwrap();
         }
     }
     assert_eq!(yard.db.count("SELECT count(*) FROM proc").await, 4);
@@ -191,7 +191,7 @@ async fn a_host_that_is_lent_to_a_job_is_in_neither() {
     let mut rows = yard.rows(&job, &locked, &fine);
     Arc::make_mut(&mut rows[1].host).id = HostId::from(lent.id.as_str());
     let fine = HostId::from(fine.id.as_str());
-    let ledger = held.look(&rows).await.unwrap();
+    let ledger = held.look(&refs(&rows)).await.unwrap();
     assert_eq!(ledger.hosts.keys().collect::<Vec<_>>(), [&fine]);
     let seen = snapshot(&yard).await;
     assert_eq!(seen.keys().collect::<Vec<_>>(), [&fine]);

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use cue_domain::{Booking, BookingHost, BookingLayer, Cluster, ClusterKey};
-use cue_store::{Unlaunched, WantedLayer};
 
-use crate::yard::{ONE, Yard, locked_ledger, open};
+use crate::yard::{ONE, Yard, locked_ledger, open, refs, unlaunched};
 
 /// Spells every key and every reference to a key in upper case.
 const SPELL_IN_UPPER_CASE: &str = include_str!("upper_case.sql");
@@ -48,7 +47,7 @@ async fn upper_case_ids_keep_their_spelling_from_the_demand_to_the_undo() {
     assert_eq!(seen.id.as_str(), host.id.to_uppercase());
 
     let layer = pending.layers[0].id.clone();
-    let (mut held, locked) = open(&yard.store, &[WantedLayer { layer, frames: 1 }]).await;
+    let (mut held, locked) = open(&yard.store, &[(layer, 1)]).await;
     let frame = &locked[0].frames[0];
     let row = Booking {
         proc: "AN-UPPER-CASE-PROC".into(),
@@ -58,24 +57,20 @@ async fn upper_case_ids_keep_their_spelling_from_the_demand_to_the_undo() {
         reserved: ONE,
     };
     let rows = [row];
-    let ledger = locked_ledger(&mut held, &rows).await;
+    let ledger = locked_ledger(&mut held, &refs(&rows)).await;
     assert!(ledger.hosts.contains_key(&rows[0].host.id));
     assert!(ledger.jobs.contains_key(&rows[0].layer.job));
-    let booked = held.book(&rows).await.unwrap();
-    let facts = held.launch_facts(&rows).await;
+    let booked = held.book(&refs(&rows)).await.unwrap();
+    let facts = held.launch_facts(&refs(&rows)).await;
     assert_eq!(facts.unwrap()[&rows[0].layer.id].job_id, rows[0].layer.job);
-    held.commit(&rows).await.unwrap();
+    held.commit(&refs(&rows)).await.unwrap();
     yard.assert_sound().await;
 
-    let booking = Unlaunched {
-        frame: booked.frames[0].frame.clone(),
-        version: booked.frames[0].version,
-        proc: rows[0].proc.clone(),
-    };
+    let written = unlaunched(&rows, &booked);
     assert_eq!(
-        booking.frame.as_str(),
+        written[0].frame.as_str(),
         job.layers[0].frames[0].to_uppercase()
     );
-    assert_eq!(yard.store.undo(&[booking]).await.unwrap().procs.len(), 1);
+    assert_eq!(yard.store.undo(&written).await.unwrap().procs.len(), 1);
     yard.assert_sound().await;
 }

@@ -7,7 +7,7 @@ use cue_domain::Centicores;
 use cue_domain::ids::{HostId, LimitId};
 use cue_simfarm::foreign;
 
-use crate::yard::{Place, Yard, locked_ledger, open, want};
+use crate::yard::{Place, Yard, locked_ledger, open, refs, want};
 
 const LOCK_HOST: &str = "SELECT pk_host FROM host WHERE pk_host = $1 FOR UPDATE";
 
@@ -37,7 +37,7 @@ async fn held_locked_down_and_moved_hosts_are_not_in_the_ledger() {
     for (row, host) in rows.iter_mut().zip(&hosts) {
         Arc::make_mut(&mut row.host).id = HostId::from(host.id.as_str());
     }
-    let ledger = locked_ledger(&mut held, &rows).await;
+    let ledger = locked_ledger(&mut held, &refs(&rows)).await;
     let found: BTreeSet<&HostId> = ledger.hosts.keys().collect();
     assert_eq!(found, BTreeSet::from([&id(0)]));
     assert_eq!(ledger.hosts[&id(0)].cores, Centicores(3_200));
@@ -58,7 +58,7 @@ async fn the_ledger_has_every_cap_and_what_counts_against_it() {
 
     let (mut held, locked) = open(&yard.store, &want(&job, 1)).await;
     let rows = yard.rows(&job, &locked, &host);
-    let ledger = locked_ledger(&mut held, &rows).await;
+    let ledger = locked_ledger(&mut held, &refs(&rows)).await;
     let row = &rows[0];
     let subscription = ledger.subscriptions[&(row.layer.show.clone(), row.host.alloc.clone())];
     let (burst, cores) = (subscription.burst, subscription.cores);
@@ -91,15 +91,18 @@ async fn a_look_reads_the_caps_and_leaves_their_counters_to_others() {
     let job = yard.job("a", 2).await;
     let (mut held, locked) = open(&yard.store, &want(&job, 2)).await;
     let rows = yard.rows(&job, &locked, &host);
-    let seen = held.look(&rows).await.unwrap();
+    let seen = held.look(&refs(&rows)).await.unwrap();
     assert_eq!(yard.db.count(FREE_SUBSCRIPTIONS).await, 1);
     assert_eq!(seen.hosts.len(), 1);
 
-    let booked = held.start(&rows).await.unwrap();
+    let booked = held.start(&refs(&rows)).await.unwrap();
     assert_eq!(booked.frames.len(), 2);
     assert_eq!(yard.db.count(FREE_SUBSCRIPTIONS).await, 1);
 
-    let locked = held.counters(&rows, seen.hosts.clone()).await.unwrap();
+    let locked = held
+        .counters(&refs(&rows), seen.hosts.clone())
+        .await
+        .unwrap();
     assert_eq!(yard.db.count(FREE_SUBSCRIPTIONS).await, 0);
     let caps = |ledger: &cue_domain::admission::Ledger| {
         (
@@ -111,6 +114,6 @@ async fn a_look_reads_the_caps_and_leaves_their_counters_to_others() {
     };
     assert_eq!(caps(&locked), caps(&seen), "nothing is charged yet");
     held.charge(rows.iter()).await.unwrap();
-    held.commit(&rows).await.unwrap();
+    held.commit(&refs(&rows)).await.unwrap();
     yard.assert_sound().await;
 }

@@ -10,7 +10,7 @@ use cue_simfarm::waiting::until;
 use cue_store::statements::LIMIT_USE;
 use sqlx::AssertSqlSafe;
 
-use crate::yard::{Place, Yard, frames, open, store, want};
+use crate::yard::{Place, Yard, frames, open, refs, store, want};
 
 /// Rows of `layer_limit` on a farm that has run for some years.
 const BOUND: i32 = 200_000;
@@ -57,9 +57,9 @@ async fn counters(yard: &Yard, job: &Launched, host: &Place) -> (Duration, i64) 
         }
     };
     let rows: Vec<Booking> = yard.rows(job, &locked, host);
-    let seen = held.look(&rows).await.unwrap();
+    let seen = held.look(&refs(&rows)).await.unwrap();
     let began = Instant::now();
-    let ledger = held.counters(&rows, seen.hosts).await.unwrap();
+    let ledger = held.counters(&refs(&rows), seen.hosts).await.unwrap();
     let took = began.elapsed();
     (took, ledger.limits.values().next().unwrap().usage())
 }
@@ -148,10 +148,11 @@ async fn a_booking_that_waits_for_a_limit_keeps_no_counter_from_others() {
     let job = job.await.unwrap();
     let (mut held, locked) = open(&yard.store, &want(&job, 2)).await;
     let rows = yard.rows(&job, &locked, &host);
-    let seen = held.look(&rows).await.unwrap();
-    assert_eq!(held.start(&rows).await.unwrap().frames.len(), 2);
+    let booked = refs(&rows);
+    let seen = held.look(&booked).await.unwrap();
+    assert_eq!(held.start(&booked).await.unwrap().frames.len(), 2);
     let foreign = yard.holding(LOCK_LIMIT, &limit).await;
-    let counters = held.counters(&rows, seen.hosts);
+    let counters = held.counters(&booked, seen.hosts);
     let others = async {
         until("the booking to wait", async || {
             yard.db.count(WAITING).await == 1
@@ -169,10 +170,10 @@ async fn a_booking_that_waits_for_a_limit_keeps_no_counter_from_others() {
         "its own frames are not counted"
     );
     held.charge(rows.iter()).await.unwrap();
-    held.commit(&rows).await.unwrap();
+    held.commit(&booked).await.unwrap();
     let (mut held, locked) = open(&yard.store, &want(&yard.job("b", 1).await, 1)).await;
     assert!(
-        held.counters(&yard.rows(&job, &locked, &host), Default::default())
+        held.counters(&refs(&yard.rows(&job, &locked, &host)), Default::default())
             .await
             .unwrap()
             .limits

@@ -3,7 +3,7 @@
 use cue_domain::ids::JobId;
 use cue_simfarm::foreign;
 
-use crate::yard::{Yard, frames, locked_ledger, open, store, want};
+use crate::yard::{Yard, frames, locked_ledger, open, refs, store, want};
 
 const LOCK_FRAME: &str = "SELECT pk_frame FROM frame WHERE pk_frame = $1 FOR UPDATE";
 
@@ -101,8 +101,8 @@ async fn only_layers_that_somebody_holds_count_as_held() {
 
     let mut wanted: Vec<_> = jobs.values().flat_map(|job| want(job, 9)).collect();
     wanted.iter_mut().for_each(|want| {
-        if want.layer.as_str() == jobs[gone].layers[0].id {
-            want.layer = "no layer".into();
+        if want.0.as_str() == jobs[gone].layers[0].id {
+            want.0 = "no layer".into();
         }
     });
     let locked = yard.store.lock_layers(&wanted).await.unwrap();
@@ -118,8 +118,8 @@ async fn dropping_an_open_booking_rolls_back_and_lets_go() {
     let single = store(&yard.db, 1).await;
     let (mut held, locked) = open(&single, &want(&job, 3)).await;
     let rows = yard.rows(&job, &locked, &host);
-    locked_ledger(&mut held, &rows).await;
-    assert_eq!(held.book(&rows).await.unwrap().frames.len(), 3);
+    locked_ledger(&mut held, &refs(&rows)).await;
+    assert_eq!(held.book(&refs(&rows)).await.unwrap().frames.len(), 3);
     drop(held);
 
     // The store has one connection, so this waits for the rollback.

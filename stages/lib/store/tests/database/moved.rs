@@ -15,7 +15,7 @@ use cue_simfarm::waiting::{until, within};
 use cue_store::{ErrorClass, StoreError};
 use sqlx::PgPool;
 
-use crate::yard::{Yard, open, want};
+use crate::yard::{Yard, open, refs, unlaunched, want};
 
 const MOVE: &str = "UPDATE job SET pk_folder = $2, pk_dept = $3 WHERE pk_job = $1";
 
@@ -73,14 +73,14 @@ async fn a_move_during_a_booking_takes_the_booking_along() {
             let to = (folder.clone(), dept.clone());
             tokio::spawn(async move { move_job(&pool, &id, (&to.0, &to.1)).await })
         };
-        let seen = held.look(&rows).await.unwrap();
+        let seen = held.look(&refs(&rows)).await.unwrap();
         let mut mover = None;
         if matches!(after, After::Look) {
             mover = Some(moving());
             a_session_waits(&yard.db.pool).await;
         }
         assert_eq!(
-            held.start(&rows).await.unwrap().frames.len(),
+            held.start(&refs(&rows)).await.unwrap().frames.len(),
             3,
             "{after:?}"
         );
@@ -88,7 +88,7 @@ async fn a_move_during_a_booking_takes_the_booking_along() {
             mover = Some(moving());
             a_session_waits(&yard.db.pool).await;
         }
-        held.counters(&rows, seen.hosts).await.unwrap();
+        held.counters(&refs(&rows), seen.hosts).await.unwrap();
         if matches!(after, After::Counters) {
             mover = Some(moving());
             a_session_waits(&yard.db.pool).await;
@@ -98,7 +98,7 @@ async fn a_move_during_a_booking_takes_the_booking_along() {
             mover = Some(moving());
             a_session_waits(&yard.db.pool).await;
         }
-        held.commit(&rows).await.unwrap();
+        held.commit(&refs(&rows)).await.unwrap();
         within("the move", mover.unwrap()).await.unwrap();
         let charged: i64 = sqlx::query_scalar(
             "SELECT int_cores::bigint FROM folder_resource WHERE pk_folder = $1",
@@ -128,7 +128,7 @@ async fn a_job_that_is_being_changed_is_passed_over_by_bookings_and_undos() {
 
     let (mut held, locked) = open(&yard.store, &want(&moving, 2)).await;
     let rows = yard.rows(&moving, &locked, &host);
-    within("a look that waits for nobody", held.look(&rows))
+    within("a look that waits for nobody", held.look(&refs(&rows)))
         .await
         .unwrap();
     assert!(!held.has_job(&moving.id.as_str().into()));
@@ -188,41 +188,24 @@ async fn bookings_undos_and_moves_at_once_leave_every_counter_exact() {
                     row.proc = format!("{}-{runs}", &row.frame.id.as_str()[..20]).into();
                 }
                 runs += 1;
-                let ledger = held.look(&rows).await.unwrap();
+                let ledger = held.look(&refs(&rows)).await.unwrap();
                 if !held.has_job(&job.id.as_str().into()) {
                     continue;
                 }
-                let started = held.start(&rows).await.unwrap();
-                rows.retain(|row| {
-                    started
-                        .frames
-                        .iter()
-                        .any(|frame| frame.frame == row.frame.id)
-                });
+                let started = held.start(&refs(&rows)).await.unwrap();
+                rows.retain(|row| started.frames.contains_key(&row.frame.id));
                 if rows.is_empty() {
                     continue;
                 }
                 // A move locks points before folders, so the two may want each other's rows: one gives way.
-                if let Err(error) = held.counters(&rows, ledger.hosts).await {
+                if let Err(error) = held.counters(&refs(&rows), ledger.hosts).await {
                     assert!(gives_way(&error), "{error:?}");
                     held.release().await.unwrap();
                     continue;
                 }
                 held.charge(rows.iter()).await.unwrap();
-                held.commit(&rows).await.unwrap();
-                let booked: Vec<_> = rows
-                    .iter()
-                    .map(|row| cue_store::Unlaunched {
-                        frame: row.frame.id.clone(),
-                        version: started
-                            .frames
-                            .iter()
-                            .find(|frame| frame.frame == row.frame.id)
-                            .unwrap()
-                            .version,
-                        proc: row.proc.clone(),
-                    })
-                    .collect();
+                held.commit(&refs(&rows)).await.unwrap();
+                let booked = unlaunched(&rows, &started);
                 loop {
                     match yard.store.undo(&booked).await {
                         Ok(undone) if undone.postponed.is_empty() => break,

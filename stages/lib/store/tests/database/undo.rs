@@ -6,7 +6,7 @@ use cue_domain::Centicores;
 use cue_simfarm::foreign;
 use cue_store::Unlaunched;
 
-use crate::yard::{Yard, locked_ledger, open, want};
+use crate::yard::{Yard, locked_ledger, open, refs, want};
 
 const WAITING: &str =
     "SELECT count(*) FROM frame WHERE str_state = 'WAITING' AND int_exit_status = 299";
@@ -109,10 +109,10 @@ async fn an_undo_and_a_booking_of_the_same_layer_wait_for_each_other() {
     let booked = yard.book(&job, 2, &host).await;
     let (mut held, locked) = open(&yard.store, &want(&job, 2)).await;
     let rows = yard.rows(&job, &locked, &host);
-    locked_ledger(&mut held, &rows).await;
+    locked_ledger(&mut held, &refs(&rows)).await;
     let book = async {
-        held.book(&rows).await.unwrap();
-        held.commit(&rows).await.unwrap();
+        held.book(&refs(&rows)).await.unwrap();
+        held.commit(&refs(&rows)).await.unwrap();
     };
     let (undone, ()) = tokio::join!(yard.store.undo(&booked), book);
     assert_eq!(undone.unwrap().procs.len(), 2);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cue_domain::job::Room;
 use cue_domain::{Centicores, Cluster, ClusterKey, LayerId};
 use cue_simfarm::seed::{Launched, LayerSpec};
 
@@ -144,12 +145,8 @@ async fn these_layers_come_with_their_jobs_as_demand_has_them() {
             (&job.folder, job.priority),
             (&waiting.folder, waiting.priority)
         );
-        assert_eq!(
-            (headroom.cores, headroom.gpus),
-            (waiting.cores_left, waiting.gpus_left)
-        );
-        assert_eq!(headroom.folder_cores, waiting.folder_cores_left);
-        assert_eq!(headroom.folder_gpus, waiting.folder_gpus_left);
+        let rooms = (headroom.job, headroom.folder);
+        assert_eq!(rooms, (waiting.room, waiting.folder_room));
         assert_eq!(*headroom.subscriptions, left);
         let mut found = pending.layers;
         found.sort_by(|a, b| a.id.cmp(&b.id));
@@ -191,7 +188,7 @@ async fn caps_and_priority_are_those_of_now() {
     let jobs = yard.store.wanted_layers(&cluster(&yard), &ids).await;
     let job = &jobs.unwrap()[0].job;
     assert_eq!(job.priority, 77);
-    assert_eq!(job.headroom.cores, Some(Centicores(400)));
+    assert_eq!(job.headroom.job.cores, Some(Centicores(400)));
 }
 
 #[tokio::test]
@@ -206,15 +203,8 @@ async fn the_widest_caps_with_counters_below_zero_fail_no_statement() {
     let wanted = yard.store.wanted_layers(&cluster(&yard), &ids).await;
     let headroom = &wanted.unwrap()[0].job.headroom;
     let waiting = &yard.demand().await.0.jobs[0];
-    let cores = Some(Centicores(2_147_483_947));
-    assert_eq!(
-        (headroom.folder_cores, waiting.folder_cores_left),
-        (cores, cores)
-    );
-    let gpus = Some(2_147_483_648);
-    assert_eq!(
-        (headroom.folder_gpus, waiting.folder_gpus_left),
-        (gpus, gpus)
-    );
-    assert_eq!((headroom.gpus, waiting.gpus_left), (gpus, gpus));
+    let (cores, gpus) = (Some(Centicores(2_147_483_947)), Some(2_147_483_648));
+    assert_eq!(headroom.folder, Room { cores, gpus });
+    assert_eq!(waiting.folder_room, Room { cores, gpus });
+    assert_eq!((headroom.job.gpus, waiting.room.gpus), (gpus, gpus));
 }

@@ -11,9 +11,7 @@ use cue_domain::{
 use cue_simfarm::audit::audit;
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{Fixture, Launched};
-use cue_store::{
-    DemandCursor, LockedRow, OpenBooking, Store, StoreSettings, Unlaunched, WantedLayer,
-};
+use cue_store::{Booked, DemandCursor, LockedRow, OpenBooking, Store, StoreSettings, Unlaunched};
 use prometheus::Registry;
 use sqlx::{Postgres, Transaction};
 use std::sync::Arc;
@@ -91,19 +89,11 @@ impl Yard {
     pub async fn book(&self, job: &Launched, frames: u32, host: &Place) -> Vec<Unlaunched> {
         let (mut held, locked) = open(&self.store, &want(job, frames)).await;
         let rows = self.rows(job, &locked, host);
-        let ledger = locked_ledger(&mut held, &rows).await;
-        assert!(admit(&rows, ledger).iter().all(Result::is_ok));
-        let booked = held.book(&rows).await.unwrap();
-        held.commit(&rows).await.unwrap();
-        let proc = |frame| rows.iter().find(|row| row.frame.id == frame).unwrap();
-        let frames = booked.frames.into_iter();
-        frames
-            .map(|booked| Unlaunched {
-                proc: proc(booked.frame.clone()).proc.clone(),
-                frame: booked.frame,
-                version: booked.version,
-            })
-            .collect()
+        let ledger = locked_ledger(&mut held, &refs(&rows)).await;
+        assert!(admit(&refs(&rows), ledger).iter().all(Result::is_ok));
+        let booked = held.book(&refs(&rows)).await.unwrap();
+        held.commit(&refs(&rows)).await.unwrap();
+        unlaunched(&rows, &booked)
     }
 
     /// A transaction of somebody else that holds the rows which a statement locks.
@@ -138,6 +128,24 @@ pub fn booking(frame: &WaitingFrame, layer: BookingLayer, host: BookingHost) -> 
     }
 }
 
+/// Bookings as the store takes them.
+pub fn refs(rows: &[Booking]) -> Vec<&Booking> {
+    rows.iter().collect()
+}
+
+/// The bookings that were written, as an undo takes them.
+pub fn unlaunched(rows: &[Booking], booked: &Booked) -> Vec<Unlaunched> {
+    let written = rows.iter().filter_map(|row| {
+        Some(Unlaunched {
+            frame: row.frame.id.clone(),
+            version: *booked.frames.get(&row.frame.id)?,
+            proc: row.proc.clone(),
+            host: Arc::clone(&row.host.name),
+        })
+    });
+    written.collect()
+}
+
 /// A store with a pool of this size. With one connection, a statement waits for those before it.
 pub async fn store(db: &TestDb, pool: u32) -> Store {
     store_named(db, pool, "cue-store-tests").await
@@ -154,18 +162,14 @@ pub async fn store_named(db: &TestDb, pool: u32, name: &str) -> Store {
 }
 
 /// Layers of a job, each with up to `frames` frames.
-pub fn want(job: &Launched, frames: u32) -> Vec<WantedLayer> {
-    let layers = job.layers.iter().map(|layer| layer.id.as_str());
-    layers
-        .map(|layer| WantedLayer {
-            layer: LayerId::from(layer),
-            frames,
-        })
-        .collect()
+pub fn want(job: &Launched, frames: u32) -> Vec<(LayerId, u32)> {
+    let layers = job.layers.iter();
+    let layers = layers.map(|layer| (layer.id.as_str().into(), frames));
+    layers.collect()
 }
 
 /// Opens a booking that must find something.
-pub async fn open(store: &Store, wanted: &[WantedLayer]) -> (OpenBooking, Vec<LockedRow>) {
+pub async fn open(store: &Store, wanted: &[(LayerId, u32)]) -> (OpenBooking, Vec<LockedRow>) {
     store.lock_layers(wanted).await.unwrap().batch.unwrap()
 }
 
@@ -176,7 +180,7 @@ pub fn frames(locked: &[LockedRow]) -> Vec<&str> {
 }
 
 /// Locks everything the rows touch and reads what the caps say, all of it exact.
-pub async fn locked_ledger(held: &mut OpenBooking, rows: &[Booking]) -> Ledger {
+pub async fn locked_ledger(held: &mut OpenBooking, rows: &[&Booking]) -> Ledger {
     let seen = held.look(rows).await.unwrap();
     held.counters(rows, seen.hosts).await.unwrap()
 }

@@ -228,13 +228,15 @@ impl Model<'_> {
         );
         let gpus = self.gpus.get(&job.id).copied().unwrap_or_default();
         let of_folder: i64 = self.cores.values().sum();
-        job.cores_left.is_none_or(|left| left.0 - taken >= least)
+        job.room.cores.is_none_or(|left| left.0 - taken >= least)
             && job
-                .folder_cores_left
+                .folder_room
+                .cores
                 .is_none_or(|left| left.0 - of_folder >= least)
             && (layer.gpus_min == 0
                 || job
-                    .gpus_left
+                    .room
+                    .gpus
                     .is_none_or(|left| left - gpus >= layer.gpus_min))
     }
 

@@ -41,8 +41,8 @@ fn any_job() -> impl Strategy<Value = WaitingJob> {
             job.started_us = NOW_US - age * 600_000_000;
             job.cores = Centicores::cores(cores);
             job.idle_since_us = (cores == 0).then_some(job.started_us);
-            job.cores_left = cap.map(Centicores);
-            job.gpus_left = gpus_left;
+            job.room.cores = cap.map(Centicores);
+            job.room.gpus = gpus_left;
             job
         })
 }
@@ -82,7 +82,7 @@ pub(super) fn any_rows() -> impl Strategy<Value = DemandRows> {
         let mut rows = complete(Vec::new(), Vec::new());
         for (n, (mut job, layers)) in jobs.into_iter().enumerate() {
             job.id = JobId::from(format!("j{n}"));
-            job.folder_cores_left = folder.map(Centicores);
+            job.folder_room.cores = folder.map(Centicores);
             for (m, mut layer) in layers.into_iter().enumerate() {
                 layer.id = LayerId::from(format!("j{n}-l{m}"));
                 rows.layers.push(row(job.id.as_str(), layer));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use super::tests::{Keys, booking};
+use super::tests::{Keys, admit, booking};
 use super::*;
 use crate::limits::{LimitRows, Settled};
 use crate::units::Kib;

@@ -1,10 +1,10 @@
 //! Rows that other sessions hold, and facts that could not be read.
 
 use super::*;
-use crate::why::{Fact, HeldFacts, Unread};
+use crate::why::{Fact, HeldRow, Unread};
 
-fn held(holder: Option<&str>, since: Option<u64>) -> Option<HeldFacts> {
-    Some(HeldFacts {
+fn held(holder: Option<&str>, since: Option<u64>) -> Option<HeldRow> {
+    Some(HeldRow {
         table: "limit_record".into(),
         holder: holder.map(Arc::from),
         since: since.map(Duration::from_secs),

@@ -71,7 +71,7 @@ fn the_policy_is_no_reason_where_a_rule_or_the_hosts_are_in_the_way() {
     };
     let free = answer(trial.clone(), |facts, _| {
         let since = Some(Duration::from_secs(9));
-        facts.layers[0].held = Some(HeldFacts {
+        facts.layers[0].held = Some(HeldRow {
             table: "layer".into(),
             holder: None,
             since,

@@ -44,11 +44,11 @@ async fn rows_say_what_the_tables_do() {
     assert_eq!(texts, ("yard", "alpha", Some("rocky")));
     assert_eq!((job.priority, job.started_us), (7, 1_767_225_600_000_000));
     assert_eq!(
-        (job.cores, job.cores_left),
+        (job.cores, job.room.cores),
         (Centicores(200), Some(Centicores(700)))
     );
-    assert_eq!((job.gpus_left, job.folder_gpus_left), (Some(3), Some(4)));
-    assert_eq!(job.folder_cores_left, Some(Centicores(700)));
+    assert_eq!((job.room.gpus, job.folder_room.gpus), (Some(3), Some(4)));
+    assert_eq!(job.folder_room.cores, Some(Centicores(700)));
     assert_eq!(job.idle_since_us, None);
     assert_eq!(
         other.idle_since_us,
@@ -135,7 +135,7 @@ async fn a_folder_without_caps_brings_no_job() {
         assert_eq!(reader.look(&yard.store).await.jobs.len(), jobs, "{sql}");
         let mut all = reader.mirror.jobs.values();
         assert!(
-            all.all(|job| job.folder_cores_left == left.map(Centicores)),
+            all.all(|job| job.folder_room.cores == left.map(Centicores)),
             "{sql}"
         );
         reader.compare(&yard.store, sql).await;

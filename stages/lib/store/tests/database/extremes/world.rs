@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use cue_domain::fit::FitRules;
 use cue_domain::why::{Scheduler, why};
-use cue_domain::{
-    Booking, BookingHost, BookingLayer, Cluster, ClusterKey, FrameId, LayerId, ProcId, admit,
-};
+use cue_domain::{Booking, BookingHost, BookingLayer, Cluster, ClusterKey, LayerId, admit};
 use cue_simfarm::postgres::TestDb;
 use cue_simfarm::seed::{Fixture, Launched, LaunchedLayer, LayerSpec};
 use cue_store::{
     Booked, DemandCursor, ErrorClass, LockedRow, OpenBooking, Store, StoreError, Unlaunched,
-    WantedLayer,
 };
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::yard::{Place, booking, store};
+use crate::yard::{Place, booking, refs, store, unlaunched};
 
 /// Another show, with an allocation of its own. Its ids are its names.
 const BETA: &str = "
@@ -157,11 +154,8 @@ impl World {
     /// Books all frames of the jobs, each on its host, that every cap admits.
     pub async fn book(&self, jobs: &[(&Launched, &Place)]) -> Result<Vec<Unlaunched>, StoreError> {
         let layers = jobs.iter().flat_map(|(job, _)| &job.layers);
-        let want = |layer: &LaunchedLayer| WantedLayer {
-            layer: layer.id.as_str().into(),
-            frames: 10,
-        };
-        let wanted: Vec<WantedLayer> = layers.map(want).collect();
+        let want = |layer: &LaunchedLayer| (layer.id.as_str().into(), 10);
+        let wanted: Vec<(LayerId, u32)> = layers.map(want).collect();
         let Some((mut held, locked)) = self.store.lock_layers(&wanted).await?.batch else {
             return Ok(Vec::new());
         };
@@ -176,15 +170,8 @@ impl World {
                 return Err(error);
             }
         };
-        held.commit(&rows).await?;
-        let procs: HashMap<&FrameId, &ProcId> =
-            rows.iter().map(|row| (&row.frame.id, &row.proc)).collect();
-        let booked = booked.frames.into_iter().map(|frame| Unlaunched {
-            proc: procs[&frame.frame].clone(),
-            frame: frame.frame,
-            version: frame.version,
-        });
-        Ok(booked.collect())
+        held.commit(&refs(&rows)).await?;
+        Ok(unlaunched(&rows, &booked))
     }
 
     /// Runs every statement that only reads, and asks why each job waits.
@@ -273,17 +260,17 @@ async fn write(
     held: &mut OpenBooking,
     rows: Vec<Booking>,
 ) -> Result<(Vec<Booking>, Booked), StoreError> {
-    let seen = held.look(&rows).await?;
+    let seen = held.look(&refs(&rows)).await?;
     let hosts = seen.hosts.clone();
-    let judged = admit(&rows, seen);
+    let judged = admit(&refs(&rows), seen);
     let judged = rows.into_iter().zip(judged);
     let rows: Vec<Booking> = judged
         .filter_map(|(row, judged)| judged.ok().map(|()| row))
         .collect();
-    held.launch_facts(&rows).await?;
-    let started = held.start(&rows).await?;
-    let ledger = held.counters(&rows, hosts).await?;
-    let judged = admit(&rows, ledger);
+    held.launch_facts(&refs(&rows)).await?;
+    let started = held.start(&refs(&rows)).await?;
+    let ledger = held.counters(&refs(&rows), hosts).await?;
+    let judged = admit(&refs(&rows), ledger);
     assert!(judged.iter().all(Result::is_ok), "{judged:?}");
     held.charge(rows.iter()).await?;
     Ok((rows, started))
