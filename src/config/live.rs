@@ -20,7 +20,6 @@ pub struct LiveWidths {
 
 impl LiveWidths {
     /// The widths of the settings.
-    #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
             stages: settings.stages.clone(),

@@ -76,7 +76,6 @@ impl Stages {
     }
 
     /// Workers of every stage that has some, by its name.
-    #[must_use]
     pub fn workers(&self) -> [(&'static str, NonZeroUsize); 5] {
         [
             ("job_fetch", self.job_fetch.workers),

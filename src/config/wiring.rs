@@ -18,7 +18,6 @@ use super::settings::Settings;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Settings of the store.
-#[must_use]
 pub fn store(settings: &Settings) -> StoreSettings {
     let database = &settings.database;
     let breaker = BreakerSettings::default();
@@ -45,7 +44,6 @@ pub fn store(settings: &Settings) -> StoreSettings {
 const PERSON_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Settings of the store for a command that a person runs.
-#[must_use]
 pub fn patient_store(settings: &Settings) -> StoreSettings {
     let store = store(settings);
     StoreSettings {
@@ -68,7 +66,6 @@ pub(crate) fn fit_rules(settings: &Settings) -> FitRules {
 }
 
 /// Tags whose layers are left out.
-#[must_use]
 pub fn ignored_tags(settings: &Settings) -> Vec<Tag> {
     let ignored = settings.feed.ignore_tags.iter();
     ignored.map(|tag| Tag::from(tag.as_str())).collect()

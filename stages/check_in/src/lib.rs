@@ -35,7 +35,6 @@ pub struct CheckIn {
 impl CheckIn {
     /// A check-in to `hosts` that notifies `supply`. Hosts at fault for failed launches are recorded in
     /// `backoffs`, and room that they did not have in `missing`.
-    #[must_use]
     pub fn new(
         (hosts, supply): (HostIndex, Arc<Notify>),
         metrics: CheckInMetrics,

@@ -14,7 +14,6 @@ pub struct CheckInMetrics {
 impl CheckInMetrics {
     /// Counters of two families that host match registers: `wasted` counts hosts on which nothing was booked, by
     /// reason, and `checkouts` searches for a host, by outcome.
-    #[must_use]
     pub fn new(wasted: IntCounterVec, checkouts: IntCounterVec) -> Self {
         let outcomes = ["booked", "partly_booked", "no_progress", "dispatch_error"];
         Self {

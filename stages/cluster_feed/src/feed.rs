@@ -59,9 +59,6 @@ pub struct ClusterFeed {
 
 impl ClusterFeed {
     /// A feed for the work in `shared.demand`.
-    ///
-    /// # Errors
-    /// A metric of the same name is registered.
     pub fn new(
         shared: Connections,
         settings: FeedSettings,
@@ -77,19 +74,16 @@ impl ClusterFeed {
     }
 
     /// The turn queue.
-    #[must_use]
     pub fn queue(&self) -> TurnQueue {
         self.queue.clone()
     }
 
     /// Handle of the feed.
-    #[must_use]
     pub fn handle(&self) -> FeedHandle {
         self.handle.clone()
     }
 
     /// The receiver of readings of the demand. Without a reading no cluster gets a turn.
-    #[must_use]
     pub fn updates(&self) -> DemandUpdates {
         let (queue, handle) = (self.queue.clone(), self.handle.clone());
         DemandUpdates::new(queue, handle, self.metrics.clone())

@@ -17,13 +17,11 @@ impl FeedHandle {
     }
 
     /// Returns true once after [`FeedHandle::reload_now`].
-    #[must_use]
     pub fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::Relaxed)
     }
 
     /// Returns true while the facility that is served is not in the database.
-    #[must_use]
     pub fn is_facility_gone(&self) -> bool {
         self.facility_gone.load(Ordering::Relaxed)
     }

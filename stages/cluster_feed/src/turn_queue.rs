@@ -43,7 +43,6 @@ pub(crate) struct Due {
 
 impl TurnQueue {
     /// An empty queue.
-    #[must_use]
     pub fn new(backoffs: TurnBackoffs) -> Self {
         Self {
             state: Arc::default(),
@@ -262,13 +261,11 @@ impl TurnQueue {
     }
 
     /// Returns true once the demand has been read.
-    #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.state.lock().is_loaded
     }
 
     /// Status of every cluster, in the order of their keys.
-    #[must_use]
     pub fn status(&self) -> Vec<ClusterStatus> {
         let now = Instant::now();
         let state = self.state.lock();

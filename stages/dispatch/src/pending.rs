@@ -45,7 +45,6 @@ pub struct PendingLaunch {
 
 impl PendingLaunch {
     /// Its booking, host and trace.
-    #[must_use]
     pub fn launch(&self) -> &Launch {
         &self.lease
     }
@@ -144,7 +143,6 @@ impl PendingLaunches {
     }
 
     /// Number of launches whose outcome is unknown, those that a host is being asked about included.
-    #[must_use]
     pub fn unresolved(&self) -> usize {
         let state = self.0.lock();
         let of_host = |question: &HostQuestion| question.launches.len() + question.asking;
@@ -152,7 +150,6 @@ impl PendingLaunches {
     }
 
     /// The procs of all launches that are here or held: nobody else's to find.
-    #[must_use]
     pub fn procs(&self) -> Vec<ProcId> {
         let state = self.0.lock();
         let unknown = state.unknown.values().flat_map(|host| host.launches.keys());

@@ -59,7 +59,6 @@ pub struct Dispatch {
 impl Dispatch {
     /// A dispatch that books in `store` and launches through `rqd`. Layers that hosts or the database
     /// refuse are recorded in `backoffs`.
-    #[must_use]
     pub fn new(
         store: Store,
         rqd: RqdClient,
@@ -90,19 +89,16 @@ impl Dispatch {
     }
 
     /// The last refusal by each cap and by hosts.
-    #[must_use]
     pub fn refusals(&self) -> Refusals {
         self.metrics.last_refusals.clone()
     }
 
     /// The recorder of acknowledged launches, with the launches that the stage had to leave open.
-    #[must_use]
     pub fn recorder(&self) -> Recorder {
         self.recorder.clone()
     }
 
     /// The counter of bookings that were taken back.
-    #[must_use]
     pub fn undone(&self) -> IntCounter {
         self.metrics.undone.clone()
     }

@@ -55,9 +55,6 @@ pub struct HostMatch<H> {
 
 impl<H> HostMatch<H> {
     /// A host match with these rules of fit.
-    ///
-    /// # Errors
-    /// A metric of the same name is registered.
     pub fn new(
         shared: Connections,
         rules: FitRules,
@@ -72,7 +69,6 @@ impl<H> HostMatch<H> {
     }
 
     /// Metrics of the stage. Check-in counts the outcomes of the hosts in them.
-    #[must_use]
     pub const fn metrics(&self) -> &MatchMetrics {
         &self.metrics
     }

@@ -41,13 +41,11 @@ cue_flow::metrics! {
 impl MatchMetrics {
     /// Hosts attempted without a booking, by reason. Host match counts hosts on which no frame could be placed; check-in
     /// counts the others.
-    #[must_use]
     pub fn wasted(&self) -> IntCounterVec {
         self.wasted.clone()
     }
 
     /// Searches for a host, by outcome. Host match counts those that found none; check-in counts the others.
-    #[must_use]
     pub fn checkouts(&self) -> IntCounterVec {
         self.checkouts.clone()
     }

@@ -80,9 +80,6 @@ pub struct JobFetch {
 
 impl JobFetch {
     /// A job fetch that matches waiting work with idle hosts.
-    ///
-    /// # Errors
-    /// A metric of the same name is registered.
     pub fn new(
         shared: Connections,
         settings: FetchSettings,

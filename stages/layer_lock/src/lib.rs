@@ -56,9 +56,6 @@ pub struct LayerLock {
 
 impl LayerLock {
     /// A layer lock whose workers back off for `backoff` after a failed transaction.
-    ///
-    /// # Errors
-    /// A metric of the same name is registered.
     pub fn new(
         shared: Connections,
         backoff: Duration,

@@ -30,9 +30,6 @@ pub struct HealthWatch {
 
 impl HealthWatch {
     /// A loop over what the stages record in `health`.
-    ///
-    /// # Errors
-    /// There is a metric of the same name.
     pub fn new(
         store: Store,
         health: BookingHealth,

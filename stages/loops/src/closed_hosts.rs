@@ -41,7 +41,6 @@ pub struct ClosedHostsWatch {
 
 impl ClosedHostsWatch {
     /// A loop that has not looked yet, with the settings of the host refresh, which leaves these hosts out.
-    #[must_use]
     pub fn new(store: Store, settings: HostRefreshSettings) -> Self {
         Self {
             store,
@@ -51,7 +50,6 @@ impl ClosedHostsWatch {
     }
 
     /// A handle to what the loop has seen.
-    #[must_use]
     pub fn seen(&self) -> Latest<ClosedFarm> {
         self.seen.clone()
     }

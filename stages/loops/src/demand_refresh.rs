@@ -62,7 +62,6 @@ struct Reading {
 
 impl DemandRefresh {
     /// A loop from `store` into `demand` that reports to `feed`.
-    #[must_use]
     pub fn new(
         store: Store,
         (demand, feed): (DemandIndex, DemandUpdates),

@@ -47,9 +47,6 @@ pub struct FarmWatch {
 
 impl FarmWatch {
     /// A loop that has not looked yet.
-    ///
-    /// # Errors
-    /// There is a metric of the same name.
     pub fn new(
         indexes: Indexes,
         rules: PickRules,
@@ -65,7 +62,6 @@ impl FarmWatch {
     }
 
     /// A handle to the last view.
-    #[must_use]
     pub fn found(&self) -> Latest<FarmView> {
         self.found.clone()
     }

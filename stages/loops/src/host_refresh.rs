@@ -75,7 +75,6 @@ struct Reading {
 impl HostRefresh {
     /// A loop from `store` into `hosts`, without the room that is known to be `missing`. It notifies `supply`
     /// when hosts changed.
-    #[must_use]
     pub fn new(
         store: Store,
         (hosts, supply, missing): (HostIndex, Arc<Notify>, Arc<MissingRoom<HostId>>),

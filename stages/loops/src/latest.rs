@@ -10,7 +10,6 @@ pub struct Latest<T>(Arc<Mutex<Arc<T>>>);
 
 impl<T> Latest<T> {
     /// The last reading.
-    #[must_use]
     pub fn read(&self) -> Arc<T> {
         Arc::clone(&self.0.lock())
     }

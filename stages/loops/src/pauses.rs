@@ -44,9 +44,6 @@ struct Known {
 
 impl Pauses {
     /// Pauses of the work in `demand`, of which none is known yet.
-    ///
-    /// # Errors
-    /// There is a metric of the same name.
     pub fn new(
         store: Store,
         demand: DemandIndex,
@@ -66,7 +63,6 @@ impl Pauses {
     }
 
     /// The pauses that hold at `now`, in the order of their scopes.
-    #[must_use]
     pub fn active(&self, now: Instant) -> Vec<ActivePause> {
         let active = self.0.active.lock();
         let holds = active.iter().filter(|active| active.until > now);
@@ -75,9 +71,6 @@ impl Pauses {
 
     /// Sets a pause for all replicas, in place of one of the same scope, and obeys at once. Returns false if nothing
     /// has the name of its scope.
-    ///
-    /// # Errors
-    /// The database did not answer, or refused.
     pub async fn pause(&self, pause: &Pause, time: Duration) -> Result<bool, StoreError> {
         let is_set = self.0.store.pause(pause, time).await?;
         self.read().await?;
@@ -85,9 +78,6 @@ impl Pauses {
     }
 
     /// Ends the pause of a scope for all replicas. Returns true if there was one.
-    ///
-    /// # Errors
-    /// The database did not answer, or refused.
     pub async fn resume(&self, scope: &PauseScope) -> Result<bool, StoreError> {
         let is_ended = self.0.store.resume(scope).await?;
         self.read().await?;

@@ -27,7 +27,6 @@ pub struct Reconcile {
 impl Reconcile {
     /// A loop over bookings at least `age` old, which become `pending`. A process that lives begins its launches,
     /// and abandons the wait for their answers, well before that age.
-    #[must_use]
     pub const fn new(store: Store, pending: Arc<PendingLaunches>, age: Duration) -> Self {
         Self {
             store,
@@ -37,9 +36,6 @@ impl Reconcile {
     }
 
     /// Looks once; returns the number of bookings that were found.
-    ///
-    /// # Errors
-    /// The database did not answer.
     pub async fn once(&self) -> Result<usize, StoreError> {
         let known = self.pending.procs();
         let found = self.store.unlaunched_procs(self.age, &known, AT_ONCE);

@@ -26,7 +26,6 @@ pub const MAESTRO_REMEDY: &str =
     "set maestro.enabled=no in the properties of every Cuebot, and restart them";
 
 /// Sentence about a leader of Maestro, with the setting to change.
-#[must_use]
 pub fn maestro_conflict(leader: &MaestroLeader) -> String {
     format!(
         "Maestro, OpenCue's planner, has a leader ({leader}) and plans the managed shows too: {MAESTRO_REMEDY}"
@@ -46,9 +45,6 @@ pub struct Replicas {
 
 impl Replicas {
     /// A loop that has not asked yet.
-    ///
-    /// # Errors
-    /// There is a metric of the same name.
     pub fn new(store: Store, registry: &Registry) -> Result<Self, prometheus::Error> {
         let gauge = |name, help| IntGauge::declare(registry, name, help, ());
         Ok(Self {
@@ -67,13 +63,11 @@ impl Replicas {
     }
 
     /// A handle to what the loop has seen.
-    #[must_use]
     pub fn roll(&self) -> Latest<Connected> {
         self.roll.clone()
     }
 
     /// Place of this replica among those last seen.
-    #[must_use]
     pub fn place(&self) -> Arc<Mutex<ReplicaPlace>> {
         Arc::clone(&self.place)
     }

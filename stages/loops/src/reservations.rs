@@ -46,9 +46,6 @@ pub struct Reserving {
 
 impl Reserving {
     /// A loop that reserves hosts for layers which are blocked for `after`.
-    ///
-    /// # Errors
-    /// There is a metric of the same name.
     pub fn new(
         store: Store,
         (demand, hosts): (DemandIndex, HostIndex),
@@ -136,9 +133,6 @@ impl Reserving {
 
 /// Time until one of these hosts is expected to have room for `needs`, by the mean runs of the layers there, and the
 /// host; `None` if none ever has.
-///
-/// # Errors
-/// The database did not answer.
 pub async fn expected_room(
     store: &Store,
     hosts: &[&Host],

@@ -60,7 +60,6 @@ pub struct Settle {
 
 impl Settle {
     /// A loop over the pending launches of `recorder`.
-    #[must_use]
     pub fn new(store: Store, rqd: RqdClient, recorder: Recorder, metrics: SettleMetrics) -> Self {
         Self {
             store,

@@ -35,9 +35,6 @@ pub struct Snapshots {
 
 impl Snapshots {
     /// A loop that has not asked yet.
-    ///
-    /// # Errors
-    /// There is a metric of the same name.
     pub fn new(store: Store, registry: &Registry) -> Result<Self, prometheus::Error> {
         let help = "Time for which the oldest snapshot in the database has been seen; dead rows stay as long";
         let age = IntGauge::declare(registry, "scheduler_db_oldest_snapshot_seconds", help, ())?;

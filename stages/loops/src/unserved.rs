@@ -33,9 +33,6 @@ pub struct UnservedWatch {
 
 impl UnservedWatch {
     /// A loop that has not looked yet.
-    ///
-    /// # Errors
-    /// There is a metric of the same name.
     pub fn new(
         store: Store,
         demand: DemandIndex,
@@ -53,7 +50,6 @@ impl UnservedWatch {
     }
 
     /// A handle to what the loop has found.
-    #[must_use]
     pub fn found(&self) -> Latest<Unserved> {
         self.found.clone()
     }

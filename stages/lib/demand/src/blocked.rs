@@ -32,7 +32,6 @@ pub struct BlockedLayer {
 
 impl BlockedLayer {
     /// Returns true if the host could run a frame of the layer once enough of it is idle.
-    #[must_use]
     pub fn could_run_on(&self, host: &Host) -> bool {
         let total = &host.total;
         let cores = least_cores(&self.layer);

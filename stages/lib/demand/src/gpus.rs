@@ -69,7 +69,6 @@ impl Rows {
 
 /// Idle resources of a host that frames without GPUs must leave, because `work` waits for its GPUs. All that is
 /// idle, if that is less than the work needs: freed cores gather until the work fits.
-#[must_use]
 pub fn kept_for_gpus(host: &Host, work: &[GpuWork]) -> Resources {
     let mut kept = Resources::NONE;
     if host.idle.gpus <= 0 && host.idle.gpu_memory.0 <= 0 {

@@ -79,7 +79,6 @@ pub struct DemandIndex(Arc<Mutex<State>>);
 
 impl DemandIndex {
     /// An empty index that leaves out these tags of layers.
-    #[must_use]
     pub fn new(ignored: Vec<Tag>) -> Self {
         Self(Arc::new(Mutex::new(State {
             rows: Rows::new(ignored),
@@ -92,7 +91,6 @@ impl DemandIndex {
     }
 
     /// Begins a reading. Call it before the query runs.
-    #[must_use]
     pub fn begin_reading(&self) -> Generation {
         let mut state = self.0.lock();
         state.reading += 1;
@@ -120,7 +118,6 @@ impl DemandIndex {
     }
 
     /// Every cluster with waiting work.
-    #[must_use]
     pub fn clusters(&self) -> Vec<ClusterDemand> {
         let state = self.0.lock();
         let rows = &state.rows;
@@ -139,7 +136,6 @@ impl DemandIndex {
     }
 
     /// Resources of these idle hosts that picks may use: those for work with GPUs and reserved hosts count apart.
-    #[must_use]
     pub fn supply(&self, idle: &[Host]) -> Supply {
         let (gpu_work, reservations) = {
             let state = self.0.lock();
@@ -149,7 +145,6 @@ impl DemandIndex {
     }
 
     /// Picks layers for a turn of the cluster.
-    #[must_use]
     pub fn pick(&self, key: &ClusterKey, input: &PickInput<'_>) -> Pick {
         let mut state = self.0.lock();
         let State { rows, warm, .. } = &mut *state;
@@ -177,20 +172,17 @@ impl DemandIndex {
     }
 
     /// Waiting work that asks for GPUs, one layer of each shape and show.
-    #[must_use]
     pub fn gpu_work(&self) -> Arc<[GpuWork]> {
         Arc::clone(&self.0.lock().gpu_work)
     }
 
     /// Layers that fit no idle host of the supply, that have had no frame running or stopping for `after`, and
     /// that all known caps admit; the one that waits longest first.
-    #[must_use]
     pub fn blocked(&self, supply: &Supply, after: Duration, now_us: i64) -> Vec<BlockedLayer> {
         blocked::find(&self.0.lock().rows, supply, after, now_us)
     }
 
     /// Reserved hosts.
-    #[must_use]
     pub fn reservations(&self) -> Reservations {
         self.0.lock().reservations.clone()
     }

@@ -21,7 +21,6 @@ impl ReplicaPlace {
     pub const ONLY: Self = Self { index: 0, of: 1 };
 
     /// Returns true if the layer is dealt to this replica at this time. It is dealt to exactly one.
-    #[must_use]
     pub fn has(&self, layer: &LayerId, now_us: i64) -> bool {
         let of = u64::from(self.of.max(1));
         let deal = now_us

@@ -25,13 +25,11 @@ pub struct Reservations(Arc<HashMap<HostId, Reserved>>);
 
 impl Reservations {
     /// These reservations.
-    #[must_use]
     pub fn new(reserved: HashMap<HostId, Reserved>) -> Self {
         Self(Arc::new(reserved))
     }
 
     /// The reservation of a host.
-    #[must_use]
     pub fn of(&self, host: &HostId) -> Option<&Reserved> {
         self.0.get(host)
     }
@@ -42,7 +40,6 @@ impl Reservations {
     }
 
     /// Hosts that a frame of the layer may use although they are reserved, in a fixed order.
-    #[must_use]
     pub fn open_to(
         &self,
         layer: &LayerId,
@@ -78,14 +75,12 @@ impl Reservations {
     }
 
     /// Returns true if no host is reserved.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Returns true if a frame of the layer may use the host: it is not reserved, or for this layer, or the
     /// layer's frames have always ended before the host would be ready (EASY backfill).
-    #[must_use]
     pub fn may_use(
         &self,
         host: &HostId,

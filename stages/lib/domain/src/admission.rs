@@ -60,7 +60,6 @@ pub struct Ledger {
 }
 
 /// Judges the bookings in order; the answers are in the same order.
-#[must_use]
 pub fn admit(bookings: &[&Booking], mut ledger: Ledger) -> Vec<Result<(), Refusal>> {
     let judged = bookings.iter().map(|booking| {
         ledger.judge(booking)?;

@@ -55,7 +55,6 @@ pub struct Backoffs<K> {
 
 impl<K: Eq + Hash + Clone> Backoffs<K> {
     /// Creates an empty set. Backoffs begin with `first`, double with each failure, and stop growing at `longest`.
-    #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self {
             first,
@@ -125,14 +124,12 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// Returns true if somebody held a row that any key needs when it was last tried.
-    #[must_use]
     pub fn has_held(&self) -> bool {
         let held = |entry: &Entry| matches!(entry.reason, Setback::Held { .. });
         self.entries.lock().values().any(held)
     }
 
     /// Returns true if somebody held a row that `key` needs when it was last tried.
-    #[must_use]
     pub fn was_held(&self, key: &K) -> bool {
         let entries = self.entries.lock();
         let entry = entries.get(key);
@@ -140,7 +137,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// Returns true if the database refused a row of `key` when it was last tried.
-    #[must_use]
     pub fn was_refused(&self, key: &K) -> bool {
         let entries = self.entries.lock();
         let entry = entries.get(key);
@@ -148,7 +144,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// Failures of `key` of one kind in a row, so far.
-    #[must_use]
     pub fn failures(&self, key: &K) -> u32 {
         self.entries
             .lock()
@@ -162,7 +157,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// Returns true if `key` backs off at `now`.
-    #[must_use]
     pub fn is_active(&self, key: &K, now: Instant) -> bool {
         self.entries
             .lock()
@@ -171,7 +165,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// The backoff of `key` at `now`, if it backs off.
-    #[must_use]
     pub fn get(&self, key: &K, now: Instant) -> Option<Backoff> {
         let entries = self.entries.lock();
         let entry = entries.get(key).filter(|entry| entry.until > now)?;
@@ -179,7 +172,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// The backoff of `key`, also if it ended less than three seconds ago.
-    #[must_use]
     pub fn recent(&self, key: &K, now: Instant) -> Option<Backoff> {
         let entries = self.entries.lock();
         let entry = entries.get(key)?;
@@ -189,7 +181,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
 
     /// Reasons of everything that backs off at `now`, or did less than three seconds ago, as far as they explain why
     /// something waits.
-    #[must_use]
     pub fn wait_reasons(&self, now: Instant) -> HashMap<K, WaitReason> {
         let entries = self.entries.lock();
         let recent = entries
@@ -201,7 +192,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// Everything that backs off at `now`, the longest first, `most` at most.
-    #[must_use]
     pub fn all(&self, now: Instant, most: usize) -> Vec<(K, Backoff)> {
         let entries = self.entries.lock();
         let active = entries.iter().filter(|(_, entry)| entry.until > now);
@@ -214,7 +204,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// Keys that back off at `now`.
-    #[must_use]
     pub fn keys(&self, now: Instant) -> Vec<K> {
         let entries = self.entries.lock();
         let active = entries.iter().filter(|(_, entry)| entry.until > now);
@@ -222,7 +211,6 @@ impl<K: Eq + Hash + Clone> Backoffs<K> {
     }
 
     /// Number of keys that back off at `now`.
-    #[must_use]
     pub fn count(&self, now: Instant) -> usize {
         let entries = self.entries.lock();
         entries.values().filter(|entry| entry.until > now).count()

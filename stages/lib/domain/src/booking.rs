@@ -58,7 +58,6 @@ pub struct BookingHost {
 
 impl BookingLayer {
     /// A layer of a job.
-    #[must_use]
     pub fn new(layer: &Layer, job: &Job) -> Self {
         Self {
             id: layer.id.clone(),

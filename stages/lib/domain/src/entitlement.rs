@@ -24,7 +24,6 @@ pub struct Claim {
 /// Tier of a subscription with these `cores` in use: the lowest is served first.
 ///
 /// The formula is that of the database's `tier` function, before it rounds to two decimals.
-#[must_use]
 pub fn tier(size: Centicores, cores: Centicores) -> f64 {
     let (size, cores) = (size.0.max(0) as f64, cores.0.max(0) as f64);
     if size == 0.0 {
@@ -40,7 +39,6 @@ pub fn tier(size: Centicores, cores: Centicores) -> f64 {
 ///
 /// The sum is at most `idle`. Claims of equal tier get the same to within a core; the first claim gets
 /// the odd core. The caller divides the result by the number of replicas that spend it.
-#[must_use]
 pub fn divide(idle: Centicores, claims: &[Claim]) -> Vec<Centicores> {
     let mut division = Division {
         left: idle.0.max(0),

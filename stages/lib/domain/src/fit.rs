@@ -107,7 +107,6 @@ pub fn reserve(
 
 /// The least that [`reserve`] can return for the layer on any host, in centicores. A cap must admit it before a host
 /// is worth looking for.
-#[must_use]
 pub fn least_cores(layer: &Layer) -> Centicores {
     if !layer.threadable || layer.cores_min < Centicores::CORE {
         return Centicores::CORE;

@@ -35,7 +35,6 @@ pub struct Chunk {
 
 impl FrameRange {
     /// The frames, in order.
-    #[must_use]
     pub fn frames(&self) -> &[i64] {
         &self.frames
     }
@@ -88,7 +87,6 @@ impl FromStr for FrameRange {
 
 /// The number in the name of a frame (`0012-comp` is 12): the digits before a `-`, with the sign
 /// before them if there is one. `None` when the name does not begin like that.
-#[must_use]
 pub fn frame_number(name: &str) -> Option<i64> {
     let (number, tail) = leading_number(name)?;
     if tail.starts_with('-') {
@@ -101,7 +99,6 @@ pub fn frame_number(name: &str) -> Option<i64> {
 /// Spells frames as a range: runs of three or more frames of equal step, or of two of step 1, as
 /// one part. From the first pair of frames on that does not grow to a run, every frame stands
 /// alone. OpenCue spells ranges like this, and a frame's command should not depend on the program that launches it.
-#[must_use]
 pub fn spec(frames: &[i64]) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut left = frames;

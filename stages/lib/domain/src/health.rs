@@ -144,7 +144,6 @@ impl BookingHealth {
     }
 
     /// The reason why nothing can be booked, if that is so: the first step that fails.
-    #[must_use]
     pub fn trouble(&self, now: Instant) -> Option<BookingTrouble> {
         let state = self.0.lock();
         let (step, streak) = state.failing(now)?;
@@ -160,7 +159,6 @@ impl BookingHealth {
 
     /// Test that is due because a step is failing and nothing is tried any more, and the statement that
     /// failed last.
-    #[must_use]
     pub fn retest(&self, now: Instant) -> Option<(Retest, &'static str)> {
         let state = self.0.lock();
         let (_, streak) = state.failing(now)?;

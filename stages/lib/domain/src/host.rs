@@ -20,7 +20,6 @@ pub enum ThreadMode {
 
 impl ThreadMode {
     /// Reads `host.int_thread_mode`; `None` for a number that is no mode.
-    #[must_use]
     pub const fn from_db(n: i32) -> Option<Self> {
         match n {
             0 => Some(Self::Auto),
@@ -61,7 +60,6 @@ pub struct Held {
 /// Returns the resources that may be booked on a host with this idle `ledger` and `total`.
 ///
 /// A ledger that leaves more idle than the procs do is wrong, so the smaller amount counts.
-#[must_use]
 pub fn bookable(
     ledger: &Resources,
     total: &Resources,
@@ -91,7 +89,6 @@ pub struct HostIdle {
 
 impl HostIdle {
     /// Idle resources that may be booked.
-    #[must_use]
     pub fn bookable(&self) -> Resources {
         self.ledger.minus(&self.withheld)
     }
@@ -136,7 +133,6 @@ pub struct Host {
 
 impl Host {
     /// Returns true if it offers the operating system that a job demands; `None` demands none.
-    #[must_use]
     pub fn offers_os(&self, wanted: Option<&str>) -> bool {
         wanted.is_none_or(|wanted| self.os.iter().any(|os| &**os == wanted))
     }

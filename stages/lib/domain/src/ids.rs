@@ -15,7 +15,6 @@ macro_rules! ids {
 
         impl $name {
             /// The id as the database spells it.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

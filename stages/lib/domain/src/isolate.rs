@@ -73,13 +73,11 @@ pub struct Isolation<E> {
 
 impl<E> Isolation<E> {
     /// A batch of these rows, which is tried as a whole first.
-    #[must_use]
     pub fn new(rows: Vec<Row>) -> Self {
         Self::with_failed_before(rows, &BTreeSet::new())
     }
 
     /// A batch of these rows. Each layer that failed before is tried by itself, after the others.
-    #[must_use]
     pub fn with_failed_before(rows: Vec<Row>, failed_before: &BTreeSet<usize>) -> Self {
         let (apart, together): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|index| {
             rows.get(*index)
@@ -166,7 +164,6 @@ impl<E> Isolation<E> {
     }
 
     /// The failures so far, in the order in which they were found.
-    #[must_use]
     pub fn failures(&self) -> &[Failure<E>] {
         &self.failures
     }

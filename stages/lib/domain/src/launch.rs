@@ -55,7 +55,6 @@ pub struct LayerRange {
 
 impl LayerRange {
     /// The range as the database spells it.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }

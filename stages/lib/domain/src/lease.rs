@@ -28,7 +28,6 @@ impl<T> Lease<T> {
     }
 
     /// Returns true if the thing goes back to exactly this lender.
-    #[must_use]
     pub fn is_from(&self, lender: &Arc<dyn Lender<T>>) -> bool {
         Arc::ptr_eq(&self.lender, lender)
     }

@@ -25,7 +25,6 @@ pub enum LimitKind {
 
 impl LimitKind {
     /// The unit in a sentence, as in "3 of 5 hosts".
-    #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Frames => "frames",
@@ -92,7 +91,6 @@ pub struct Limit {
 
 impl Limit {
     /// The limit that rows describe.
-    #[must_use]
     pub fn new(rows: LimitRows) -> Self {
         let settled = rows.settled;
         let mut limit = Self {
@@ -119,14 +117,12 @@ impl Limit {
     }
 
     /// Returns true if one more frame may run on a host.
-    #[must_use]
     pub fn admits(&self, host: &HostId, host_name: &str) -> bool {
         !self.gates || self.has_room() || self.holds(host, host_name)
     }
 
     /// Returns true if a frame on the host needs no seat that is free now: the host holds the limit, or the
     /// limit counts frames.
-    #[must_use]
     pub fn needs_no_seat(&self, host: &HostId, host_name: &str) -> bool {
         !self.gates || self.kind == LimitKind::Frames || self.holds(host, host_name)
     }
@@ -146,7 +142,6 @@ impl Limit {
 
     /// Upper bound of the frames that may be tried now; `None` when the limit sets none. A limit by hosts
     /// sets none while a seat is free or a host holds one.
-    #[must_use]
     pub fn most_frames(&self) -> Option<u32> {
         if !self.gates {
             return None;
@@ -162,31 +157,26 @@ impl Limit {
     }
 
     /// Returns true if a frame may run on a host that does not hold the limit.
-    #[must_use]
     pub fn has_room(&self) -> bool {
         !self.gates || self.cap.is_some_and(|cap| self.usage < cap)
     }
 
     /// Returns true if the limit can hold frames back at all.
-    #[must_use]
     pub const fn gates(&self) -> bool {
         self.gates
     }
 
     /// Its unit.
-    #[must_use]
     pub const fn kind(&self) -> LimitKind {
         self.kind
     }
 
     /// Frames or hosts in use, settled and pending.
-    #[must_use]
     pub const fn usage(&self) -> i64 {
         self.usage
     }
 
     /// Frames or hosts allowed; `None` when no value is set, which admits none.
-    #[must_use]
     pub const fn cap(&self) -> Option<i64> {
         self.cap
     }
@@ -202,7 +192,6 @@ impl Limit {
 }
 
 /// A host's name as licence reports have it: the first label in lower case. An address is kept whole.
-#[must_use]
 pub fn short_name(name: &str) -> Cow<'_, str> {
     let label = match name.split_once('.') {
         Some((label, _)) if name.parse::<IpAddr>().is_err() => label,

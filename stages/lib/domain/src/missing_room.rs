@@ -28,7 +28,6 @@ pub struct MissingRoom<H> {
 
 impl<H: Eq + Hash + Clone> MissingRoom<H> {
     /// Creates an empty set. Missing room backs off for `first`, doubled at each new try that fails, up to `longest`.
-    #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self {
             first,
@@ -71,7 +70,6 @@ impl<H: Eq + Hash + Clone> MissingRoom<H> {
     }
 
     /// Missing room of every host at `now`, with the remaining time.
-    #[must_use]
     pub fn all(&self, now: Instant) -> HashMap<H, (Centicores, Duration)> {
         let hosts = self.hosts.lock();
         let active = hosts.iter().filter(|(_, missing)| missing.until > now);
@@ -89,7 +87,6 @@ impl<H: Eq + Hash + Clone> MissingRoom<H> {
     }
 
     /// Cores that can be used at `now` of those that the database says are idle.
-    #[must_use]
     pub fn usable(&self, host: &H, idle: Centicores, now: Instant) -> Centicores {
         match self.hosts.lock().get(host) {
             Some(missing) if missing.until > now => {

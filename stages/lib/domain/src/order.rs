@@ -29,7 +29,6 @@ impl Order {
     const ALL: [Self; 3] = [Self::Share, Self::Priority, Self::Fifo];
 
     /// Name of the order in settings.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Share => "share",
@@ -99,7 +98,6 @@ pub struct Standing {
 impl OrderRules {
     /// Weight of a job at `now_us`: `max(1, priority)` to the power of the exponent, doubled for every
     /// [`aging`](Self::aging) that the job has been without a core. At least 1 and finite.
-    #[must_use]
     pub fn weight(&self, standing: &Standing, now_us: i64) -> f64 {
         let doublings = self.doublings(standing, now_us);
         bounded(self.weight_by_priority(standing) * doublings.exp2())
@@ -111,7 +109,6 @@ impl OrderRules {
     /// In [`Order::Share`], aging decides who gets a first core. Further cores follow the priority
     /// alone: otherwise a job that waited for hours would take a whole farm in one turn and keep it. A job that
     /// has waited for three agings goes before all that have not, whatever their priorities.
-    #[must_use]
     pub fn rank(&self, standing: &Standing, held: i64, now_us: i64) -> Rank {
         let mut rank = Rank {
             share: 0,
@@ -145,7 +142,6 @@ impl OrderRules {
     /// Returns true if a job that holds `held` centicores may have a core before a job of rank `last`, although its own
     /// rank is higher: for its weight it has no more than the other would have with that core. Only shares can be
     /// that close; the other orders are strict, and so are first cores.
-    #[must_use]
     pub fn is_within_a_core(&self, standing: &Standing, held: i64, last: &Rank) -> bool {
         let share = held as f64 / self.weight_by_priority(standing);
         self.order == Order::Share && held > 0 && share <= f64::from_bits(last.share)

@@ -22,7 +22,6 @@ pub enum PauseScope {
 
 impl PauseScope {
     /// Returns true if the scope has the cluster.
-    #[must_use]
     pub fn covers(&self, cluster: &Cluster) -> bool {
         match self {
             Self::All => true,
@@ -32,7 +31,6 @@ impl PauseScope {
     }
 
     /// Kind of the scope, as a label of metrics.
-    #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::All => "all",
@@ -92,13 +90,11 @@ impl Pause {
     pub const LONGEST_REASON: usize = 120;
 
     /// The pause as it is stored: scope, person and reason, a line each.
-    #[must_use]
     pub fn to_text(&self) -> String {
         format!("{}\n{}\n{}", self.scope, self.by, self.reason)
     }
 
     /// Reads a pause that was stored.
-    #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let mut lines = text.splitn(3, '\n');
         let (scope, by, reason) = (lines.next()?, lines.next()?, lines.next()?);

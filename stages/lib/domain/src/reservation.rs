@@ -77,7 +77,6 @@ pub struct Reservation {
 /// cores that the layer needs, the time for which those that are idle before stay idle, and that for which those
 /// that are in use now are awaited. So a host with one wide frame is preferred to one whose cores become idle one
 /// after the other, and a layer stays with a host that has begun to drain.
-#[must_use]
 pub fn reserve(blocked: &[Blocked], candidates: &[Candidate]) -> Vec<Reservation> {
     let mut serving = vec![Vec::new(); blocked.len()];
     for candidate in candidates {
@@ -226,7 +225,6 @@ pub struct Runs {
 ///
 /// A run that is later than the mean is expected to need as much time again as it is late, so a frame that hangs
 /// does not make its host look ready; and at least half of what is left to the longest run.
-#[must_use]
 pub fn expected_end(runs: Option<Runs>, elapsed: Duration, farm_median: Duration) -> Duration {
     let mean = runs.map_or(farm_median, |runs| runs.mean);
     let longest = runs.map_or(Duration::ZERO, |runs| runs.longest);
@@ -236,7 +234,6 @@ pub fn expected_end(runs: Option<Runs>, elapsed: Duration, farm_median: Duration
 
 /// Returns true if a foreign frame may use a host that is reserved and ready in `ready_in`: the longest
 /// run of its layer so far would end before. A layer without a finished run has no claim to that.
-#[must_use]
 pub fn may_backfill(longest_run: Option<Duration>, ready_in: Duration) -> bool {
     longest_run.is_some_and(|run| run < ready_in)
 }

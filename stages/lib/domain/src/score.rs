@@ -51,7 +51,6 @@ pub struct Caps {
 }
 
 /// The score of `host` for `layer`, which fits it.
-#[must_use]
 pub fn score(layer: &Layer, host: &Host, caps: Caps, weights: &Weights) -> f64 {
     let idle = &host.idle;
     let asks = [

@@ -33,7 +33,6 @@ pub enum Setback {
 
 impl Setback {
     /// The reason as a label of metrics and as a code.
-    #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Launch => "launch",
@@ -46,7 +45,6 @@ impl Setback {
     }
 
     /// The reason for which the layer waits; `None` if rows and hosts explain it better.
-    #[must_use]
     pub const fn wait_reason(&self) -> Option<WaitReason> {
         match self {
             Self::Launch | Self::Refused { .. } => Some(WaitReason::Backoff),
@@ -57,13 +55,11 @@ impl Setback {
     }
 
     /// Returns true if rows and hosts explain it better: it only makes way for other layers for a moment.
-    #[must_use]
     pub const fn makes_way(&self) -> bool {
         matches!(self, Self::AtLimit | Self::NoHost | Self::NotReady)
     }
 
     /// Returns true if a booking that succeeds refutes it.
-    #[must_use]
     pub const fn is_of_booking(&self) -> bool {
         !matches!(self, Self::Launch)
     }

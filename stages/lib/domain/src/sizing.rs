@@ -20,7 +20,6 @@ const TRIAL: i64 = 8;
 /// The largest 5 % of the samples are left out, at least one, so that one frame that stands out does
 /// not size a layer. A sole sample counts: it is all the evidence there is, and the next one corrects
 /// it. Samples of 0 or less are no samples.
-#[must_use]
 pub fn memory_of(asked: Kib, seen: &[Kib]) -> Kib {
     let mut seen: Vec<_> = seen.iter().copied().filter(|used| used.0 > 0).collect();
     let outliers = match seen.len() {
@@ -37,7 +36,6 @@ pub fn memory_of(asked: Kib, seen: &[Kib]) -> Kib {
 /// host's memory, rounded: at least its minimum, at most its maximum, and no more than the host has.
 /// Any other layer gets what it asks for, `int_cores_min`. A minimum that is more than the host has is
 /// returned, not cut, so the frame does not fit.
-#[must_use]
 pub fn cores_for(layer: &Layer, memory: Kib, host_total: &Resources) -> Centicores {
     if !layer.threadable || layer.cores_min.0 <= 0 {
         return layer.cores_min;
@@ -52,7 +50,6 @@ pub fn cores_for(layer: &Layer, memory: Kib, host_total: &Resources) -> Centicor
 ///
 /// Frames of one core that use far more memory than they ask for fill a host's memory and strand its cores. So a
 /// layer that could grow, and that asks for no more than a core, tries a few frames first.
-#[must_use]
 pub fn trial(layer: &Layer, is_measured: bool) -> Option<i64> {
     let asks_one = layer.cores_min.0 > 0 && layer.cores_min <= Centicores::CORE;
     let may_grow = layer.threadable && growth_bound(layer) > Centicores::CORE;

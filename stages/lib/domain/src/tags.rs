@@ -17,7 +17,6 @@ pub struct Tag(Arc<str>);
 
 impl Tag {
     /// The tag's text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -43,7 +42,6 @@ impl fmt::Display for Tag {
 }
 
 /// Splits a layer's `str_tags` into its alternatives; empty ones are dropped.
-#[must_use]
 pub fn alternatives(text: &str) -> Vec<Tag> {
     text.split('|')
         .map(Tag::from)

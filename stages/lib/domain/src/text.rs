@@ -53,7 +53,6 @@ pub(crate) fn list<T: AsRef<str>>(names: &[T], most: usize) -> String {
 }
 
 /// The text on one line, without a sign that a terminal obeys: names in the database hold any sign.
-#[must_use]
 pub fn printable(text: &str) -> String {
     let blank = |sign: char| if sign.is_control() { ' ' } else { sign };
     text.chars().map(blank).collect()

@@ -91,7 +91,6 @@ impl TurnCounters {
     }
 
     /// The counts so far.
-    #[must_use]
     pub fn end(&self) -> TurnEnd {
         self.0.lock().end
     }
@@ -129,7 +128,6 @@ pub struct TurnEnd {
 impl TurnEnd {
     /// Reason for the turn's end, as traces name it: that of [`TurnEnd::reason`], and `no_host` if no idle
     /// host could run anything.
-    #[must_use]
     pub const fn outcome(&self) -> &'static str {
         if self.no_host && !self.failed && self.booked == 0 {
             "no_host"
@@ -139,7 +137,6 @@ impl TurnEnd {
     }
 
     /// Reason for the turn's end, in the words of `scheduler_pass_terminated_reason_total`.
-    #[must_use]
     pub const fn reason(&self) -> &'static str {
         if self.booked > 0 {
             "booked"

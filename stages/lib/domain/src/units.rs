@@ -15,19 +15,16 @@ impl Centicores {
     pub const CORE: Self = Self(100);
 
     /// `n` whole cores.
-    #[must_use]
     pub const fn cores(n: i64) -> Self {
         Self(n.saturating_mul(100))
     }
 
     /// Number of whole cores, rounded down; 0 for a negative amount.
-    #[must_use]
     pub const fn whole(self) -> i64 {
         if self.0 < 0 { 0 } else { self.0 / 100 }
     }
 
     /// The amount rounded up to whole cores, in centicores.
-    #[must_use]
     pub(crate) const fn rounded_up(self) -> Self {
         if self.0 <= 0 {
             return Self(0);
@@ -62,7 +59,6 @@ impl Kib {
     pub const GIB: Self = Self(1_048_576);
 
     /// `n` GiB.
-    #[must_use]
     pub const fn gib(n: i64) -> Self {
         Self(n.saturating_mul(1_048_576))
     }
@@ -108,7 +104,6 @@ impl Resources {
     };
 
     /// Returns true if all four amounts fit into `room`.
-    #[must_use]
     pub(crate) fn fits_in(&self, room: &Self) -> bool {
         self.cores <= room.cores
             && self.memory <= room.memory
@@ -117,25 +112,21 @@ impl Resources {
     }
 
     /// The smaller of both, amount by amount.
-    #[must_use]
     pub fn at_most(&self, bound: &Self) -> Self {
         self.zip(bound, i64::min)
     }
 
     /// The sum, amount by amount.
-    #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         self.zip(other, i64::saturating_add)
     }
 
     /// The difference, amount by amount; it may go below zero.
-    #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         self.zip(other, i64::saturating_sub)
     }
 
     /// Number of times that the amounts of `each` fit, by the scarcest of them; amounts of 0 or less always fit.
-    #[must_use]
     pub fn times(&self, each: &Self) -> i64 {
         let amounts = [
             (self.cores.0, each.cores.0),

@@ -32,7 +32,6 @@ pub type CarriedTags = HashMap<AllocId, HashSet<Tag>>;
 
 /// Finds the layers that wait and that no host could serve, given the tags that hosts carry. Layers that name
 /// `ignored` tags only are left out on purpose.
-#[must_use]
 pub fn unserved<'a>(
     waiting: impl IntoIterator<Item = (&'a WaitingJob, &'a WaitingLayer)>,
     subscriptions: &[Subscription],

@@ -16,13 +16,11 @@ macro_rules! reasons {
             pub const ALL: &'static [Self] = &[$( Self::$name, )+];
 
             /// Code of the reason: its value in JSON and in labels of metrics.
-            #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $( Self::$name => $code, )+ }
             }
 
             /// The reason in a few words.
-            #[must_use]
             pub const fn words(self) -> &'static str {
                 match self { $( Self::$name => $words, )+ }
             }
@@ -100,7 +98,6 @@ reasons! {
 impl WaitReason {
     /// Returns true if more hosts, or the policy's next decisions, can start the frames. Other reasons stay until
     /// somebody changes a cap, a limit, a host or a row.
-    #[must_use]
     pub const fn is_for_hosts(self) -> bool {
         matches!(
             self,

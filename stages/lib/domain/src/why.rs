@@ -92,7 +92,6 @@ impl Answer {
 
 /// Finds the first rule that keeps the subject of the facts from running. Of a job with several
 /// layers the answer is about the first one that can run, or else the first that has waiting frames.
-#[must_use]
 pub fn why(facts: &Facts, hosts: &[Host], scheduler: &Scheduler<'_>) -> Answer {
     let (layer, why) = decide(facts, hosts, scheduler);
     let why = counters::contradiction(facts, layer, &why).map_or(why, Why::Contradiction);
@@ -111,7 +110,6 @@ pub fn why(facts: &Facts, hosts: &[Host], scheduler: &Scheduler<'_>) -> Answer {
 }
 
 /// Hosts that could run a frame of the layer if nothing ran on them.
-#[must_use]
 pub fn able_hosts<'h>(
     facts: &Facts,
     layer: &LayerFacts,

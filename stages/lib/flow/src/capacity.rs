@@ -20,7 +20,6 @@ pub struct Reserved(Option<OwnedSemaphorePermit>);
 
 impl Capacity {
     /// A capacity of this many units.
-    #[must_use]
     pub fn new(units: u32) -> Self {
         Self {
             units: Arc::new(Semaphore::new(units as usize)),

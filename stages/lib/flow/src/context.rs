@@ -25,7 +25,6 @@ pub enum Kind {
 
 impl Kind {
     /// The kind as one lower-case word.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Source => "source",

@@ -43,7 +43,6 @@ impl Control {
     }
 
     /// State of every part of the flow, in the order in which they were added.
-    #[must_use]
     pub fn snapshot(&self) -> Vec<StageStatus> {
         let parts = self.registry.0.lock();
         parts.iter().map(|part| status(part)).collect()

@@ -82,7 +82,6 @@ impl<T> Outlet<T> {
     }
 
     /// The root span of the item's turn; none if the turn is not recorded.
-    #[must_use]
     pub fn turn(&self) -> Span {
         self.trace.span().cloned().unwrap_or_else(Span::none)
     }

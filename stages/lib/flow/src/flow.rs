@@ -40,7 +40,6 @@ pub struct Flow {
 
 impl Flow {
     /// An empty flow.
-    #[must_use]
     pub fn new(meters: Meters) -> Self {
         Self {
             meters,
@@ -104,13 +103,11 @@ impl Flow {
     }
 
     /// A handle to the flow.
-    #[must_use]
     pub fn control(&self) -> Control {
         Control::new(Arc::clone(&self.registry))
     }
 
     /// The token that stops the sources and the ticks.
-    #[must_use]
     pub fn stop_token(&self) -> StopToken {
         self.shutdown.stop.clone()
     }

@@ -16,7 +16,6 @@ pub struct Labelled {
 
 impl Labelled {
     /// The counters of `family` for these values of its one label.
-    #[must_use]
     pub fn new(family: IntCounterVec, values: &[&'static str]) -> Self {
         let known = values
             .iter()
@@ -39,7 +38,6 @@ impl Labelled {
     }
 
     /// Count of a value so far.
-    #[must_use]
     pub fn count(&self, value: &str) -> u64 {
         self.family.with_label_values(&[value]).get()
     }

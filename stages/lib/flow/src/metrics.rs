@@ -45,9 +45,6 @@ pub trait Family: Sized {
     type Shape;
 
     /// Makes the family and registers it.
-    ///
-    /// # Errors
-    /// The name is taken, or no valid one.
     fn declare(
         registry: &Registry,
         name: &str,
@@ -140,9 +137,6 @@ macro_rules! metrics {
 
         impl $name {
             /// Registers the families.
-            ///
-            /// # Errors
-            /// A name is taken.
             $vis fn new(
                 registry: &::prometheus::Registry,
                 $( $( $given: $given_type, )+ )?

@@ -27,7 +27,6 @@ pub struct Pace {
 
 impl Pace {
     /// A loop that runs at most once in `every`.
-    #[must_use]
     pub const fn new(every: Duration, parts: u32) -> Self {
         Self {
             every,

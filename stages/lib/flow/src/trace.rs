@@ -65,13 +65,11 @@ pub fn record_count(field: &'static str, count: usize) {
 /// A number as an attribute of a span.
 ///
 /// Signed, because OpenTelemetry turns unsigned numbers into text, which no query can compare.
-#[must_use]
 pub fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A time in microseconds, as an attribute of a span.
-#[must_use]
 pub fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

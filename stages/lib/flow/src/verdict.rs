@@ -60,7 +60,6 @@ pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl<'a> Chain<'a> {
     /// The chain that starts at `error`.
-    #[must_use]
     pub fn of(error: &'a BoxError) -> Self {
         Self(error.as_ref())
     }

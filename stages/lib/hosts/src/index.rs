@@ -35,7 +35,6 @@ pub struct HostIndex {
 
 impl HostIndex {
     /// An empty index.
-    #[must_use]
     pub fn new(settings: IndexSettings) -> Self {
         let shard = |_| {
             Arc::new(Mutex::new(Shard::new(
@@ -51,7 +50,6 @@ impl HostIndex {
     }
 
     /// Mark of a snapshot, to be taken before its query runs.
-    #[must_use]
     pub fn mark(&self) -> SnapshotMark {
         SnapshotMark(self.tick())
     }
@@ -70,19 +68,16 @@ impl HostIndex {
     }
 
     /// Returns true if the host can be lent.
-    #[must_use]
     pub fn is_idle(&self, id: &HostId) -> bool {
         self.locked().any(|shard| shard.available(id).is_some())
     }
 
     /// Hosts that can be lent now, with their idle resources. Visits every host: to be called once a turn.
-    #[must_use]
     pub fn idle_hosts(&self) -> Vec<Host> {
         self.collect(|entry| entry.available().is_some())
     }
 
     /// All hosts, those on loan as they were lent. Visits every host: to be called at the pace of a question.
-    #[must_use]
     pub fn hosts(&self) -> Vec<Host> {
         self.collect(|_| true)
     }
@@ -103,7 +98,6 @@ impl HostIndex {
 
     /// All hosts with their loans and backoffs, without a copy of any. Visits every host: to be called at the pace of
     /// a page.
-    #[must_use]
     pub fn entries(&self) -> Vec<IndexedHost> {
         let mut found = Vec::new();
         for shard in self.locked() {
@@ -114,7 +108,6 @@ impl HostIndex {
 
     /// Hosts in backoff, and the remaining times at `now`: 0 from the end of a backoff to the next sweep.
     /// Visits every host: to be called at the pace of a question.
-    #[must_use]
     pub fn backoffs(&self, now: Instant) -> HashMap<HostId, Duration> {
         let mut backoffs = HashMap::new();
         for shard in self.locked() {
@@ -128,7 +121,6 @@ impl HostIndex {
 
     /// Ends backoffs, and loans that have lasted for the lease timeout; to be called about once a second.
     /// Returns the hosts of those loans: somebody has lost them, and the log should say so.
-    #[must_use]
     pub fn sweep(&self, now: Instant) -> Vec<HostId> {
         let mut overdue = Vec::new();
         for mut shard in self.locked() {
@@ -139,25 +131,21 @@ impl HostIndex {
 
     /// Number of loans that ended since the last call because their lease was dropped: nobody came to a
     /// decision about the host.
-    #[must_use]
     pub fn take_abandoned(&self) -> u64 {
         self.locked().map(|mut shard| shard.take_abandoned()).sum()
     }
 
     /// Number of hosts known, on loan or not.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.locked().map(|shard| shard.len()).sum()
     }
 
     /// Returns true if no host is known.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Numbers of the index. Visits every host: to be called at the pace of a page or a scrape.
-    #[must_use]
     pub fn stats(&self) -> IndexStats {
         let mut stats = IndexStats::default();
         for shard in self.locked() {

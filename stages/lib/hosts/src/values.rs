@@ -69,7 +69,6 @@ impl IndexedHost {
     }
 
     /// The host; while a batch has it, as it was lent.
-    #[must_use]
     pub fn host(&self) -> &Host {
         &self.ranked.host
     }

@@ -83,7 +83,6 @@ pub struct Address(Arc<str>);
 
 impl Address {
     /// The address as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

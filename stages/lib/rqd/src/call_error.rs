@@ -36,7 +36,6 @@ pub enum CallError {
 impl CallError {
     /// The word for spans: the status the call ended with, in gRPC's own words, or what was wrong with
     /// an answer.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => code_name(Code::Unavailable),

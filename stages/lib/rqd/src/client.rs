@@ -94,7 +94,6 @@ struct Inner {
 
 impl RqdClient {
     /// A client without connections; they are made when they are needed.
-    #[must_use]
     pub fn new(settings: RqdSettings) -> Self {
         let channels = Channels::new(Limits {
             connections: settings.connections,
@@ -156,7 +155,6 @@ impl RqdClient {
 
     /// The current span for the environment of a frame, in the words of W3C Trace Context; `None` when
     /// there is none, or traces are not propagated.
-    #[must_use]
     pub fn traceparent(&self) -> Option<String> {
         self.propagated().as_ref().map(trace::traceparent)
     }
@@ -166,7 +164,6 @@ impl RqdClient {
     }
 
     /// Number of connections that are kept.
-    #[must_use]
     pub fn connections(&self) -> usize {
         self.inner.channels.len()
     }

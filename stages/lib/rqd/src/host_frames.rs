@@ -36,7 +36,6 @@ pub enum Presence<'a> {
 
 impl HostFrames {
     /// The presence of a frame.
-    #[must_use]
     pub fn presence(&self, frame_id: &str) -> Presence<'_> {
         match self.procs.get(frame_id) {
             Some(proc) => Presence::RunsAs(proc),

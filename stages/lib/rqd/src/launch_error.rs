@@ -52,7 +52,6 @@ pub enum LaunchError {
 
 impl LaunchError {
     /// Certainty about the frame.
-    #[must_use]
     pub const fn outcome(&self) -> LaunchOutcome {
         match self {
             Self::Refused { .. } | Self::Unreachable { .. } => LaunchOutcome::NotRunning,
@@ -61,7 +60,6 @@ impl LaunchError {
     }
 
     /// The reason of a refusal; `None` if the host did not refuse. It says who should back off.
-    #[must_use]
     pub const fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused { reason, .. } => Some(*reason),
@@ -72,7 +70,6 @@ impl LaunchError {
     /// Code and words of the host itself, also where they leave the frame in doubt; `None` if the host
     /// said nothing, or the error was made on this side. A host that answers is alive: a frame in
     /// doubt that turns out not to run may be its layer's fault as well.
-    #[must_use]
     pub fn answer(&self) -> Option<(Code, &str)> {
         let status = match self {
             Self::Refused { source, .. } => source,
@@ -87,7 +84,6 @@ impl LaunchError {
 
     /// The status the call ended with, in gRPC's own words. A call that the host did not end has the
     /// one that gRPC gives to its kind.
-    #[must_use]
     pub fn status_code(&self) -> &'static str {
         code_name(match self {
             Self::Refused { source, .. } => source.code(),

@@ -14,20 +14,17 @@ pub struct TracePoint(Option<SpanContext>);
 
 impl TracePoint {
     /// The span; nowhere when it is not traced.
-    #[must_use]
     pub fn of(span: &tracing::Span) -> Self {
         let span = span.context().span().span_context().clone();
         Self(span.is_valid().then_some(span))
     }
 
     /// Returns true if it is no place at all.
-    #[must_use]
     pub const fn is_nowhere(&self) -> bool {
         self.0.is_none()
     }
 
     /// Identifier of the trace, if it is sampled, and so may be found.
-    #[must_use]
     pub fn sampled_trace(&self) -> Option<String> {
         let span = self.0.as_ref().filter(|span| span.is_sampled())?;
         Some(span.trace_id().to_string())

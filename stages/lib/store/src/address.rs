@@ -35,7 +35,6 @@ const ALSO: [&str; 7] = [
 ];
 
 /// Returns true if an address can be read and each of its parameters means something.
-#[must_use]
 pub fn is_readable(url: &str) -> bool {
     let parameters = url.split_once('?').map_or("", |(_, rest)| rest);
     let mut names = parameters
@@ -49,7 +48,6 @@ pub fn is_readable(url: &str) -> bool {
 
 /// An address as it may be shown: without its password and its parameters. Where it cannot be read, or where a
 /// part of it may be a misplaced password, all of it is hidden.
-#[must_use]
 pub fn without_password(url: &str) -> String {
     let shown = || {
         let options = PgConnectOptions::from_str(url).ok()?;

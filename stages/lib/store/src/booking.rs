@@ -67,7 +67,6 @@ impl OpenBooking {
 
     /// Time at which the transaction was requested: not later than the time that the database will write
     /// as the time of the booking.
-    #[must_use]
     pub const fn began(&self) -> Moment {
         self.began
     }
@@ -83,7 +82,6 @@ impl OpenBooking {
     }
 
     /// A handle with which rows of this booking can be booked in another transaction.
-    #[must_use]
     pub fn rebooking(&self) -> Rebooking {
         Rebooking {
             store: self.store.clone(),
@@ -92,13 +90,11 @@ impl OpenBooking {
     }
 
     /// Returns true if it has locked the job.
-    #[must_use]
     pub fn has_job(&self, job: &JobId) -> bool {
         self.jobs.contains(job)
     }
 
     /// Resources that were idle, before it wrote, on the hosts that it has locked.
-    #[must_use]
     pub const fn idle(&self) -> &HashMap<HostId, HostIdle> {
         &self.idle
     }

@@ -76,7 +76,6 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// The word for it in traces and logs.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Conflict => "conflict",
@@ -90,7 +89,6 @@ impl ErrorClass {
     }
 
     /// Returns true if the database did not serve: the breaker counts the error.
-    #[must_use]
     pub const fn is_outage(self) -> bool {
         matches!(self, Self::TimedOut | Self::Connection | Self::Server)
     }
@@ -98,7 +96,6 @@ impl ErrorClass {
 
 impl StoreError {
     /// Class of the error.
-    #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Failed { source, .. } | Self::Connect { source, .. } => class(source),
@@ -132,13 +129,11 @@ impl StoreError {
     }
 
     /// SQLSTATE of the server's answer, if it answered.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.answer().map(PgDatabaseError::code)
     }
 
     /// The server's message, or the error in our words.
-    #[must_use]
     pub fn message(&self) -> String {
         let answered = self.answer().map(|answer| answer.message().to_owned());
         let unread = || self.source_of().map(Sql::to_string);
@@ -146,7 +141,6 @@ impl StoreError {
     }
 
     /// Returns true if the server answered with an error and is well: the transaction is certainly rolled back.
-    #[must_use]
     pub fn is_answered(&self) -> bool {
         self.answer()
             .is_some_and(|answer| answer.severity() == PgSeverity::Error)
@@ -154,7 +148,6 @@ impl StoreError {
 
     /// Returns true if the session could not go on and the same work may succeed in another one: it was ended,
     /// it became read-only, or the plan of a statement is stale in it.
-    #[must_use]
     pub fn is_of_session(&self) -> bool {
         match self.source_of() {
             Some(Sql::Database(_)) => {
@@ -169,7 +162,6 @@ impl StoreError {
     /// Returns true if a single row may have caused the error, so that the same work may succeed without that
     /// row. Triggers raise whatever code their authors chose, so any error that the server answered with may
     /// be a row's, except those that say by themselves that another session was in the way.
-    #[must_use]
     pub fn may_be_of_a_row(&self) -> bool {
         if matches!(self.class(), ErrorClass::Conflict | ErrorClass::Held) {
             return false;

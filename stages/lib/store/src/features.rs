@@ -10,9 +10,6 @@ use crate::statements::{CHECK_FEATURES, Features, query};
 
 impl Store {
     /// The features of the schema, read from the catalog.
-    ///
-    /// # Errors
-    /// The database does not answer.
     pub async fn features(&self) -> Result<Features, StoreError> {
         let rows = self.fetch(&CHECK_FEATURES, query(&CHECK_FEATURES)).await?;
         Ok(Features {

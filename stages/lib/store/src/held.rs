@@ -106,9 +106,6 @@ impl Store {
 impl Rebooking {
     /// For each booking, the first row of the database that it needs and somebody else holds for longer
     /// than a moment. Nothing is waited for.
-    ///
-    /// # Errors
-    /// The statement failed.
     pub async fn held_rows(
         &self,
         bookings: &[&Booking],

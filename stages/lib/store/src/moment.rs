@@ -19,7 +19,6 @@ pub struct Moment(Duration);
 
 impl Moment {
     /// The present moment.
-    #[must_use]
     pub fn now() -> Self {
         let time = clock_gettime(CLOCK);
         // Neither part is ever negative on this clock.

@@ -147,9 +147,6 @@ impl Store {
 
     /// Has the server prepare every statement that fits the features of its schema. Returns how many there
     /// are and which it refuses.
-    ///
-    /// # Errors
-    /// The server does not answer any more.
     pub async fn check_statements(&self) -> Result<(usize, Vec<Unfit>), StoreError> {
         let features = self.features().await?;
         let mut conn = self.connection().await?;

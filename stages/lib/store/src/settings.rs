@@ -29,7 +29,6 @@ pub struct StoreSettings {
 
 impl StoreSettings {
     /// Settings for a small pool at this address, with patience for a busy server.
-    #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),

@@ -25,7 +25,6 @@ const TIMINGS: char = '~';
 
 impl Timings {
     /// The first setting that differs in `other`, with both values, ours first.
-    #[must_use]
     pub fn difference(&self, other: &Self) -> Option<(&'static str, Duration, Duration)> {
         let settings = [
             (
@@ -88,7 +87,6 @@ fn base_36(mut number: u128) -> String {
 
 /// The name of a replica's sessions: `NAME/REPLICA~TIMINGS`, or `NAME/REPLICA` for one that launches
 /// nothing. Of a replica whose name is too long the end is kept, in which the number of the process is.
-#[must_use]
 pub fn session_name(name: &str, replica: &str, timings: Option<&Timings>) -> String {
     let timings = timings.map(|timings| format!("{TIMINGS}{}", timings.encode()));
     let timings = timings.unwrap_or_default();

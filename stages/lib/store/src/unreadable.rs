@@ -111,9 +111,6 @@ impl Reader<'_> {
     }
 
     /// Those texts of an array that can be read.
-    ///
-    /// # Errors
-    /// The column does not hold texts.
     pub(crate) fn texts(
         &mut self,
         row: &Row,

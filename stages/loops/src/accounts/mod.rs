@@ -98,7 +98,6 @@ impl Memory {
 
 impl Accounts {
     /// A loop for `store`, announced as `replica`.
-    #[must_use]
     pub fn new(store: Store, replica: String, metrics: AccountsMetrics) -> Self {
         metrics.begin();
         let memory = Memory {
@@ -119,7 +118,6 @@ impl Accounts {
     }
 
     /// Shares the state of the accounts.
-    #[must_use]
     pub fn state(&self) -> AccountsState {
         self.state.clone()
     }

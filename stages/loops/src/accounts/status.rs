@@ -34,7 +34,6 @@ pub struct AccountsReading {
 
 impl AccountsState {
     /// The state now.
-    #[must_use]
     pub fn read(&self) -> AccountsReading {
         let inner = self.0.lock().clone();
         let (at, by) = inner.checked.unzip();

@@ -77,9 +77,6 @@ impl Sums {
 
 impl FarmMetrics {
     /// Registers the families.
-    ///
-    /// # Errors
-    /// A name is taken.
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let family = |name, help: &str, more: &[&str]| {
             GaugeVec::new(Opts::new(name, help), &[&SHOW[..], more].concat())

@@ -36,7 +36,6 @@ impl Stranding {
     ];
 
     /// Code of the cause.
-    #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
             Self::Reserved => "reserved",

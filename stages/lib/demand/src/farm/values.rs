@@ -66,14 +66,12 @@ pub struct ShowView {
 
 impl ShowView {
     /// Waiting frames in all.
-    #[must_use]
     pub fn frames(&self) -> i64 {
         let frames = self.waiting.values().map(|waiting| waiting.frames);
         frames.fold(0, i64::saturating_add)
     }
 
     /// The layer that has waited longest.
-    #[must_use]
     pub fn oldest(&self) -> Option<&Oldest> {
         let oldest = self.waiting.values();
         oldest.filter_map(|waiting| waiting.oldest.as_ref()).max()

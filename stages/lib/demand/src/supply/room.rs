@@ -6,7 +6,6 @@ use super::{Supply, Tagged, asks_gpus};
 
 impl Supply {
     /// Supply of the hosts as if nothing ran on them and nothing were kept.
-    #[must_use]
     pub fn of_idle_farm(hosts: &[Host]) -> Self {
         let mut supply = Self::default();
         for host in hosts {

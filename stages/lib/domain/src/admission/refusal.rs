@@ -112,7 +112,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// Name of the cap, as a label of metrics.
-    #[must_use]
     pub const fn cap(&self) -> &'static str {
         match self {
             Self::NotAReservation { .. } => "reservation",
@@ -132,7 +131,6 @@ impl Refusal {
 
     /// Returns true if another program has the host, or took what was idle on it: the placement was
     /// sound when it was made.
-    #[must_use]
     pub const fn is_contention(&self) -> bool {
         matches!(self, Self::HostTaken { .. } | Self::HostFull { .. })
     }

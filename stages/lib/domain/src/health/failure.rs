@@ -22,7 +22,6 @@ pub enum Step {
 
 impl Step {
     /// The step as a label and as a code.
-    #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
             Self::Demand => "demand",
@@ -98,7 +97,6 @@ pub struct BookingTrouble {
 
 impl BookingTrouble {
     /// Step and message, as in "bookings fail: permission denied for table proc".
-    #[must_use]
     pub fn reason(&self) -> String {
         format!("{}: {}", self.step.fails(), printable(&self.message))
     }

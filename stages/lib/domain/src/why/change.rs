@@ -44,7 +44,6 @@ pub enum ChangeError {
 impl Change {
     /// The facts with this change of each layer. What is known of the layers as they are, such as the order in which
     /// they are served and the rows that others hold, is left out.
-    #[must_use]
     pub fn of(&self, facts: &Facts) -> Facts {
         let mut facts = facts.clone();
         facts.tagged = None;

@@ -136,7 +136,6 @@ pub struct SubscriptionFacts {
 
 impl SubscriptionFacts {
     /// Remaining cores, in centicores.
-    #[must_use]
     pub const fn remaining(&self) -> i64 {
         self.burst.saturating_sub(self.cores)
     }
@@ -201,7 +200,6 @@ pub struct Counts {
 
 impl Counts {
     /// The sum, state by state.
-    #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
             total: self.total.saturating_add(other.total),

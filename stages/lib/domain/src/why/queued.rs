@@ -58,7 +58,6 @@ pub struct ShowShare {
 
 impl ShowShare {
     /// Tier of the subscription; the lowest is served first.
-    #[must_use]
     pub fn tier(&self) -> f64 {
         tier(self.size, self.held)
     }

@@ -164,7 +164,6 @@ pub enum Dimension {
 
 impl Why {
     /// The reason without its facts.
-    #[must_use]
     pub fn reason(&self) -> WaitReason {
         match self {
             Self::ShowInactive => WaitReason::ShowInactive,
@@ -206,7 +205,6 @@ impl Why {
     }
 
     /// Code of the rule, where several rules have one reason.
-    #[must_use]
     pub const fn rule(&self) -> Option<&'static str> {
         Some(match self {
             Self::FolderCores(_) => "folder_cores",
@@ -225,7 +223,6 @@ impl Why {
     }
 
     /// Code of the reasons that are no fault of the job: something in the farm fails or contradicts itself.
-    #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
         match self {
             Self::BookingFails(_) | Self::Contradiction(_) | Self::Held(_) | Self::HostsUnread => {

@@ -44,7 +44,6 @@ pub struct Corrected(pub BTreeMap<&'static str, u64>);
 
 impl Corrected {
     /// Sum over the tables.
-    #[must_use]
     pub fn sum(&self) -> u64 {
         self.0.values().sum()
     }

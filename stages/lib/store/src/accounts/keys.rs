@@ -34,7 +34,6 @@ pub struct CounterKeys {
 
 impl CounterKeys {
     /// Number of counters.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.subscriptions.len()
             + self.layers.len()
@@ -44,7 +43,6 @@ impl CounterKeys {
     }
 
     /// Returns true if there are none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

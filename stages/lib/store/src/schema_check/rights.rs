@@ -43,9 +43,6 @@ impl Store {
 
     /// Returns true if the statement of this name fits the schema, and the role has the rights that the statement
     /// and its triggers need. Without a statement of this name, all are asked about.
-    ///
-    /// # Errors
-    /// The database did not answer.
     pub async fn is_permitted(&self, name: &str) -> Result<bool, StoreError> {
         let rights = match ALL.iter().find(|statement| statement.name == name) {
             Some(statement) => {
