@@ -1,4 +1,4 @@
-//! The admin server, and the end of the program.
+//! Settings of the admin server, and of the time that a shutdown may take.
 //!
 //! Invariant: the admin server listens on the loopback address by default, because looking needs no
 //! login. Changing something needs the token, and without one nothing can be changed.

@@ -1,4 +1,4 @@
-//! Connections to the database.
+//! Settings of the database: its address, the connections to it, and how long it may take.
 //!
 //! Invariant: there is no default address. A scheduler that books frames in a database nobody named
 //! would be worse than one that does not start.

@@ -1,4 +1,4 @@
-//! Reading the waiting work, and sizes of turns and of transactions.
+//! Settings of turns: the work that they read, their sizes, and the rest between them.
 //!
 //! Invariant: these settings bound what a turn and a batch can hold; none of them is without limit.
 

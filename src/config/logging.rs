@@ -1,4 +1,4 @@
-//! Log lines.
+//! Settings of the log: which lines there are, and how they look.
 //!
 //! Invariant: the filter is about log lines only. It never takes a span out of a trace.
 

@@ -1,4 +1,4 @@
-//! Choice of hosts, and their age.
+//! Settings of the choice of hosts: their order, and when a host is left alone.
 //!
 //! Invariant: nothing here can over-book a host. The transaction that books checks the host again;
 //! these settings only decide the order of the attempts.

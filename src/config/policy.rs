@@ -1,4 +1,4 @@
-//! Policy: the work that runs next, and its hosts.
+//! Settings of the policy: which work runs next, and on which hosts.
 //!
 //! Invariant: none of these settings can exceed a cap. They order the attempts; the booking transaction decides.
 

@@ -1,4 +1,4 @@
-//! Calls of hosts.
+//! Settings of the calls to hosts: addresses, time limits, and how many at once.
 //!
 //! Invariant: every call to a host has a time limit, and the number of open connections and of calls
 //! under way is bounded.

@@ -1,4 +1,4 @@
-//! Workers and queue of each stage.
+//! Settings of the stages: the workers and the queue of each.
 //!
 //! Invariant: the feed is one worker and has no queue, because it is where work comes from; every
 //! other stage has at least one worker and a queue with room for at least one item.

@@ -1,4 +1,4 @@
-//! Settings of the libraries, from the settings of the service, for the pipeline and the commands.
+//! The settings that libraries take, made of the settings of the service.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Questions to hosts that are under way.
+//! Hosts that are asked what their launches came to: taken when due, and due again if the question is cut off.
 //!
 //! Invariant: a question that is cut off, whatever the reason, is due again.
 

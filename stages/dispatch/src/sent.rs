@@ -1,4 +1,4 @@
-//! Outcomes of launches.
+//! The outcome of one launch, as far as the host's answer proves it.
 
 use cue_domain::blame::Answer;
 

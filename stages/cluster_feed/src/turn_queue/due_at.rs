@@ -1,7 +1,8 @@
 //! The order in which clusters get their turns.
 //!
 //! Time passes in ticks of a few milliseconds. The earliest tick goes first. Within a tick, the cluster furthest below its
-//! share goes first, then the one that dispatched most in its last turn, then the one that has waited longest. Without ticks no two clusters would be due at the same moment.
+//! share goes first, then the one that dispatched most in its last turn, then the one that has waited longest. Without
+//! ticks no two clusters would be due at the same moment.
 //!
 //! Invariant: a cluster is never due in the tick in which its last turn began. So a cluster that is due
 //! waits for at most one turn of each other cluster, however productive they are.

@@ -1,4 +1,4 @@
-//! Input of a pick, and its outcome.
+//! What a pick is given, and what it returns.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Calls to hosts.
+//! The client of RQD: launches a frame, kills it, and asks a host what runs.
 //!
 //! A call is processed at most once. It is made a second time only when the connection it was meant
 //! for ended before the call was sent, or when the peer said that it did not process the call. Every

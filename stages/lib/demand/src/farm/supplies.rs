@@ -1,4 +1,4 @@
-//! Supplies that the reasons of a view are found with.
+//! The resources that a view weighs waiting frames against: idle, backing off, and those of whole hosts.
 
 use std::collections::HashSet;
 
