@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use cue_domain::{Centicores, Host, HostId, HostIdle, Kib, Resources, Tag};
+use cue_domain::{Centicores, Host, HostId, HostIdle, Kib, Resources};
 
 use super::{Wish, cores_left, host, idle, index_of, layer};
 use crate::{Applied, HostIndex, IndexStats};
@@ -57,41 +57,6 @@ fn memory_that_is_in_use_without_having_been_booked_is_not_forgotten_at_check_in
     assert_eq!(
         (again.idle.cores, again.idle.memory),
         (Centicores::cores(9), Kib::gib(2))
-    );
-}
-
-#[test]
-fn a_check_in_is_newer_than_a_snapshot_that_was_begun_before_it() {
-    let index = index_of(vec![host("h")]);
-    let wish = Wish::of(layer());
-    let lease = wish.take(&index).unwrap();
-    let mark = index.mark();
-    index.check_in(lease, cores_left(5));
-    // The query saw the host as it was before the booking, and with a new tag.
-    let retagged = Host {
-        tags: [Tag::from("general"), Tag::from("new")].into(),
-        ..host("h")
-    };
-    assert_eq!(
-        index.apply(mark, vec![retagged.clone()]),
-        Applied {
-            added: 0,
-            changed: 1,
-            left: 0
-        }
-    );
-    let by_new_tag = Wish {
-        tags: vec![Tag::from("new")],
-        ..Wish::of(layer())
-    };
-    let lease = by_new_tag.take(&index).unwrap();
-    assert_eq!(lease.idle.cores, Centicores::cores(5));
-    drop(lease);
-    index.apply(index.mark(), vec![retagged]);
-    assert_eq!(
-        wish.take(&index).unwrap().idle.cores,
-        Centicores::cores(32),
-        "the next snapshot is newer"
     );
 }
 
@@ -214,15 +179,8 @@ fn the_numbers_count_hosts_on_loan_too() {
 }
 
 #[test]
-fn a_poisoned_lock_and_a_lease_that_outlives_its_index_do_no_harm() {
-    let index = index_of(vec![host("h"), host("i")]);
-    for n in 0..index.locked().count() {
-        let poisoned = catch_unwind(AssertUnwindSafe(|| {
-            let _shard = index.locked().nth(n);
-            panic!("on purpose");
-        }));
-        assert!(poisoned.is_err());
-    }
+fn a_lease_that_outlives_its_index_does_no_harm() {
+    let index = index_of(vec![host("h")]);
     let lease = Wish::of(layer()).take(&index).unwrap();
     drop(index);
     drop(lease);

@@ -7,15 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cue_domain::messages::HostLease;
-use cue_domain::{AllocId, Centicores, Host, HostId, HostIdle, Resources};
+use cue_domain::{AllocId, Centicores, HostId, HostIdle};
 use proptest::prelude::*;
 
+use super::Wish;
 use super::random::{Op, any_host, any_op};
-use super::{Wish, host, layer};
 use crate::{HostIndex, IndexSettings};
-
-/// Enough for a snapshot to take a while.
-const HOSTS: usize = 300;
 
 /// Holder of each host, counted beside the index.
 struct Register(HashMap<HostId, AtomicUsize>);
@@ -29,80 +26,6 @@ impl Register {
     fn leave(&self, lease: &HostLease) {
         self.0[&lease.id].fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-fn snapshot() -> Vec<Host> {
-    (0..HOSTS).map(|n| host(&format!("h{n}"))).collect()
-}
-
-/// Borrows and returns hosts in every way there is; how many were had.
-fn borrow(index: &HostIndex, register: &Register, seed: usize) -> usize {
-    let wish = Wish::of(layer());
-    let mut held: Vec<HostLease> = Vec::new();
-    let mut had = 0;
-    for n in seed..seed + 3000 {
-        if let Some((lease, _)) = index.take(&wish.request(), |_| true) {
-            register.enter(&lease);
-            if n % 50 == 0 {
-                assert_eq!(index.places_of(&lease.id), 0, "held and in the tag index");
-            }
-            held.push(lease);
-            had += 1;
-        }
-        if held.len() > n % 9 {
-            let lease = held.swap_remove(0);
-            register.leave(&lease);
-            let cores = Centicores::cores(1 + n as i64 % 32);
-            match n % 3 {
-                0 => drop(lease),
-                1 => index.check_in(lease, None),
-                _ => index.check_in(
-                    lease,
-                    Some(HostIdle::from(Resources {
-                        cores,
-                        ..host("x").idle
-                    })),
-                ),
-            }
-        }
-    }
-    for lease in held {
-        register.leave(&lease);
-    }
-    had
-}
-
-#[test]
-fn threads_never_hold_one_host_at_the_same_time_and_all_come_home() {
-    let index = HostIndex::new(IndexSettings::default());
-    index.apply(index.mark(), snapshot());
-    let register = Register(
-        snapshot()
-            .into_iter()
-            .map(|host| (host.id, AtomicUsize::new(0)))
-            .collect(),
-    );
-    let had: usize = std::thread::scope(|scope| {
-        let (index, register) = (&index, &register);
-        let borrowers: Vec<_> = (0..8)
-            .map(|seed| scope.spawn(move || borrow(index, register, seed)))
-            .collect();
-        for _ in 0..2 {
-            // Two at once, so that one overtakes the other on its way.
-            scope.spawn(move || {
-                for _ in 0..60 {
-                    index.apply(index.mark(), snapshot());
-                }
-            });
-        }
-        borrowers
-            .into_iter()
-            .map(|borrower| borrower.join().unwrap())
-            .sum()
-    });
-    index.check();
-    assert_eq!(index.available().len(), HOSTS, "every host is back");
-    assert!(had >= HOSTS, "hosts were borrowed at all: {had}");
 }
 
 /// One of the threads, and what it holds.
