@@ -9,8 +9,8 @@
 # in the background and wait for them. With -a every frame is then put back, and booked again by the same process.
 #
 # Prints a row for each run: frames/s from the first booking to the last; processor time of all of PostgreSQL's
-# processes, statements, and pages that they read in its cache, each divided by the frames; and how many counters differ
-# from what they count.
+# processes, statements, and pages that they read in its cache, each divided by the frames; the most memory that the
+# command took, MiB; and how many counters differ from what they count.
 set -euo pipefail
 
 ROUNDS=5 JOBS=300 FRAMES=5 HOSTS=1200 AGAIN=''
@@ -86,6 +86,12 @@ ticks() {
         awk -v p="$postmaster" '$1 == p { sum += $13 + $14 + $15 + $16 } $3 == p { sum += $13 + $14 } END { print sum }'
 }
 
+# The most memory of all processes of the command, MiB.
+memory() {
+    { pgrep -g "$SCHEDULER" | sed 's|.*|/proc/&/status|' | xargs cat 2>/dev/null || true; } |
+        awk '/^VmHWM/ { sum += $2 } END { printf "%.0f", sum / 1024 }'
+}
+
 # Waits until all is booked, or nothing has been for half a minute.
 wait_for_bookings() {
     local booked=-1 still=0 now
@@ -100,16 +106,16 @@ wait_for_bookings() {
 
 # Waits for the bookings of a scheduler that "$@" starts or wakes, and prints the row of this name.
 measure() {
-    local name=$1 before after
+    local name=$1 before after memory
     shift
     ask 'SELECT pg_stat_statements_reset()' >/dev/null
     before=$(ticks)
     "$@"
     wait_for_bookings
-    after=$(ticks)
+    after=$(ticks) memory=$(memory)
     ask "SELECT '| $name | ' || frames || ' | ' || round((frames - 1) / greatest(seconds, 0.001))
             || ' | ' || round(($after - $before) * 10.0 / greatest(frames, 1), 3)
-            || ' | ' || round(calls / greatest(frames, 1), 3) || ' | ' || round(pages / greatest(frames, 1)) || ' |'
+            || ' | ' || round(calls / greatest(frames, 1), 3) || ' | ' || round(pages / greatest(frames, 1)) || ' | $memory |'
         FROM (SELECT count(*)::numeric AS frames, extract(epoch FROM max(ts_booked) - min(ts_booked)) AS seconds FROM proc) p,
              (SELECT sum(calls) AS calls, sum(shared_blks_hit) AS pages FROM pg_stat_statements
               WHERE query NOT LIKE '%pg_stat_%' AND query NOT LIKE '%FROM proc') s" | tr '\n' ' '
@@ -136,8 +142,8 @@ run() {
 }
 
 echo "$JOBS jobs of 4 layers of $FRAMES frames, $TOTAL frames in all, $HOSTS hosts" >&2
-echo '| scheduler | frames booked | frames/s | database CPU ms a frame | statements a frame | pages a frame | counters that differ |'
-echo '| --- | --- | --- | --- | --- | --- | --- |'
+echo '| scheduler | frames booked | frames/s | database CPU ms a frame | statements a frame | pages a frame | memory MiB | counters that differ |'
+echo '| --- | --- | --- | --- | --- | --- | --- | --- |'
 for _ in $(seq "$ROUNDS"); do
     for scheduler in "$@"; do
         name=${scheduler%%=*} command=${scheduler#*=} file=''

@@ -90,6 +90,26 @@ fn dpkg(root: &Path, words: &[&str]) {
     done(&mut dpkg);
 }
 
+/// Files of the documentation, one of each folder that the pages lead to.
+const DOCUMENTED: [&str; 6] = [
+    "README.md",
+    "config/prometheus-alerts.yml",
+    "config/guides/first-hour.md",
+    "config/guides/images/page.png",
+    "config/grafana/dashboards/farm.json",
+    "config/sql/statement-triggers.sql",
+];
+
+/// Checks that the pages are in the package, with the folders that they lead to. An installation may leave
+/// documentation out, so the package itself is asked.
+fn assert_documented(package: &Path) {
+    let contents = done(Command::new("dpkg-deb").arg("--contents").arg(package));
+    for file in DOCUMENTED {
+        let path = format!("./usr/share/doc/cue-scheduler/{file}\n");
+        assert!(contents.contains(&path), "{path} is not in\n{contents}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_package_installs_a_service_that_books_and_removes_every_file() {
     if let Some(missing) = ["dpkg", "strip", "cargo-deb"]
@@ -106,6 +126,7 @@ async fn the_package_installs_a_service_that_books_and_removes_every_file() {
     }
     std::fs::write(root.join("var/lib/dpkg/status"), "").unwrap();
     let package = package(work.path());
+    assert_documented(&package);
     dpkg(&root, &["--install", package.to_str().unwrap()]);
 
     let unit = root.join("usr/lib/systemd/system/cue-scheduler.service");
