@@ -7,7 +7,8 @@ use cue_domain::{Booking, HostId, HostIdle, LaunchLayer, LayerId};
 use cue_rqd::TracePoint;
 use cue_store::{Moment, Unlaunched};
 
-use crate::pending::{Launch, PendingLaunch};
+use crate::open_launch::Launch;
+use crate::pending::PendingLaunch;
 use crate::plan::Plan;
 
 /// The part of a plan that is booked in the database.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cue_domain::ProcId;
 
-use crate::pending::Launch;
+use crate::open_launch::Launch;
 
 /// Times after the booking was taken back at which its host is asked.
 const ASK: [Duration; 3] = [

@@ -1,8 +1,9 @@
 //! Launches that no host has acknowledged yet.
 //!
-//! From its commit on, a booked frame is a [`PendingLaunch`]. It ends in one of three ways, each by a call: its host acknowledged it, it was taken back, or its proc is gone. Everything else (an unknown
-//! outcome, a panic, an aborted drain, a database that was away) drops it, and it comes back here, for
-//! the loop that settles. An acknowledgement stays here too, until the database has it.
+//! From its commit on, a booked frame is a [`PendingLaunch`]. It ends in one of three ways, each by a call: its host
+//! acknowledged it, it was taken back, or its proc is gone. Everything else (an unknown outcome, a panic, an aborted
+//! drain, a database that was away) drops it, and it comes back here, for the loop that settles. An acknowledgement
+//! stays here too, until the database has it.
 //!
 //! Invariant: a launch is in one place: held, with its host's unknown ones, or among the
 //! acknowledged. Memory is bounded by the frames in flight and the procs on hosts that do not answer.
@@ -17,23 +18,13 @@ use cue_store::Unlaunched;
 use parking_lot::Mutex;
 
 use crate::late::LateLaunches;
+use crate::open_launch::Launch;
 
 /// Pause before a host that answered is asked about what is still open.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Longest pause between two questions to a host that does not answer; the first is [`ASK_AGAIN`].
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-
-/// A booking whose launch is pending.
-#[derive(Clone, Debug)]
-pub struct Launch {
-    /// The booking, as it would be taken back.
-    pub booking: Unlaunched,
-    /// The span of the launch, if one was tried.
-    pub trace: TracePoint,
-    /// The launch certainly does not run: it was refused, or never sent.
-    pub dead: bool,
-}
 
 /// A launch that somebody holds. Dropped, it counts as one of unknown outcome.
 #[derive(Debug)]

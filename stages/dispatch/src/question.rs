@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::pending::{Launch, PendingLaunch, PendingLaunches};
+use crate::open_launch::Launch;
+use crate::pending::{PendingLaunch, PendingLaunches};
 
 impl PendingLaunches {
     /// Takes the launches of hosts that are due at `now`, of `most` hosts, those that answered last time
