@@ -24,7 +24,7 @@ pub const ROW: Duration = Duration::from_secs(2);
 /// Expectation of sound jobs while the fault lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sounds {
-    /// Each starts within [`SOUND`], and `/readyz` says 200 throughout.
+    /// Each starts at most [`SOUND`] later than without a fault, and `/readyz` says 200 throughout.
     GoOn,
     /// They start again within this time though the fault is not lifted.
     Recover(Duration),

@@ -67,6 +67,7 @@ async fn keys_move_on_the_map_and_enter_shows_the_host() {
             "document.getElementById('map').dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))"
         )
     };
+    page.until("map.cells.length === 30").await;
     for key in ["ArrowRight", "ArrowRight"] {
         page.run(&press(key)).await;
     }

@@ -1,6 +1,6 @@
 //! The programs that work on this database beside this one: a side loop that asks who is connected.
 //!
-//! Replicas are for people to read. A leader of Maestro, OpenCue's planner, is a fault of the farm: it plans the
+//! Layers are dealt among the replicas of the list, and people read it. A leader of Maestro, OpenCue's planner, is a fault of the farm: it plans the
 //! shows that this scheduler books (OPENCUE.md, Who books what). The loop reports that, and booking goes on: the lock
 //! proves that a session lives, not that anybody else books, so a Cuebot that hangs must not stop the farm.
 //!
@@ -18,8 +18,8 @@ use prometheus::{IntGauge, Registry};
 
 use crate::latest::Latest;
 
-/// Time between two questions to the database.
-const EVERY: Duration = Duration::from_secs(5);
+/// Time between two questions to the database. Replicas that do not know of each other yet try the same layers.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// The setting that ends a conflict with Maestro, as a person types it.
 pub const MAESTRO_REMEDY: &str =
