@@ -80,7 +80,8 @@ where
     R: Fn() -> Loaded,
     B: AsyncFnOnce(&Settings, &Registry) -> Result<Running, StartError>,
 {
-    let guard = match telemetry::init(&settings.telemetry, &settings.logging) {
+    let registry = Registry::new();
+    let guard = match telemetry::init(settings, &registry) {
         Ok(guard) => guard,
         Err(error) => {
             // There is no log yet to write this to.
@@ -93,7 +94,7 @@ where
     };
     let exit = match Signals::listen() {
         Ok(signals) => tokio::select! {
-            exit = supervise(settings, &guard, signals, (reread, build)) => exit,
+            exit = supervise(settings, (&guard, registry), signals, (reread, build)) => exit,
             error = toggle_details(guard.filter()) => Err(StartError::Signals(error)),
         },
         Err(error) => Err(StartError::Signals(error)),
@@ -110,7 +111,7 @@ where
 /// The same, with telemetry set up and the requests to stop at hand.
 async fn supervise<R, B, S>(
     settings: &Settings,
-    guard: &TelemetryGuard,
+    (guard, registry): (&TelemetryGuard, Registry),
     mut stop: S,
     (reread, build): (R, B),
 ) -> Result<Exit, StartError>
@@ -120,7 +121,6 @@ where
     S: StopRequests,
 {
     let hangups = Hangups::listen().map_err(StartError::Signals)?;
-    let registry = Registry::new();
     guard.register(&registry)?;
     let mut admin = match settings.admin.addr {
         Some(addr) => {
@@ -169,6 +169,7 @@ where
         exit = attend(flow, finish, stop, settings.lifecycle.shutdown_grace) => exit,
         error = hangups.each(|| reload.now()) => return Err(StartError::Signals(error)),
         never = watch(&control, settings, &liveness) => match never {},
+        never = guard.export_metrics() => match never {},
     };
     if let Some(admin) = admin {
         admin.end().await;

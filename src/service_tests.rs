@@ -129,7 +129,12 @@ async fn live(manner: Manner, then_end: bool, requests: usize, grace: &str) -> (
         }
     };
     let (exit, ()) = tokio::join!(
-        supervise(&settings, &guard, Requests(asked), (reread, build)),
+        supervise(
+            &settings,
+            (&guard, Registry::new()),
+            Requests(asked),
+            (reread, build)
+        ),
         asking
     );
     (exit.unwrap(), finished.load(Ordering::Relaxed))
@@ -183,7 +188,7 @@ async fn a_request_before_the_pipeline_is_ready_ends_clean() {
     let build = async |_: &Settings, _: &Registry| std::future::pending().await;
     let exit = supervise(
         &settings,
-        &guard(&settings),
+        (&guard(&settings), Registry::new()),
         Requests(asked),
         (reread, build),
     )
@@ -203,7 +208,7 @@ async fn a_pipeline_that_cannot_be_built_is_told_with_its_causes() {
     };
     let failed = supervise(
         &settings,
-        &guard(&settings),
+        (&guard(&settings), Registry::new()),
         Requests(asked),
         (reread, build),
     )
@@ -225,7 +230,7 @@ async fn a_taken_admin_address_is_refused_before_anything_is_built() {
     };
     let failed = supervise(
         &settings,
-        &guard(&settings),
+        (&guard(&settings), Registry::new()),
         Requests(asked),
         (reread, build),
     )

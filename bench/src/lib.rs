@@ -38,6 +38,8 @@ pub fn telemetry() -> anyhow::Result<cue_scheduler::telemetry::TelemetryGuard> {
     {
         QUIET.clone_into(&mut settings.logging.filter);
     }
-    let guard = cue_scheduler::telemetry::init(&settings.telemetry, &settings.logging)?;
+    // Metrics are printed, not exported.
+    let registry = prometheus::Registry::new();
+    let guard = cue_scheduler::telemetry::init(&settings, &registry)?;
     Ok(guard)
 }

@@ -4,6 +4,7 @@
 //! changed, and a check that fails does not end the others, unless there is no server to ask.
 
 mod accounts;
+mod collectors;
 mod contradictions;
 mod farm;
 mod finding;
@@ -14,7 +15,6 @@ mod pauses;
 mod server;
 mod snapshots;
 mod statement_triggers;
-mod traces;
 
 use std::io::Write;
 
@@ -84,7 +84,7 @@ pub async fn run(settings: &Settings, json: bool, out: &mut impl Write) -> std::
     let mut report = look(settings)
         .await
         .unwrap_or_else(|error| unreachable(&error));
-    report.checks.push(traces::look(&settings.telemetry).await);
+    report.checks.extend(collectors::look(settings).await);
     let text = if json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {

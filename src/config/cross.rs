@@ -3,13 +3,15 @@
 //! Invariant: a check of values of which one has a fault of its own is left out, so that no fault is
 //! reported about a stand-in.
 
+use std::path::Path;
+
 use super::database::Database;
 use super::fault::Fault;
 use super::feed::Lock;
+use super::otlp::{Exporter, Otlp};
 use super::rqd::Rqd;
 use super::settings::Settings;
 use super::stages::Stages;
-use super::telemetry::Telemetry;
 
 /// Connections beside the stages' own: waiting work, reservations, hosts, launches whose outcome is
 /// unknown, bookings that were forgotten, the list of replicas, acknowledged launches, launches that
@@ -25,9 +27,16 @@ pub(super) fn check(settings: &Settings, faults: &mut Vec<Fault>) {
         lock,
         rqd,
         telemetry,
+        metrics,
         ..
     } = settings;
-    let checks: [(&[&str], Option<Fault>); 4] = [
+    // What both signals have from the same variables is one fault.
+    let pair = |otlp: Otlp<'_>| {
+        [otlp.client_certificate, otlp.client_key].map(|path| path.map(Path::to_path_buf))
+    };
+    let is_metrics_own =
+        metrics.exporter == Exporter::Otlp && pair(metrics.otlp()) != pair(telemetry.otlp());
+    let checks: [(&[&str], Option<Fault>); 5] = [
         (
             &["stages.", "database.pool"],
             pool_covers_stages(stages, database),
@@ -36,7 +45,21 @@ pub(super) fn check(settings: &Settings, faults: &mut Vec<Fault>) {
         (&["rqd."], launches_fit_connections(rqd)),
         (
             &["telemetry.client_"],
-            certificate_and_key_go_together(telemetry),
+            certificate_and_key_go_together(
+                telemetry.otlp(),
+                ["telemetry.client_certificate", "telemetry.client_key"],
+            ),
+        ),
+        (
+            &["metrics.client_"],
+            is_metrics_own
+                .then(|| {
+                    certificate_and_key_go_together(
+                        metrics.otlp(),
+                        ["metrics.client_certificate", "metrics.client_key"],
+                    )
+                })
+                .flatten(),
         ),
     ];
     let read_well = |keys: &[&str]| {
@@ -98,10 +121,14 @@ fn launches_fit_connections(rqd: &Rqd) -> Option<Fault> {
     })
 }
 
-fn certificate_and_key_go_together(telemetry: &Telemetry) -> Option<Fault> {
-    let (key, value, missing) = match (&telemetry.client_certificate, &telemetry.client_key) {
-        (Some(certificate), None) => ("telemetry.client_certificate", certificate, "CLIENT_KEY"),
-        (None, Some(key)) => ("telemetry.client_key", key, "CLIENT_CERTIFICATE"),
+/// Finds one of the two without the other.
+fn certificate_and_key_go_together(
+    otlp: Otlp<'_>,
+    [certificate_key, key_key]: [&'static str; 2],
+) -> Option<Fault> {
+    let (key, value, missing) = match (otlp.client_certificate, otlp.client_key) {
+        (Some(certificate), None) => (certificate_key, certificate, "CLIENT_KEY"),
+        (None, Some(key)) => (key_key, key, "CLIENT_CERTIFICATE"),
         _ => return None,
     };
     Some(Fault::Combination {

@@ -127,6 +127,27 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
+impl Fault {
+    /// Returns true if both are about the value of one variable, which several settings read.
+    pub(super) fn is_of_variable(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Value { origin, .. },
+                Self::Value {
+                    origin: of_other, ..
+                },
+            ) => matches!(origin, Origin::Environment(_)) && origin == of_other,
+            (
+                Self::Secret { variable, .. },
+                Self::Secret {
+                    variable: of_other, ..
+                },
+            ) => variable == of_other,
+            _ => false,
+        }
+    }
+}
+
 fn hint(nearest: &Option<String>) -> String {
     nearest
         .as_ref()

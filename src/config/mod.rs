@@ -17,7 +17,9 @@ mod file;
 mod live;
 mod logging;
 mod matching;
+mod metrics;
 mod names;
+mod otlp;
 mod policy;
 mod reader;
 mod reference;
@@ -43,6 +45,8 @@ pub use feed::{Feed, Fetch, Lock};
 pub use live::LiveWidths;
 pub use logging::{Format, Logging};
 pub use matching::{Matching, Strategy};
+pub use metrics::MetricsExport;
+pub use otlp::{Compression, Exporter, Otlp, Protocol};
 pub use policy::Policy;
 pub use reader::{Effective, Environment, Flag, Setting};
 pub use reference::{listing, reference};
@@ -50,7 +54,7 @@ pub use rqd::Rqd;
 pub use rules::Form;
 pub use settings::Settings;
 pub use stages::{MOST_WORKERS, Stages};
-pub use telemetry::{Compression, Exporter, Protocol, Sampler, Telemetry};
+pub use telemetry::{Sampler, Telemetry};
 
 use reader::{Reader, Sources};
 

@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
     pub(super) fn read<T>(&mut self, setting: Setting, rule: Rule<T>) -> Option<T> {
         let faults = self.faults.len();
         let (found, origin) = self.find(&setting, rule.secret).unwrap_or_else(|fault| {
-            self.faults.push(fault);
+            self.refuse(fault);
             (None, Origin::Default)
         });
         let has_fault = self.faults.len() > faults;
@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         let shown = found.map(|written| (rule.mask)(written.text.trim()));
         let (key, env, allowed) = (setting.key, setting.env, rule.allowed);
         match &shown {
-            Some(shown) if value.is_none() => self.faults.push(Fault::Value {
+            Some(shown) if value.is_none() => self.refuse(Fault::Value {
                 key,
                 origin: origin.clone(),
                 value: shown.clone(),
@@ -147,6 +147,13 @@ impl<'a> Reader<'a> {
             origin,
         });
         value
+    }
+
+    /// Records a fault, unless another setting has it from the same variable.
+    fn refuse(&mut self, fault: Fault) {
+        if !self.faults.iter().any(|known| known.is_of_variable(&fault)) {
+            self.faults.push(fault);
+        }
     }
 
     /// Records a fault for every key and every `CUE_` variable that belongs to no setting read so far.

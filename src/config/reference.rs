@@ -53,7 +53,10 @@ at once, with exit code 64. `cue-scheduler config` prints the effective settings
 ";
 
 /// Notes on whole sections.
-const NOTES: [(&str, &str); 1] = [("telemetry", super::telemetry::NOTE)];
+const NOTES: [(&str, &str); 2] = [
+    ("telemetry", super::telemetry::NOTE),
+    ("metrics", super::metrics::NOTE),
+];
 
 const HEAD: &str =
     "| key | variable | default | allowed | what it does |\n| --- | --- | --- | --- | --- |\n";

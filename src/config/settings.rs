@@ -6,6 +6,7 @@ use super::database::Database;
 use super::feed::{Feed, Fetch, Lock};
 use super::logging::Logging;
 use super::matching::Matching;
+use super::metrics::MetricsExport;
 use super::policy::Policy;
 use super::reader::Reader;
 use super::rqd::Rqd;
@@ -39,8 +40,10 @@ pub struct Settings {
     pub lifecycle: Lifecycle,
     /// Log lines.
     pub logging: Logging,
-    /// Export of traces.
+    /// Export of traces, and the settings of all signals.
     pub telemetry: Telemetry,
+    /// Export of metrics.
+    pub metrics: MetricsExport,
 }
 
 impl Settings {
@@ -60,6 +63,7 @@ impl Settings {
             lifecycle: Lifecycle::read(reader)?,
             logging: Logging::read(reader)?,
             telemetry: Telemetry::read(reader)?,
+            metrics: MetricsExport::read(reader)?,
         })
     }
 }

@@ -7,46 +7,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-use super::rules::{Form, Rule, choice, count, elements, flag, milliseconds, optional, text};
+use super::otlp::{
+    COMPRESSIONS, Compression, Exporter, PROTOCOLS, Protocol, attributes, base, collector, file,
+    headers, otlp, word,
+};
+use super::rules::{Form, Rule, count, elements, flag, milliseconds, optional, text};
 use super::topic::topic;
 
-/// Protocol of the export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// OTLP over gRPC.
-    Grpc,
-    /// OTLP as protobuf over HTTP.
-    Http,
-}
-
-const PROTOCOLS: [(&str, Protocol); 2] =
-    [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
-
-/// Destination of spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exporter {
-    /// An OTLP collector, if there is the address of one.
-    Otlp,
-    /// None.
-    None,
-}
-
 const EXPORTERS: [(&str, Exporter); 2] = [("otlp", Exporter::Otlp), ("none", Exporter::None)];
-
-/// Compression of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// No compression.
-    None,
-    /// gzip.
-    Gzip,
-}
-
-const COMPRESSIONS: [(&str, Compression); 2] =
-    [("none", Compression::None), ("gzip", Compression::Gzip)];
 
 /// Sampler of traces, in the words of OpenTelemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +102,8 @@ topic! {
     }
 }
 
+otlp!(Telemetry);
+
 impl Telemetry {
     /// The sampler with its share, as in the variables.
     #[must_use]
@@ -149,10 +121,18 @@ impl Telemetry {
     /// The variable for which nothing is exported.
     #[must_use]
     pub const fn not_exported_because(&self) -> &'static str {
+        if !self.disabled && matches!(self.exporter, Exporter::None) {
+            "OTEL_TRACES_EXPORTER is none"
+        } else {
+            self.no_collector_because()
+        }
+    }
+
+    /// The variable for which no signal has a collector.
+    #[must_use]
+    pub const fn no_collector_because(&self) -> &'static str {
         if self.disabled {
             "OTEL_SDK_DISABLED is true"
-        } else if matches!(self.exporter, Exporter::None) {
-            "OTEL_TRACES_EXPORTER is none"
         } else {
             "OTEL_EXPORTER_OTLP_ENDPOINT is not set"
         }
@@ -178,41 +158,12 @@ A message may take 4000 ms (10000), because the end of the program waits for the
 Headers and compression that a variable gives are used even if a flag says otherwise.
 ";
 
-/// Rule for one of a few words. OpenTelemetry compares them without regard to case.
-fn word<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> Rule<T> {
-    let written = choice(words);
-    let allowed = format!("{}, in upper or lower case", written.allowed);
-    Rule::new(Form::Text, allowed, move |text| {
-        (written.parse)(&text.to_ascii_lowercase())
-    })
-}
-
-fn collector() -> Rule<String> {
-    let allowed =
-        "an `http://` or `https://` address of an OTLP port, such as `http://localhost:4317`";
-    Rule::new(Form::Text, allowed, |text| {
-        let authority = text
-            .strip_prefix("http://")
-            .or_else(|| text.strip_prefix("https://"))?;
-        (!authority.is_empty() && text.parse::<axum::http::Uri>().is_ok()).then(|| text.to_owned())
-    })
-}
-
 fn trace_url() -> Rule<String> {
     let allowed = "an `http://` or `https://` address with `{trace_id}` in it";
     Rule::new(Form::Text, allowed, |text| {
         let is_address = text.starts_with("http://") || text.starts_with("https://");
         (is_address && text.contains("{trace_id}")).then(|| text.to_owned())
     })
-}
-
-/// Rule for an address to which a path can be appended.
-fn base() -> Rule<String> {
-    let mut rule = collector();
-    let any = rule.parse;
-    rule.allowed = format!("{}, without `?`", rule.allowed);
-    rule.parse = Box::new(move |text| any(text).filter(|text| !text.contains('?')));
-    rule
 }
 
 fn propagators() -> Rule<bool> {
@@ -230,55 +181,10 @@ fn propagators() -> Rule<bool> {
     })
 }
 
-fn file() -> Rule<PathBuf> {
-    Rule::new(Form::Text, "the path of a file", |text| {
-        (!text.is_empty()).then(|| PathBuf::from(text))
-    })
-}
-
 fn ratio() -> Rule<f64> {
     Rule::new(Form::Text, "a number from 0 to 1", |text| {
         text.parse()
             .ok()
             .filter(|ratio| (0.0..=1.0).contains(ratio))
     })
-}
-
-const PAIRS: &str = "`name=value` pairs separated by commas, other signs as `%2C`";
-
-fn attributes() -> Rule<Vec<(String, String)>> {
-    Rule::new(Form::List, PAIRS, |text| {
-        elements(text).map(pair).collect::<Option<_>>()
-    })
-}
-
-fn headers() -> Rule<Vec<(String, SecretString)>> {
-    let rule = Rule::new(Form::List, PAIRS, |text| {
-        let sent = elements(text).map(|text| {
-            let (name, value) = pair(text)?;
-            let is_header = axum::http::HeaderName::try_from(&name).is_ok()
-                && axum::http::HeaderValue::try_from(&value).is_ok();
-            is_header.then(|| (name.to_ascii_lowercase(), SecretString::from(value)))
-        });
-        sent.collect::<Option<_>>()
-    });
-    // Names are not secret, and a mistake may be in them.
-    rule.secret(|text| {
-        let masked = elements(text).map(|pair| match pair.split_once('=') {
-            Some((name, _)) => format!("{}=***", name.trim()),
-            None => "***".to_owned(),
-        });
-        masked.collect::<Vec<_>>().join(",")
-    })
-}
-
-/// Name and value of a pair, both percent-decoded.
-fn pair(text: &str) -> Option<(String, String)> {
-    let (name, value) = text.split_once('=')?;
-    let plain = |text: &str| {
-        let decoded = percent_decode_str(text.trim()).decode_utf8();
-        decoded.ok().map(std::borrow::Cow::into_owned)
-    };
-    let name = plain(name)?;
-    (!name.is_empty()).then_some((name, plain(value)?))
 }

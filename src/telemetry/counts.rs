@@ -1,4 +1,4 @@
-//! Counters of traces and spans, for the metrics page.
+//! Counters of traces, spans and exports, for the metrics page.
 
 use cue_flow::Labelled;
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -10,7 +10,9 @@ pub(super) struct Counts {
     pub(super) traces: Labelled,
     /// Spans to be exported: `ok`, `failed`, `left_out` or `beyond_limit`.
     pub(super) spans: Labelled,
-    families: [IntCounterVec; 2],
+    /// Exports of the metrics: `ok` or `failed`.
+    pub(super) metrics: Labelled,
+    families: [IntCounterVec; 3],
 }
 
 impl Counts {
@@ -23,10 +25,15 @@ impl Counts {
             ("scheduler_spans_exported_total", "result"),
             "Spans to be exported by result: ok, failed, left_out, beyond_limit.",
         );
+        let metrics = family(
+            ("scheduler_metric_exports_total", "result"),
+            "Exports of the metrics to a collector by result: ok, failed.",
+        );
         Self {
             traces: Labelled::new(traces.clone(), &["kept", "no_work", "thinned"]),
             spans: Labelled::new(spans.clone(), &["ok", "failed", "left_out", "beyond_limit"]),
-            families: [traces, spans],
+            metrics: Labelled::new(metrics.clone(), &["ok", "failed"]),
+            families: [traces, spans, metrics],
         }
     }
 

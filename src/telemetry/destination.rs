@@ -1,15 +1,42 @@
-//! The destination of traces in words, for the log, `check` and what goes wrong.
+//! The destination of a signal in words, for the log, `check` and what goes wrong.
 
 use std::fmt;
 
-use crate::config::{Exporter, Protocol, Telemetry};
+use crate::config::{Exporter, MetricsExport, Protocol, Telemetry};
 
-/// Path of traces below the address of a collector that takes OTLP over HTTP.
-const HTTP_PATH: &str = "/v1/traces";
+/// A kind of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans of turns.
+    Traces,
+    /// The metrics of `/metrics`.
+    Metrics,
+}
 
-/// The collector that traces go to.
+impl Signal {
+    /// Path below the address of a collector that takes OTLP over HTTP.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+        }
+    }
+
+    /// The contents of a message.
+    #[must_use]
+    pub const fn contents(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+/// The collector that a signal goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
+    /// The signal.
+    pub signal: Signal,
     /// The whole address.
     pub endpoint: String,
     /// The protocol of the export.
@@ -20,11 +47,40 @@ impl Destination {
     /// The collector of the settings, if spans are exported.
     #[must_use]
     pub fn of(telemetry: &Telemetry) -> Option<Self> {
-        let is_wanted = !telemetry.disabled && telemetry.exporter == Exporter::Otlp;
-        let endpoint = endpoint(telemetry).filter(|_| is_wanted)?;
+        let own = telemetry.traces_endpoint.as_deref();
+        let choice = (telemetry.exporter, own, telemetry.protocol);
+        Self::new(Signal::Traces, telemetry, choice)
+    }
+
+    /// The collector of the settings, if metrics are exported.
+    #[must_use]
+    pub fn of_metrics(telemetry: &Telemetry, metrics: &MetricsExport) -> Option<Self> {
+        let own = metrics.endpoint.as_deref();
+        let choice = (metrics.exporter, own, metrics.protocol);
+        Self::new(Signal::Metrics, telemetry, choice)
+    }
+
+    /// The collector at the signal's own address, which wins, or else at the one for all signals. Over HTTP the path of
+    /// the signal is appended to the latter.
+    fn new(
+        signal: Signal,
+        telemetry: &Telemetry,
+        (exporter, own, protocol): (Exporter, Option<&str>, Protocol),
+    ) -> Option<Self> {
+        let is_wanted = !telemetry.disabled && exporter == Exporter::Otlp;
+        let path = match protocol {
+            Protocol::Grpc => "",
+            Protocol::Http => signal.path(),
+        };
+        let shared = telemetry.endpoint.as_ref().map(|base| {
+            let base = base.trim_end_matches('/');
+            format!("{}{path}", base.strip_suffix(path).unwrap_or(base))
+        });
+        let endpoint = own.map(str::to_owned).or(shared);
         Some(Self {
-            endpoint,
-            protocol: telemetry.protocol,
+            signal,
+            endpoint: endpoint.filter(|_| is_wanted)?,
+            protocol,
         })
     }
 
@@ -49,9 +105,15 @@ impl Destination {
             _ if has(&["401", "403", "unauthenticated", "permission"]) => {
                 Some("the collector asks for a key, set OTEL_EXPORTER_OTLP_HEADERS")
             }
-            Protocol::Http if has(&["404", "405"]) => Some(
-                "the path of the endpoint is wrong; OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/traces appended",
-            ),
+            Protocol::Http if has(&["404", "405"]) => Some(match self.signal {
+                Signal::Traces => {
+                    "the path of the endpoint is wrong; OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/traces appended"
+                }
+                Signal::Metrics => NO_METRICS,
+            }),
+            Protocol::Grpc if has(&["unimplemented"]) && self.signal == Signal::Metrics => {
+                Some(NO_METRICS)
+            }
             _ if has(&["certificate", "unknownissuer", "tls"]) => Some(
                 "the certificate is not trusted, set OTEL_EXPORTER_OTLP_CERTIFICATE or SSL_CERT_FILE",
             ),
@@ -63,24 +125,13 @@ impl Destination {
     }
 }
 
-/// Address of the collector. Over HTTP the path of traces is appended to an address for all signals, and not to one for
-/// traces alone.
-pub(super) fn endpoint(telemetry: &Telemetry) -> Option<String> {
-    let path = match telemetry.protocol {
-        Protocol::Grpc => "",
-        Protocol::Http => HTTP_PATH,
-    };
-    let shared = telemetry.endpoint.as_ref().map(|base| {
-        let base = base.trim_end_matches('/');
-        format!("{}{path}", base.strip_suffix(path).unwrap_or(base))
-    });
-    telemetry.traces_endpoint.clone().or(shared)
-}
-
 const SPEAKS_HTTP: &str = "the collector seems to take HTTP there, set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or port 4317";
 /// The exporter has no other words for any of these.
 const NO_HTTP: &str = "nothing takes HTTP there: look at host, port and certificate, or set \
     OTEL_EXPORTER_OTLP_PROTOCOL=grpc if it is a port for gRPC";
+/// The path of metrics is appended to OTEL_EXPORTER_OTLP_ENDPOINT.
+const NO_METRICS: &str = "the collector takes no metrics there, as Jaeger takes none: set \
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, which over HTTP is the whole address, or OTEL_METRICS_EXPORTER=none";
 const SPEAKS_GRPC: &str =
     "the collector seems to take gRPC there, set OTEL_EXPORTER_OTLP_PROTOCOL=grpc or port 4318";
 
@@ -140,13 +191,22 @@ mod tests {
             ),
         ] {
             let destination = Destination {
+                signal: Signal::Traces,
                 endpoint: format!("http://collector:{port}"),
                 protocol,
             };
             let hint = destination.hint(reason).unwrap();
             assert!(hint.contains(expected), "{reason}: {hint}");
         }
+        let jaeger = Destination {
+            signal: Signal::Metrics,
+            endpoint: "http://jaeger:4317".to_owned(),
+            protocol: Protocol::Grpc,
+        };
+        let hint = jaeger.hint("Unimplemented: unknown service").unwrap();
+        assert!(hint.contains("takes no metrics"), "{hint}");
         let sound = Destination {
+            signal: Signal::Traces,
             endpoint: "http://collector:4317".to_owned(),
             protocol: Protocol::Grpc,
         };

@@ -1,5 +1,6 @@
 //! Failures to set up telemetry.
 
+use super::destination::Signal;
 use super::logs::FilterError;
 
 /// Telemetry could not be set up.
@@ -9,8 +10,10 @@ pub enum TelemetryError {
     #[error("logging cannot be set up, set CUE_LOG to a filter such as `info`")]
     Filter(#[from] FilterError),
     /// The exporter refuses its settings.
-    #[error("spans cannot be exported to {endpoint}, check the variables OTEL_EXPORTER_OTLP_*")]
+    #[error("{} cannot be exported to {endpoint}, check the variables OTEL_EXPORTER_OTLP_*", signal.contents())]
     Exporter {
+        /// The signal.
+        signal: Signal,
         /// Address of the collector.
         endpoint: String,
         /// Reason of the exporter.

@@ -1,6 +1,6 @@
-//! Traces and logs: one subscriber for both, with a filter each.
+//! Traces, logs and the export of metrics. One subscriber serves traces and logs, with a filter each.
 //!
-//! Log lines go to standard error. Spans go to an OTLP collector when one is set. Invariants:
+//! Log lines go to standard error. Spans and metrics go to an OTLP collector when one is set. Invariants:
 //!
 //! 1. The filter of the log never takes a span out of a trace.
 //! 2. A collector that is slow, away or broken never stops or slows booking: spans wait in a bounded
@@ -14,7 +14,9 @@ mod error;
 mod export;
 mod ids;
 mod logs;
+mod metrics;
 mod otlp;
+mod program;
 mod resource;
 mod trace_filter;
 mod trouble;
@@ -22,6 +24,7 @@ mod trouble;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
@@ -34,18 +37,16 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::config::{Logging, Telemetry};
+use crate::config::{Exporter, Logging, MetricsExport, Settings, Telemetry};
 use counts::Counts;
 use export::ExportEnd;
 use ids::Installed;
+use metrics::MetricExport;
 
-pub use destination::Destination;
+pub use destination::{Destination, Signal};
 pub use error::TelemetryError;
 pub use logs::{ALWAYS, DETAILED, FilterError, LogFilter};
 pub use resource::replica;
-
-/// Version of OpenTelemetry's conventions.
-const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.40.0";
 
 /// Time for the last spans to be exported when the program ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -53,20 +54,32 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Prefix of the crates of this workspace: their spans are exported, spans of libraries are not.
 const OUR_CRATES: &str = "cue_";
 
-/// Owner of the exporter. Finish it when the program ends, so that the last spans are exported.
+/// Owner of the exporters. Finish it when the program ends, so that the last spans and metrics are exported.
 #[derive(Debug)]
 pub struct TelemetryGuard {
     provider: Option<SdkTracerProvider>,
+    metrics: Option<MetricExport>,
     ended: ExportEnd,
     installed: Installed,
     counts: Counts,
     filter: LogFilter,
 }
 
-/// Sets up logs and traces for the whole process. Call it once, inside the runtime.
-pub fn init(telemetry: &Telemetry, logging: &Logging) -> Result<TelemetryGuard, TelemetryError> {
+/// Sets up logs, traces and the export of the metrics in `registry`, for the whole process. Call it once, inside the
+/// runtime.
+pub fn init(
+    settings: &Settings,
+    registry: &prometheus::Registry,
+) -> Result<TelemetryGuard, TelemetryError> {
+    let Settings {
+        telemetry,
+        metrics,
+        logging,
+        ..
+    } = settings;
     let exporter = otlp::exporter(telemetry)?;
-    let (subscriber, guard) = subscriber(telemetry, logging, exporter, std::io::stderr)?;
+    let (subscriber, mut guard) = subscriber(telemetry, logging, exporter, std::io::stderr)?;
+    guard.metrics = MetricExport::new((telemetry, metrics), registry, &guard.counts.metrics)?;
     let dispatch = Dispatch::new(subscriber);
     guard.installed.is(&dispatch);
     tracing::dispatcher::set_global_default(dispatch)?;
@@ -79,6 +92,14 @@ pub fn init(telemetry: &Telemetry, logging: &Logging) -> Result<TelemetryGuard, 
             "traces are not exported: {}",
             telemetry.not_exported_because()
         ),
+    }
+    match Destination::of_metrics(telemetry, metrics) {
+        Some(destination) => tracing::info!("metrics go to {destination}, and are at /metrics"),
+        None if metrics.exporter == Exporter::Otlp => tracing::warn!(
+            "metrics are at /metrics and not exported: {}",
+            telemetry.no_collector_because()
+        ),
+        None => {}
     }
     Ok(guard)
 }
@@ -98,6 +119,14 @@ pub async fn try_collector(telemetry: &Telemetry) -> Option<(Destination, Result
         Err(error) => Err(crate::output::chain(&error)),
     };
     Some((destination, answer))
+}
+
+/// Asks the collector of metrics to take none. Returns `None` if metrics are not exported.
+pub async fn try_metrics_collector(
+    telemetry: &Telemetry,
+    export: &MetricsExport,
+) -> Option<(Destination, Result<(), String>)> {
+    metrics::try_collector(telemetry, export).await
 }
 
 /// Makes the subscriber that [`init`] installs, with any exporter and any place for log lines.
@@ -130,6 +159,7 @@ where
     }
     let guard = TelemetryGuard {
         provider,
+        metrics: None,
         ended,
         installed,
         counts,
@@ -142,14 +172,23 @@ where
 fn scope() -> InstrumentationScope {
     InstrumentationScope::builder("cue-scheduler")
         .with_version(env!("CARGO_PKG_VERSION"))
-        .with_schema_url(SCHEMA_URL)
+        .with_schema_url(resource::SCHEMA_URL)
         .build()
 }
 
 impl TelemetryGuard {
-    /// Registers the metrics of traces.
+    /// Registers the metrics of exports, and those of the program as a process.
     pub fn register(&self, registry: &prometheus::Registry) -> Result<(), prometheus::Error> {
-        self.counts.register(registry)
+        self.counts.register(registry)?;
+        program::register(registry)
+    }
+
+    /// Exports the metrics once an interval, if the settings ask for it.
+    pub async fn export_metrics(&self) -> Infallible {
+        match &self.metrics {
+            Some(metrics) => metrics.repeat().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Filter of the log, to change it while the program runs.
@@ -158,27 +197,37 @@ impl TelemetryGuard {
         self.filter.clone()
     }
 
-    /// Exports the last spans, for a few seconds at most.
+    /// Exports the last spans and metrics, for a few seconds at most.
     pub async fn finish(self) {
         self.finish_within(FLUSH_LIMIT).await;
     }
 
-    async fn finish_within(mut self, limit: Duration) {
-        let Some(provider) = self.provider.take() else {
-            return;
+    async fn finish_within(self, limit: Duration) {
+        let metrics = async {
+            if let Some(metrics) = &self.metrics {
+                metrics.once(limit).await;
+            }
         };
-        // The exporter needs the runtime, so it must not be blocked while the last spans are sent.
-        let ended = self.ended;
-        let flush = tokio::task::spawn_blocking(move || {
-            let flushed = provider.shutdown_with_timeout(limit);
-            // Spans that are not exported by now are given up, since the runtime ends next.
-            ended.end();
-            flushed
-        });
-        match flush.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the last spans may not have been exported"),
-            Err(error) => tracing::warn!(%error, "the export of the last spans broke off"),
-        }
+        let spans = finish_spans(self.provider, self.ended, limit);
+        tokio::join!(metrics, spans);
+    }
+}
+
+/// Exports the last spans.
+async fn finish_spans(provider: Option<SdkTracerProvider>, ended: ExportEnd, limit: Duration) {
+    let Some(provider) = provider else {
+        return;
+    };
+    // The exporter needs the runtime, so it must not be blocked while the last spans are sent.
+    let flush = tokio::task::spawn_blocking(move || {
+        let flushed = provider.shutdown_with_timeout(limit);
+        // Spans that are not exported by now are given up, since the runtime ends next.
+        ended.end();
+        flushed
+    });
+    match flush.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the last spans may not have been exported"),
+        Err(error) => tracing::warn!(%error, "the export of the last spans broke off"),
     }
 }

@@ -1,4 +1,4 @@
-//! Attributes of this process in traces.
+//! Attributes of this process in traces and exported metrics.
 //!
 //! Invariant: `service.instance.id` is the host's name and the process id, so replicas can be distinguished in every
 //! trace. Containers need host names of their own for that, because their process ids may be equal.
@@ -8,6 +8,9 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 
 use crate::config::Telemetry;
+
+/// Version of OpenTelemetry's conventions.
+pub(super) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.40.0";
 
 const SERVICE_NAME: &str = "service.name";
 

@@ -32,12 +32,12 @@ impl Trouble {
         }
     }
 
-    /// Records an export that failed with this many spans.
-    pub(super) fn record(&self, spans: u64, error: &OTelSdkError) {
-        let Some(lost) = self.state().add(spans, Instant::now()) else {
+    /// Records an export that failed with this many spans, or with all metrics.
+    pub(super) fn record(&self, lost: u64, error: &OTelSdkError) {
+        let Some(lost) = self.state().add(lost, Instant::now()) else {
             return;
         };
-        let text = error.to_string();
+        let (text, contents) = (error.to_string(), self.contents());
         let (place, hint) = match &self.destination {
             Some(destination) => (destination.to_string(), destination.hint(&text)),
             None => ("the collector".to_owned(), None),
@@ -46,7 +46,7 @@ impl Trouble {
             error = text,
             lost,
             hint,
-            "spans cannot be exported to {place}, booking goes on without traces"
+            "{contents} cannot be exported to {place}, booking goes on without"
         );
     }
 
@@ -56,8 +56,13 @@ impl Trouble {
         if std::mem::take(&mut state.is_failing) {
             let lost = std::mem::take(&mut state.lost);
             drop(state);
-            tracing::info!(lost, "spans are exported again");
+            tracing::info!(lost, "{} are exported again", self.contents());
         }
+    }
+
+    fn contents(&self) -> &'static str {
+        let destination = self.destination.as_ref();
+        destination.map_or("spans", |destination| destination.signal.contents())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,6 +3,8 @@
 //! Invariant: the root of a turn is the last of its spans that a collector receives, so a trace whose
 //! root is here is complete.
 
+mod metrics;
+
 use cue_simfarm::waiting::within;
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -28,6 +30,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
+use self::metrics::ReceivedMetrics;
 use crate::tree::{Span, Trace};
 
 /// Second path of the collector over HTTP.
@@ -42,6 +45,7 @@ struct Received {
     /// The headers of each message.
     headers: Arc<Mutex<Vec<HeaderMap>>>,
     changed: watch::Sender<usize>,
+    metrics: ReceivedMetrics,
 }
 
 /// A collector. Dropping it ends it.
@@ -105,6 +109,7 @@ impl Collector {
             largest: Arc::default(),
             headers: Arc::default(),
             changed: watch::Sender::new(0),
+            metrics: ReceivedMetrics::default(),
         };
         let mut serving = JoinSet::new();
         serving.spawn(run(listener, received.clone()));
@@ -160,9 +165,17 @@ impl Collector {
 }
 
 async fn over_grpc(server: Server, listener: TcpListener, received: Received) {
-    let service = TraceServiceServer::new(received).accept_compressed(CompressionEncoding::Gzip);
+    let metrics = received.metrics.service();
+    let traces = TraceServiceServer::new(received).accept_compressed(CompressionEncoding::Gzip);
+    let package = "/opentelemetry.proto.collector";
+    let services = axum::Router::new()
+        .route_service(&format!("{package}.trace.v1.TraceService/Export"), traces)
+        .route_service(
+            &format!("{package}.metrics.v1.MetricsService/Export"),
+            metrics,
+        );
     server
-        .serve_with_incoming(service, TcpListenerStream::new(listener))
+        .serve_with_incoming(services, TcpListenerStream::new(listener))
         .await
         .unwrap();
 }
@@ -171,7 +184,8 @@ async fn over_http<L: Listener<Addr: Debug>>(listener: L, received: Received) {
     let app = axum::Router::new()
         .route("/v1/traces", post(take))
         .route(ELSEWHERE, post(take))
-        .with_state(received);
+        .with_state(received.clone())
+        .merge(received.metrics.routes());
     axum::serve(listener, app).await.unwrap();
 }
 

@@ -50,6 +50,8 @@ async fn a_collector_that_never_answers_holds_up_no_frame() {
         let exporter = [
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000"),
+            ("OTEL_METRICS_EXPORTER", "otlp"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
         ];
         let program = yard.schedule(&collector, &exporter).await;
         yard.launched(128).await;

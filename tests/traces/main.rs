@@ -19,6 +19,7 @@ mod boards;
 mod collector;
 mod drawn;
 mod export;
+mod exported;
 mod failures;
 mod jaeger;
 mod metrics;

@@ -50,7 +50,10 @@ async fn every_metric_is_in_the_reference_and_every_one_there_is_exported() {
 /// Labels that appear with their subject: a metric, or a metric and its label.
 const ON_USE: [(&str, &[&str]); 3] = [
     ("scheduler_db_statements_total", &["statement", "outcome"]),
-    ("scheduler_db_statement_seconds", &["statement"]),
+    (
+        "db_client_operation_duration_seconds",
+        &["db_query_summary"],
+    ),
     // A gauge whose reasons come and go with the frames.
     ("scheduler_waiting_frames", &["reason"]),
 ];

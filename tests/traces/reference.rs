@@ -4,9 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Returns true if the values of a label come from the farm's data, where shows and facilities are few.
+/// Returns true if the values of a label come from the farm's data, where shows and facilities are few, or from the
+/// build.
 pub fn is_from_data(label: &str) -> bool {
-    ["facility_id", "facility_name", "show_id", "show_name"].contains(&label)
+    [
+        "facility_id",
+        "facility_name",
+        "show_id",
+        "show_name",
+        "version",
+    ]
+    .contains(&label)
 }
 
 /// The text.
@@ -43,9 +51,10 @@ pub fn metrics() -> BTreeMap<String, Documented> {
 fn shared_labels() -> BTreeMap<String, BTreeSet<String>> {
     rows("| label | values |")
         .into_iter()
-        .map(|row| {
-            let [label, values] = row.try_into().unwrap();
-            (unquote(&label), quoted(&values))
+        .flat_map(|row| {
+            let [labels, values] = row.try_into().unwrap();
+            let labels = quoted(&labels).into_iter();
+            labels.map(move |label| (label, quoted(&values)))
         })
         .collect()
 }

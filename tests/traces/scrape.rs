@@ -63,7 +63,7 @@ async fn scrape() -> String {
 }
 
 /// Reads the text format.
-fn read(text: &str) -> BTreeMap<String, Scraped> {
+pub fn read(text: &str) -> BTreeMap<String, Scraped> {
     let mut all: BTreeMap<String, Scraped> = BTreeMap::new();
     for line in text.lines() {
         if let Some(about) = line.strip_prefix("# TYPE ") {

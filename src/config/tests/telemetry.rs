@@ -188,6 +188,15 @@ fn a_misspelt_variable_is_named_and_one_of_other_signals_is_not() {
         ("OTEL_EXPORTER_OTLP_ENDPIONT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         ("OTEL_TRACE_SAMPLER", "OTEL_TRACES_SAMPLER"),
         ("OTEL_EXPORTER_OTLP_HEADER", "OTEL_EXPORTER_OTLP_HEADERS"),
+        ("OTEL_METRIC_EXPORTER", "OTEL_METRICS_EXPORTER"),
+        (
+            "OTEL_METRICS_EXPORT_INTERVAL",
+            "OTEL_METRIC_EXPORT_INTERVAL",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_METRIC_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        ),
     ] {
         let found = faults(with(&[(name, "x")]));
         let [fault] = &found[..] else {
@@ -198,15 +207,68 @@ fn a_misspelt_variable_is_named_and_one_of_other_signals_is_not() {
     }
     for other in [
         "OTEL_BLRP_SCHEDULE_DELAY",
-        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
         "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        "OTEL_METRICS_EXEMPLAR_FILTER",
         "OTEL_LOGS_EXPORTER",
-        "OTEL_METRICS_EXPORTER",
         "OTEL_PYTHON_LOG_LEVEL",
         "OTEL_SPAN_LINK_COUNT_LIMIT",
     ] {
         assert!(with(&[(other, "1")]).settings.is_ok(), "{other}");
     }
+}
+
+#[test]
+fn metrics_are_exported_if_asked_and_their_own_variables_win() {
+    let settings = |pairs: &[(&str, &str)]| with(pairs).settings.unwrap();
+    for (given, exporter) in [
+        ("", Exporter::None),
+        ("none", Exporter::None),
+        ("Prometheus", Exporter::None),
+        ("otlp", Exporter::Otlp),
+    ] {
+        let found = settings(&[("OTEL_METRICS_EXPORTER", given)]).metrics;
+        assert_eq!(found.exporter, exporter, "{given}");
+    }
+    let both = settings(&[
+        ("OTEL_METRIC_EXPORT_INTERVAL", "250"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-all=1"),
+        ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "gzip"),
+    ]);
+    let (metrics, traces) = (both.metrics, both.telemetry);
+    assert_eq!(metrics.interval, Duration::from_millis(250));
+    let protocols = (metrics.protocol, traces.protocol);
+    assert_eq!(protocols, (Protocol::Grpc, Protocol::Http));
+    assert_eq!(metrics.headers[0].0, "x-all");
+    let compressions = (metrics.compression, traces.compression);
+    assert_eq!(compressions, (Compression::Gzip, Compression::None));
+    for (name, value) in [
+        ("OTEL_METRICS_EXPORTER", "console"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "99"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "ftp://collector"),
+    ] {
+        let found = faults(with(&[(name, value)]));
+        assert_eq!(found.len(), 1, "{name}={value}");
+    }
+}
+
+#[test]
+fn a_key_of_metrics_alone_is_refused_only_where_they_are_exported() {
+    let pairs = [
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/own.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/own.key"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+    ];
+    assert!(with(&pairs[..2]).settings.is_ok());
+    let found = faults(with(&pairs));
+    assert_eq!(found.len(), 1);
+    let text = found[0].to_string();
+    assert!(
+        text.contains("metrics.client_certificate = /own.pem"),
+        "{text}"
+    );
 }
 
 #[test]

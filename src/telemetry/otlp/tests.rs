@@ -2,11 +2,15 @@
 
 use secrecy::SecretString;
 
-use super::super::destination::endpoint;
 use super::super::tests::telemetry;
 use super::*;
 use crate::config::Exporter;
 use crate::output::chain;
+
+/// Address of the collector of traces.
+fn endpoint(telemetry: &Telemetry) -> Option<String> {
+    Destination::of(telemetry).map(|destination| destination.endpoint)
+}
 
 #[test]
 fn the_path_of_traces_is_appended_once() {

@@ -12,28 +12,28 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::config::Telemetry;
+use crate::config::Otlp;
 
 /// TLS over gRPC.
-pub(super) fn grpc(telemetry: &Telemetry) -> Result<ClientTlsConfig, ExporterBuildError> {
-    let tls = ClientTlsConfig::new().timeout(telemetry.timeout);
-    let tls = match &telemetry.certificate {
+pub(crate) fn grpc(otlp: Otlp<'_>) -> Result<ClientTlsConfig, ExporterBuildError> {
+    let tls = ClientTlsConfig::new().timeout(otlp.timeout);
+    let tls = match otlp.certificate {
         Some(path) => tls.ca_certificate(Certificate::from_pem(pem("CERTIFICATE", path)?)),
         None => tls.with_enabled_roots(),
     };
-    let Some((certificate, key)) = own(telemetry)? else {
+    let Some((certificate, key)) = own(otlp)? else {
         return Ok(tls);
     };
     Ok(tls.identity(Identity::from_pem(certificate, key)))
 }
 
 /// TLS over HTTP.
-pub(super) fn http(telemetry: &Telemetry) -> Result<ClientConfig, ExporterBuildError> {
+pub(crate) fn http(otlp: Otlp<'_>) -> Result<ClientConfig, ExporterBuildError> {
     let provider = Arc::new(ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| invalid("ENDPOINT", error))?;
-    let tls = match &telemetry.certificate {
+    let tls = match otlp.certificate {
         Some(path) => {
             let mut trusted = RootCertStore::empty();
             for authority in certificates("CERTIFICATE", &pem("CERTIFICATE", path)?)? {
@@ -47,7 +47,7 @@ pub(super) fn http(telemetry: &Telemetry) -> Result<ClientConfig, ExporterBuildE
             .with_native_roots()
             .map_err(|error| invalid("ENDPOINT", error))?,
     };
-    let Some((certificate, key)) = own(telemetry)? else {
+    let Some((certificate, key)) = own(otlp)? else {
         return Ok(tls.with_no_client_auth());
     };
     let chain = certificates("CLIENT_CERTIFICATE", &certificate)?;
@@ -58,9 +58,8 @@ pub(super) fn http(telemetry: &Telemetry) -> Result<ClientConfig, ExporterBuildE
 }
 
 /// Client certificate and key, as texts. The settings have both or none.
-fn own(telemetry: &Telemetry) -> Result<Option<(String, String)>, ExporterBuildError> {
-    let own = telemetry.client_certificate.as_deref();
-    let Some((certificate, key)) = own.zip(telemetry.client_key.as_deref()) else {
+fn own(otlp: Otlp<'_>) -> Result<Option<(String, String)>, ExporterBuildError> {
+    let Some((certificate, key)) = otlp.client_certificate.zip(otlp.client_key) else {
         return Ok(None);
     };
     let certificate = pem("CLIENT_CERTIFICATE", certificate)?;
@@ -88,7 +87,7 @@ fn pem(variable: &str, path: &Path) -> Result<String, ExporterBuildError> {
 }
 
 /// The fault of a variable of OTLP.
-pub(super) fn invalid(variable: &str, reason: impl Display) -> ExporterBuildError {
+pub(crate) fn invalid(variable: &str, reason: impl Display) -> ExporterBuildError {
     let reason = format!("OTEL_EXPORTER_OTLP_{variable}: {reason}");
     ExporterBuildError::InvalidConfiguration(reason)
 }

@@ -39,7 +39,17 @@ const RESERVED: [(&str, &[&str]); 4] = [
         &["cue-dispatch", "cue-loops", "cue-scheduler", "cue-bench"],
     ),
     ("sqlx", &["cue-store", SIMFARM, "cue-bench"]),
-    ("tonic", &["cue-proto", "cue-rqd", SIMFARM, "cue-bench"]),
+    // The root package sends metrics to a collector.
+    (
+        "tonic",
+        &[
+            "cue-proto",
+            "cue-rqd",
+            "cue-scheduler",
+            SIMFARM,
+            "cue-bench",
+        ],
+    ),
     ("axum", &["cue-scheduler"]),
 ];
 

@@ -6,14 +6,35 @@
 
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 
 /// Interval between two looks at the idle connections, while a connection is being opened.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Returns a connection, opened or idle, whichever comes first.
-pub(crate) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+/// A caller that waits for a connection, counted until this is dropped.
+struct Waiting<'a>(&'a IntGauge);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a IntGauge) -> Self {
+        count.inc();
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Returns a connection, opened or idle, whichever comes first. Callers that wait are counted in `waiting`.
+pub(crate) async fn acquire(
+    pool: &PgPool,
+    waiting: &IntGauge,
+) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    let _waiting = Waiting::new(waiting);
     let opened = pool.acquire();
     tokio::pin!(opened);
     loop {

@@ -32,6 +32,7 @@ mod meters;
 mod moment;
 mod pauses;
 mod pool;
+mod pool_metrics;
 mod procs;
 mod record;
 mod replicas;

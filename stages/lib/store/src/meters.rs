@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use prometheus::{HistogramVec, IntCounterVec, Registry};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, Registry};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres};
 use tracing::{Instrument, Span, field};
@@ -47,9 +47,11 @@ cue_flow::metrics! {
         statements: IntCounterVec = "scheduler_db_statements_total",
             "Statements sent to the database, by name and outcome",
             &["statement", "outcome"];
-        seconds: HistogramVec = "scheduler_db_statement_seconds",
-            "Time from sending a statement to having its rows",
-            (&["statement"], prometheus::exponential_buckets(0.0001, 2.5, 15)?);
+        seconds: HistogramVec = "db_client_operation_duration_seconds",
+            "Time of a round trip to the database, by name: from sending a statement to having its rows",
+            (&["db_query_summary"], prometheus::exponential_buckets(0.0001, 2.5, 15)?);
+        waiting: IntGauge = "db_client_connection_pending_requests",
+            "Callers that wait for a connection of the pool";
     }
 }
 
@@ -187,6 +189,11 @@ impl Meters {
         span.record("otel.status_description", field::display(error));
     }
 
+    /// Callers that wait for a connection.
+    pub(crate) const fn waiting(&self) -> &IntGauge {
+        &self.round_trips.waiting
+    }
+
     /// The server, as `host:port`.
     pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.place.host, self.place.port)
@@ -218,6 +225,7 @@ impl Meters {
         let RoundTrips {
             statements,
             seconds,
+            ..
         } = &self.round_trips;
         statements.with_label_values(&[name, outcome]).inc();
         let took = asked.elapsed().as_secs_f64();

@@ -18,6 +18,7 @@ use crate::breaker::{Breaker, Outage, Pass};
 use crate::error::StoreError;
 use crate::generation::Generation;
 use crate::meters::{Meters, Place};
+use crate::pool_metrics;
 use crate::rows::Row;
 use crate::sessions::{self, SessionSettings};
 use crate::settings::{BookingRules, StoreSettings};
@@ -89,6 +90,7 @@ impl Store {
             },
         )
         .map_err(no_metrics)?;
+        pool_metrics::register(&pool, registry).map_err(no_metrics)?;
         Ok(Self {
             pool,
             meters,
@@ -153,7 +155,8 @@ impl Store {
         self.admitted().await?;
         let asked = Instant::now();
         let span = self.meters.span("acquire", None);
-        let answer = acquire(&self.pool).instrument(span.clone()).await;
+        let acquired = acquire(&self.pool, self.meters.waiting());
+        let answer = acquired.instrument(span.clone()).await;
         let answer = answer.and_then(|conn| self.meters.check_writable().map(|()| conn));
         Meters::describe(&span, &answer);
         if answer.is_err() {

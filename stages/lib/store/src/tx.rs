@@ -37,7 +37,7 @@ impl Tx {
             .time_limit()
             .beside(pool.options().get_acquire_timeout());
         let begin = async {
-            let conn = acquire(pool).await?;
+            let conn = acquire(pool, meters.waiting()).await?;
             Transaction::begin(conn, Some(statement.into_sql_str())).await
         };
         let answer = limit.round_trip(begin.instrument(span.clone())).await;

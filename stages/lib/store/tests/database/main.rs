@@ -20,6 +20,7 @@ mod limits;
 mod locks;
 mod moved;
 mod pauses;
+mod pool_metrics;
 mod prepare;
 mod procs;
 mod replicas;
