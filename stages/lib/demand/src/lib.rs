@@ -14,6 +14,7 @@ mod entitled;
 mod farm;
 mod gpus;
 mod index;
+mod kept;
 mod pick;
 mod picked;
 mod queued;

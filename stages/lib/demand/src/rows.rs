@@ -7,6 +7,7 @@ use cue_domain::demand::{DemandRows, Subscription, WaitingJob, WaitingLayer};
 use cue_domain::{AllocId, Cluster, ClusterKey, JobId, Kib, Layer, LayerId, Tag};
 
 use crate::cluster_rows::{ClusterRows, JobRows, LayerRows, ShapeId};
+use crate::kept::Kept;
 
 /// The part of a layer that decides where it fits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,7 @@ pub(crate) struct Shape {
 pub(crate) struct Rows {
     pub(crate) clusters: BTreeMap<ClusterKey, ClusterRows>,
     pub(crate) subscriptions: HashMap<ClusterKey, Vec<Subscription>>,
+    pub(crate) kept: Kept,
     cluster_of: HashMap<JobId, ClusterKey>,
     shape_of: HashMap<ShapeKey, ShapeId>,
     pub(crate) shapes: Vec<Shape>,
@@ -88,6 +90,7 @@ impl Rows {
             self.shape_of.clear();
             self.shapes.clear();
             self.numbering = self.numbering.wrapping_add(1);
+            self.kept = Kept::new(rows.kept);
         }
         for job in &rows.gone_jobs {
             self.remove(job);

@@ -8,6 +8,7 @@ use crate::ids::{AllocId, FacilityId, FolderId, JobId, ShowId};
 use crate::job::Room;
 use crate::layer::Layer;
 use crate::units::Centicores;
+use crate::wait_reason::WaitReason;
 
 /// A pending job of a managed show that is not paused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +84,23 @@ pub struct Subscription {
     pub cores: Centicores,
 }
 
+/// Waiting frames of a show that no turn can find, because their reason keeps them whatever hosts are idle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFrames {
+    /// `job.pk_show`.
+    pub show: ShowId,
+    /// `show.str_name`.
+    pub show_name: Arc<str>,
+    /// `job.pk_facility`.
+    pub facility: FacilityId,
+    /// `facility.str_name`.
+    pub facility_name: Arc<str>,
+    /// The reason.
+    pub reason: WaitReason,
+    /// Frames.
+    pub frames: i64,
+}
+
 /// Rows of demand as one reading found them.
 #[derive(Clone, Debug, Default)]
 pub struct DemandRows {
@@ -97,4 +115,7 @@ pub struct DemandRows {
     pub layers: Vec<WaitingLayer>,
     /// All subscriptions of managed shows.
     pub subscriptions: Vec<Subscription>,
+    /// Frames of pending jobs that are paused, wait for other frames, may not start yet, or whose job is at its cap. Only
+    /// a complete reading finds them.
+    pub kept: Vec<KeptFrames>,
 }

@@ -1,5 +1,6 @@
 -- demand_jobs: pending jobs of managed shows with waiting frames, whatever subscriptions leave for them: all of them, or
--- those of which a row is newer than a snapshot, and then the number of all in a row without a job.
+-- those of which a row is newer than a snapshot, and then the number of all in a row without a job. Beside all jobs stand
+-- the frames that are not theirs to start: by show, of paused jobs, of jobs at their cap, and those that depend on others.
 -- $1 facility name, or NULL for all of them; $2 the oldest transaction that the snapshot saw running, or NULL for all
 -- jobs; $3 folders that had caps then.
 -- Rows are compared before anything else is read of them, and what few have changed is looked up by key.
@@ -41,9 +42,30 @@ SELECT NULL::text AS pk_facility, NULL::text AS facility_name, NULL::text AS pk_
        NULL::text AS pk_folder, NULL::text AS pk_job, NULL::text AS job_name, NULL::text AS str_os,
        found.jobs AS int_priority, NULL::bigint AS int_cores, NULL::bigint AS cores_left, NULL::bigint AS gpus_left,
        NULL::bigint AS folder_cores_left, NULL::bigint AS folder_gpus_left, NULL::bigint AS started_us,
-       NULL::bigint AS idle_since_us
+       NULL::bigint AS idle_since_us, NULL::text AS kept_by
 FROM found
 WHERE $2::text IS NOT NULL
+UNION ALL
+SELECT sites.pk_facility, sites.facility_name, sites.pk_show, sites.show_name, NULL, NULL, NULL, NULL, by_reason.frames, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, by_reason.kept_by
+FROM (
+    SELECT j.pk_show, j.pk_facility,
+           sum(greatest(js.int_waiting_count, 0)) FILTER (WHERE j.b_paused)::bigint AS paused,
+           sum(greatest(js.int_waiting_count, 0)) FILTER (
+               WHERE NOT j.b_paused AND (jr.int_max_cores <= 0 OR jr.int_cores >= jr.int_max_cores)
+           )::bigint AS job_cap,
+           sum(greatest(js.int_depend_count, 0))::bigint AS depends
+    FROM job j
+    JOIN job_stat js ON js.pk_job = j.pk_job
+    JOIN job_resource jr ON jr.pk_job = j.pk_job
+    WHERE $2::text IS NULL AND j.str_state = 'PENDING'
+    GROUP BY j.pk_show, j.pk_facility
+) kept
+JOIN sites ON sites.pk_show = kept.pk_show AND sites.pk_facility = kept.pk_facility
+CROSS JOIN LATERAL (
+    VALUES ('paused', kept.paused), ('job_cap', kept.job_cap), ('depends', kept.depends)
+) by_reason (kept_by, frames)
+WHERE by_reason.frames > 0
 UNION ALL
 SELECT sites.pk_facility, sites.facility_name, sites.pk_show, sites.show_name, j.pk_folder, j.pk_job, j.str_name, j.str_os,
        j.int_priority, j.int_cores,
@@ -58,7 +80,7 @@ SELECT sites.pk_facility, sites.facility_name, sites.pk_show, sites.show_name, j
        CASE WHEN j.int_cores <= 0 THEN (date_part('epoch', greatest(began.at, (
            SELECT max(ls.ts_stopped) FROM layer_stat ls
            WHERE ls.pk_job = j.pk_job AND ls.ts_stopped BETWEEN '0001-01-01 00:00+00' AND '9999-12-31 00:00+00'
-       ))) * 1000000)::bigint END
+       ))) * 1000000)::bigint END, NULL
 FROM (
     SELECT j.pk_job, j.pk_show, j.pk_facility, j.pk_folder, j.str_name, j.str_os, j.ts_started, js.int_waiting_count,
            jr.int_priority::bigint AS int_priority, jr.int_cores::bigint AS int_cores, jr.int_max_cores,

@@ -1,13 +1,15 @@
 -- demand_layers: the layers of some jobs whose statistics are newer than a snapshot, with what waits in them, which may
 -- be nothing; of new jobs, and without a snapshot of all jobs, those in which something waits.
--- A layer that may not start yet has nothing that waits. Hosts report the seconds of a run rounded down, so the longest
+-- A layer that may not start yet has nothing that waits, and its frames are gated. Hosts report the seconds of a run rounded down, so the longest
 -- run is a second more; 0 while no frame has succeeded.
 -- The memory of a layer's frames is known once one has succeeded, or if it asks for at most one core, once hosts have
 -- reported it of one that runs, or one has run for two minutes.
 -- $1 jobs; $2 new jobs among them; $3 the oldest transaction that the snapshot saw running, or NULL.
 SELECT ls.pk_job, l.pk_layer, l.str_name AS layer_name, l.int_dispatch_order, l.int_cores_min, l.int_cores_max::bigint,
        l.int_mem_min, l.int_gpus_min, l.int_gpu_mem_min, l.b_threadable, l.str_services, l.str_tags,
-       CASE WHEN l.ts_start_after > current_timestamp THEN 0 ELSE greatest(ls.int_waiting_count, 0) END AS int_waiting_count, ls.int_running_count,
+       CASE WHEN l.ts_start_after > current_timestamp THEN 0 ELSE greatest(ls.int_waiting_count, 0) END AS int_waiting_count,
+       CASE WHEN l.ts_start_after > current_timestamp THEN greatest(ls.int_waiting_count, 0) ELSE 0 END AS gated_count,
+       ls.int_running_count,
        CASE WHEN ls.ts_stopped BETWEEN '0001-01-01 00:00+00' AND '9999-12-31 00:00+00'
             THEN (date_part('epoch', ls.ts_stopped) * 1000000)::bigint END AS stopped_us,
        CASE WHEN lu.int_frame_success_count > 0 THEN greatest(lu.int_clock_time_high, 0)::bigint + 1 ELSE 0 END AS longest_run_s,

@@ -6,6 +6,7 @@
 //! Invariant: everything in one [`DemandRows`] is of one snapshot.
 
 mod cursor;
+mod kept;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -98,7 +99,10 @@ impl Look<'_> {
             let key = match key {
                 Some(Some(key)) => JobId::from(key),
                 Some(None) => {
-                    count = Some(row.get::<i64>("int_priority")?);
+                    match kept::of_row(row)? {
+                        Some(kept) => self.rows.kept.push(kept),
+                        None => count = Some(row.get::<i64>("int_priority")?),
+                    }
                     continue;
                 }
                 None => continue,
@@ -157,9 +161,15 @@ impl Look<'_> {
             .bind(texts(&mut self.rows.jobs.iter().map(|job| &job.id)))
             .bind(listed)
             .bind(self.since.clone());
-        let mut layers = self.read(&DEMAND_LAYERS, query, waiting_layer).await?;
-        layers.retain(|found| found.layer.waiting > 0 || !new.contains(&found.job));
-        self.rows.layers = layers;
+        let found = self.read(&DEMAND_LAYERS, query, waiting_layer).await?;
+        if self.rows.complete {
+            let gated = found.iter();
+            let gated = gated.map(|(found, gated)| (found.job.clone(), *gated));
+            self.rows.kept.extend(kept::gated(&self.rows.jobs, gated));
+        }
+        let layers = found.into_iter().map(|(found, _)| found);
+        let waits = |found: &WaitingLayer| found.layer.waiting > 0 || !new.contains(&found.job);
+        self.rows.layers = layers.filter(waits).collect();
         Ok(())
     }
 
@@ -208,15 +218,17 @@ fn job(row: &Row) -> Result<WaitingJob, StoreError> {
     })
 }
 
-fn waiting_layer(row: &Row) -> Result<WaitingLayer, StoreError> {
-    Ok(WaitingLayer {
+/// A layer, and its frames that may not start yet.
+fn waiting_layer(row: &Row) -> Result<(WaitingLayer, i64), StoreError> {
+    let layer = WaitingLayer {
         job: row.id("pk_job")?,
         layer: row.layer()?,
         running: row.get("int_running_count")?,
         stopped_us: row.get("stopped_us")?,
         longest_run_s: row.get("longest_run_s")?,
         is_measured: row.get("is_measured")?,
-    })
+    };
+    Ok((layer, row.get("gated_count")?))
 }
 
 fn subscription(row: &Row) -> Result<Subscription, StoreError> {

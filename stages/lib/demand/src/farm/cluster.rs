@@ -45,7 +45,7 @@ impl ClusterView {
     }
 }
 
-/// Looks at a cluster; `None` if it has neither waiting layers nor a subscription.
+/// Looks at a cluster; `None` if it has neither waiting frames nor a subscription.
 pub(crate) fn look(
     rows: &Rows,
     warm: &WarmLayers,
@@ -53,17 +53,9 @@ pub(crate) fn look(
     (supplies, known): (&Supplies<'_>, &mut KnownRooms),
     (pick, backoffs): (&PickInput<'_>, &HashMap<LayerId, WaitReason>),
 ) -> Option<ClusterView> {
+    let cluster = cluster(rows, key)?;
     let subscriptions = rows.subscriptions.get(key).cloned().unwrap_or_default();
     let of_cluster = rows.clusters.get(key);
-    let cluster = match (of_cluster, subscriptions.first()) {
-        (Some(rows), _) => Arc::clone(&rows.cluster),
-        (None, Some(first)) => Arc::new(Cluster {
-            key: key.clone(),
-            facility_name: Arc::clone(&first.facility_name),
-            show_name: Arc::clone(&first.show_name),
-        }),
-        (None, None) => return None,
-    };
     known.of_numbering(rows.numbering);
     let mut looking = Looking {
         rows,
@@ -86,6 +78,10 @@ pub(crate) fn look(
             needs: LeastNeeds::default(),
         },
     };
+    for kept in rows.kept.of(key) {
+        let sum = looking.found.waiting.entry(kept.reason).or_default();
+        sum.frames = sum.frames.saturating_add(kept.frames);
+    }
     let Some(of_cluster) = of_cluster else {
         return Some(looking.found);
     };
@@ -106,6 +102,23 @@ pub(crate) fn look(
         looking.job(job);
     }
     Some(looking.found)
+}
+
+/// The cluster with its names, if anything is known of it.
+fn cluster(rows: &Rows, key: &ClusterKey) -> Option<Arc<Cluster>> {
+    if let Some(known) = rows.clusters.get(key) {
+        return Some(Arc::clone(&known.cluster));
+    }
+    let subscriptions = rows.subscriptions.get(key).into_iter().flatten();
+    let subscribed = subscriptions.map(|of| (&of.facility_name, &of.show_name));
+    let kept = rows.kept.of(key).iter();
+    let mut named = subscribed.chain(kept.map(|of| (&of.facility_name, &of.show_name)));
+    let (facility_name, show_name) = named.next()?;
+    Some(Arc::new(Cluster {
+        key: key.clone(),
+        facility_name: Arc::clone(facility_name),
+        show_name: Arc::clone(show_name),
+    }))
 }
 
 /// Frames that the next turn would serve.

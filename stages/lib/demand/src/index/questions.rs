@@ -65,6 +65,7 @@ impl DemandIndex {
             let state = self.0.lock();
             let rows = &state.rows;
             let keys = rows.clusters.keys().chain(rows.subscriptions.keys());
+            let keys = keys.chain(rows.kept.clusters());
             let keys: BTreeSet<ClusterKey> = keys.cloned().collect();
             let keys: Vec<ClusterKey> = keys.into_iter().collect();
             let (work, reservations) = (&state.gpu_work, &state.reservations);

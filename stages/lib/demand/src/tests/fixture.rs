@@ -112,6 +112,7 @@ pub(crate) fn complete(jobs: Vec<WaitingJob>, layers: Vec<WaitingLayer>) -> Dema
         gone_jobs: Vec::new(),
         layers,
         subscriptions: vec![subscription("s", "a", (1000, 1000, 0))],
+        kept: Vec::new(),
     }
 }
 

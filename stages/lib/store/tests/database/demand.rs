@@ -1,5 +1,6 @@
 //! Looks at demand: a mirror kept by them equals the database, whatever others do meanwhile.
 
+mod kept;
 mod leaving;
 mod model;
 
