@@ -104,6 +104,14 @@ impl Page {
         self.call("Page.navigate", &json!({ "url": address })).await;
     }
 
+    /// Runs a script in each page that is loaded from now on, before the page's own.
+    pub async fn before(&mut self, script: &str) {
+        self.call("Page.enable", &json!({})).await;
+        let wanted = json!({ "source": script });
+        self.call("Page.addScriptToEvaluateOnNewDocument", &wanted)
+            .await;
+    }
+
     /// Makes the page this many CSS pixels wide and high.
     pub async fn resize(&mut self, width: u32, height: u32) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });

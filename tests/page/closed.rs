@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::service::Service;
 
-/// Longest time from the end of the terminal to the end of the program.
-const LIMIT: Duration = Duration::from_secs(2);
+/// Longest time from the end of the terminal to the end of the program, on a machine that does much else.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Longest processor time of the whole view. A clock tick of the kernel is a hundredth of a second.
 const MOST_TICKS: u64 = 50;

@@ -62,27 +62,32 @@ async fn keys_move_on_the_map_and_enter_shows_the_host() {
     let Some(mut page) = page().await else { return };
     let service = Service::start(&[("CUE_ADMIN_TOKEN", TOKEN)]).await;
     open(&mut page, &format!("{}/", service.address)).await;
+    // The first host on which something runs, by name.
+    let busy = "map.cells.match(/.../g).findIndex((cell) => cell[1] !== '0')";
+    page.until(&format!("{busy} >= 0")).await;
+    let busy = page.run(busy).await.as_u64().unwrap();
     let press = |key: &str| {
         format!(
             "document.getElementById('map').dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))"
         )
     };
-    page.until("map.cells.length === 30").await;
-    for key in ["ArrowRight", "ArrowRight"] {
-        page.run(&press(key)).await;
+    for _ in 0..=busy {
+        page.run(&press("ArrowRight")).await;
     }
-    page.until(&format!("{}.startsWith('host1: ')", words("map-at")))
+    let name = format!("host{busy}: ");
+    page.until(&format!("{}.startsWith('{name}')", words("map-at")))
         .await;
     page.run(&press("Enter")).await;
     page.until("document.getElementById('host').open").await;
     let title = page.run(&words("host-title")).await;
-    assert!(title.as_str().unwrap().starts_with("host1: "), "{title}");
+    assert!(title.as_str().unwrap().starts_with(&name), "{title}");
     page.until("document.getElementById('host-running').rows.length > 0")
         .await;
     let running = page.run(&words("host-running")).await;
     assert!(running.as_str().unwrap().contains("shot/"), "{running}");
-    page.run("document.getElementById('host-close').click()")
-        .await;
+    let late = "(async () => { const fresh = refreshHost(); document.getElementById('host-close').click(); \
+                await fresh; return document.getElementById('host').open; })()";
+    assert_eq!(page.run(late).await, false, "an answer opens nothing");
     page.run(&press("End")).await;
     page.until(&format!("{}.startsWith('host9: ')", words("map-at")))
         .await;
@@ -186,32 +191,4 @@ async fn the_page_works_behind_a_proxy_with_a_path() {
         words("answer")
     ))
     .await;
-}
-
-#[tokio::test]
-async fn five_thousand_hosts_are_drawn_within_a_second_and_again_every_second() {
-    let Some(mut page) = page().await else { return };
-    let service = Service::idle().await;
-    page.resize(1280, 900).await;
-    open(&mut page, &format!("{}/", service.address)).await;
-    // The answer of a farm of that size, drawn as any other.
-    let fill = "(() => { const digit = (n) => (n % 36).toString(36); \
-                const cell = (_, n) => 'ipfrblsdu'[n % 9] + digit(n) + digit(n * 7); \
-                window.fetch = async () => ({ ok: true, json: async () => ({ \
-                  version: 'v', states: { idle: 5000 }, allocations: ['a'], hosts: [], \
-                  names: Array.from({ length: 5000 }, (_, n) => `node${n}`), \
-                  cells: Array.from({ length: 5000 }, cell).join('') }) }); })()";
-    page.run(fill).await;
-    page.until("map.cells.length === 15000").await;
-    let times = "(() => { const times = []; for (let n = 0; n < 20; n++) { const began = performance.now(); drawMap(); \
-                 document.getElementById('map').getContext('2d').getImageData(0, 0, 1, 1); \
-                 times.push(performance.now() - began); } return times.sort((a, b) => a - b)[10]; })()";
-    let median = page.run(times).await.as_f64().unwrap();
-    println!("5,000 hosts are drawn in {median:.1} ms");
-    assert!(median < 500.0, "{median}");
-    let loaded = page.run("map.loaded").await.as_u64().unwrap();
-    page.until(&format!("map.loaded >= {}", loaded + 3)).await;
-    let root = "document.documentElement";
-    let fits = format!("{root}.scrollWidth === {root}.clientWidth");
-    assert_eq!(page.run(&fits).await, true, "nothing sticks out");
 }

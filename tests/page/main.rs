@@ -15,6 +15,7 @@ mod failing;
 mod farm;
 mod hosts;
 mod looks;
+mod many_hosts;
 mod neighbours;
 mod pipes;
 mod service;

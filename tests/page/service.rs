@@ -85,7 +85,7 @@ async fn ten_hosts() -> (TestDb, Fixture) {
 }
 
 /// Starts the program and waits until its page is there.
-async fn run(url: &str, address: &str, more: &[(&str, &str)]) -> (Child, String, JoinSet<()>) {
+pub async fn run(url: &str, address: &str, more: &[(&str, &str)]) -> (Child, String, JoinSet<()>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_cue-scheduler"))
         .arg("run")
         .env_clear()

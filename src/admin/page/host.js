@@ -41,10 +41,12 @@ function drawHost(host) {
   byId("host-forgive").hidden = !(host.backoff || host.missing || host.state === "backing_off");
 }
 
+const askHost = (name) => asked(`hosts/${encodeURIComponent(name)}`);
+
 async function openHost(name) {
   if (!name) return;
   try {
-    const host = await asked(`hosts/${encodeURIComponent(name)}`);
+    const host = await askHost(name);
     shownHost = name;
     drawHost(host);
     if (!byId("host").open) byId("host").showModal();
@@ -53,9 +55,16 @@ async function openHost(name) {
   }
 }
 
-// The numbers of an open host stay fresh.
-function refreshHost() {
-  if (byId("host").open && shownHost && !document.hidden) openHost(shownHost);
+// The numbers of an open host stay fresh. An answer that comes after the host was closed, or another opened, opens nothing.
+async function refreshHost() {
+  const name = shownHost;
+  if (!byId("host").open || document.hidden) return;
+  try {
+    const host = await askHost(name);
+    if (byId("host").open && shownHost === name) drawHost(host);
+  } catch {
+    // The link says that the service is away; the host keeps what it had.
+  }
 }
 
 byId("host-close").addEventListener("click", () => byId("host").close());
