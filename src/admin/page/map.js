@@ -31,6 +31,7 @@ async function refreshMap() {
   if (map.asking || document.hidden) return;
   map.asking = true;
   try {
+    // The head of the page asks for the first answer, at this address without a filter, so that it comes while the page is read.
     const query = mapFilter();
     if (map.version) query.set("known", map.version);
     const found = await asked(`map?${query}`);
