@@ -3,7 +3,7 @@
 ALTER TABLE frame_history DISABLE TRIGGER ALL;
 INSERT INTO frame_history (pk_frame, pk_layer, pk_job, pk_alloc, str_name, str_state, str_host, int_ts_started,
                            int_ts_stopped, int_exit_status, dt_last_modified)
-SELECT f.pk_frame, f.pk_layer, f.pk_job, 'alloc0', f.str_name, 'RUNNING', 'host1', 1600000000 + n, 1600000100 + n, 0,
+SELECT f.pk_frame, f.pk_layer, f.pk_job, (SELECT min(pk_alloc) FROM alloc), f.str_name, 'RUNNING', 'host1', 1600000000 + n, 1600000100 + n, 0,
        current_date
 FROM frame f
 CROSS JOIN generate_series(1, (SELECT 1000000 / count(*) FROM frame)) n;
