@@ -122,13 +122,7 @@ where
 {
     let hangups = Hangups::listen().map_err(StartError::Signals)?;
     guard.register(&registry)?;
-    let mut admin = match settings.admin.addr {
-        Some(addr) => {
-            let names = HostNames::new(&settings.admin.hosts);
-            Some(AdminServer::start(addr, names).await?)
-        }
-        None => None,
-    };
+    let mut admin = start_admin(settings).await?;
     let running = tokio::select! {
         built = build(settings, &registry) => built?,
         name = stop.next() => {
@@ -154,12 +148,7 @@ where
             "the admin server listens, its page shows the pipeline live"
         );
     }
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        replica = telemetry::replica(),
-        dry_run = settings.booking.dry_run,
-        "cue-scheduler is booking"
-    );
+    log_start(settings);
     supervisor::ready();
     let Running {
         flow, finish, feed, ..
@@ -175,6 +164,24 @@ where
         admin.end().await;
     }
     Ok(exit)
+}
+
+/// The admin server, if the settings have an address for it.
+async fn start_admin(settings: &Settings) -> Result<Option<AdminServer>, StartError> {
+    let Some(addr) = settings.admin.addr else {
+        return Ok(None);
+    };
+    let names = HostNames::new(&settings.admin.hosts);
+    Ok(Some(AdminServer::start(addr, names).await?))
+}
+
+fn log_start(settings: &Settings) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        replica = telemetry::replica(),
+        dry_run = settings.booking.dry_run,
+        "cue-scheduler is booking"
+    );
 }
 
 /// Controls of a pipeline.

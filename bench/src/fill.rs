@@ -185,7 +185,7 @@ pub fn table(fill: &Fill) -> String {
         "frames launched",
         "frames/s to 95 %",
         "best second",
-        "hosts in vain",
+        "wasted hosts",
     ];
     let figures = markdown(
         &head,

@@ -30,7 +30,7 @@ pub(super) fn check(settings: &Settings, faults: &mut Vec<Fault>) {
         metrics,
         ..
     } = settings;
-    // What both signals have from the same variables is one fault.
+    // A fault of variables that both signals read is reported once.
     let pair = |otlp: Otlp<'_>| {
         [otlp.client_certificate, otlp.client_key].map(|path| path.map(Path::to_path_buf))
     };

@@ -59,7 +59,7 @@ async fn the_page_says_why_a_frame_waits_and_takes_no_name_for_markup() {
     open(&mut page, &service).await;
     for name in ["huge", "huge/render", " huge/0001-render "] {
         ask(&mut page, name).await;
-        let answer = answered(&mut page, "told").await;
+        let answer = answered(&mut page, "answer").await;
         assert!(answer.contains("needs 64 cores"), "{name}: {answer}");
     }
     for name in ["<b>no</b>", "no/such/thing", "..", "../status", "a?b#c%20"] {

@@ -85,7 +85,7 @@ async fn a_collector_gets_the_families_of_the_page_by_either_protocol() {
         yard.launched(FRAMES.into()).await;
         collector.metrics("the bookings", has_booked).await;
         let page = scrape::read(&program.get("/metrics").await.1);
-        // What is scraped now is in the message after the next one at the latest.
+        // The next message may have been gathered already; the one after it has all that is scraped now.
         let seen = collector.metric_messages();
         until("two more messages", async || {
             collector.metric_messages() > seen + 1

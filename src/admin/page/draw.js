@@ -226,7 +226,7 @@ function draw(sample) {
   drawAccounts(sample.accounts);
   drawClusters(sample.clusters, sample.cluster_count);
   drawCounts("refused", sample.refused);
-  // What each cap refused last, in a sentence with the numbers that were compared.
+  // The last refusal of each cap, in a sentence with the numbers that were compared.
   drawLines(byId("last-refusals"), Object.values(sample.last_refusals ?? {}));
   drawCounts("launches", sample.launches);
   offer(sample);

@@ -14,10 +14,10 @@ async function askWhy(name) {
   if (/^\.+$/.test(name)) return ["none", `there is no job, layer or frame \`${name}\``];
   try {
     const answer = await fetch(`why/${encodeURIComponent(name)}`, { signal: AbortSignal.timeout(patience) });
-    const told = await answer.json();
-    if (answer.ok && told.sentence) return ["told", told.sentence];
-    if (answer.status === 404) return ["none", told.error];
-    return ["bad", `This cannot be answered now: ${told.error ?? `the service answered ${answer.status}`}`];
+    const body = await answer.json();
+    if (answer.ok && body.sentence) return ["answer", body.sentence];
+    if (answer.status === 404) return ["none", body.error];
+    return ["bad", `This cannot be answered now: ${body.error ?? `the service answered ${answer.status}`}`];
   } catch (error) {
     if (error.name === "TimeoutError") return ["bad", `The service has not answered within ${patience / 1000} s. Ask again.`];
     if (error instanceof SyntaxError) return ["bad", "What answered is not this service. Load the page anew."];

@@ -12,11 +12,11 @@ const LOOK: Duration = Duration::from_millis(10);
 ///
 /// # Panics
 /// The signal did not come in [`PATIENCE`]; the message says what was waited for.
-#[expect(clippy::panic, reason = "a test that waits in vain has failed")]
+#[expect(clippy::panic, reason = "a test whose wait never ends has failed")]
 pub async fn within<T>(what: &str, signal: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, signal).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
     }
 }
 

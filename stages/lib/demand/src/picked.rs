@@ -1,4 +1,4 @@
-//! What a pick is given, and what it returns.
+//! Input and result of a pick.
 
 use std::time::{Duration, Instant};
 

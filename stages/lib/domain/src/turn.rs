@@ -208,12 +208,12 @@ mod tests {
 
     #[test]
     fn a_turn_ends_once_with_the_last_copy_of_its_ticket() {
-        let (tell, told) = std::sync::mpsc::channel();
-        let ticket = TurnTicket::open(move |end, _| tell.send(end).unwrap());
+        let (ended, ends) = std::sync::mpsc::channel();
+        let ticket = TurnTicket::open(move |end, _| ended.send(end).unwrap());
         let copy = ticket.clone();
         ticket.found(1, 2);
         drop(ticket);
-        assert!(told.try_recv().is_err());
+        assert!(ends.try_recv().is_err());
         for (job, frames) in [("a", 3), ("b", 1), ("a", 2), ("c", 0)] {
             copy.booked(BookedLayer {
                 job: job.into(),
@@ -222,10 +222,10 @@ mod tests {
             });
         }
         drop(copy);
-        let end = told.recv().unwrap();
+        let end = ends.recv().unwrap();
         assert_eq!((end.jobs, end.layers, end.reason()), (1, 2, "booked"));
         assert_eq!((end.booked, end.dispatched_jobs), (6, 2), "each job once");
-        assert!(told.recv().is_err(), "the callback is gone after it ran");
+        assert!(ends.recv().is_err(), "the callback is gone after it ran");
     }
 
     #[test]
@@ -241,15 +241,15 @@ mod tests {
 
     #[test]
     fn a_turn_of_which_something_panicked_has_failed() {
-        let (tell, told) = std::sync::mpsc::channel();
-        let ticket = TurnTicket::open(move |end, _| tell.send(end).unwrap());
+        let (ended, ends) = std::sync::mpsc::channel();
+        let ticket = TurnTicket::open(move |end, _| ended.send(end).unwrap());
         ticket.found(1, 2);
         let worker = std::thread::spawn(move || {
             let item = ticket;
             assert!(item.end().failed, "a stage that panics on its item");
         });
         worker.join().unwrap_err();
-        let end = told.recv().unwrap();
+        let end = ends.recv().unwrap();
         assert_eq!((end.failed, end.reason()), (true, "query_error"));
     }
 }

@@ -42,7 +42,7 @@ async fn connections_are_counted_by_state_and_so_is_a_caller_that_waits() {
     store.ping().await.unwrap();
     until("the connection to be idle", async || state("idle") == 1.0).await;
 
-    // Whoever asks for the shows waits for this session, and holds the one connection.
+    // A question about the shows waits for this session, and holds the one connection.
     let mut somebody = db.pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE show IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *somebody)
