@@ -3,7 +3,7 @@
 //! The filter can be changed while the program runs: with `PUT /log` of the admin server, or with
 //! SIGUSR1, which switches to [`DETAILED`] and back. Invariants: the filter belongs to this layer alone, so the layer of
 //! traces does not see it; a filter that cannot be read changes nothing; the filter hides lines and no spans, so that a
-//! line always has the fields of the spans around it.
+//! line always names the spans around it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tracing_subscriber::filter::{FilterExt as _, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use super::ids::{AnyLayer, Installed, WithIds};
+use super::ids::{AnyLayer, Human, Installed, WithIds};
 use crate::config::{Format, Logging};
 
 /// Filter that SIGUSR1 switches to: every detail of the scheduler, and no more of the libraries below it.
@@ -36,8 +36,8 @@ where
     let (format, installed) = (logging.format, installed.clone());
     let layer = match format {
         Format::Human => {
-            let lines = lines.map_event_format(|lines| WithIds {
-                lines,
+            let lines = lines.event_format(WithIds {
+                lines: Human,
                 format,
                 installed,
             });
@@ -192,21 +192,22 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_ids_of_its_spans_whatever_the_filter_hides() {
+    fn a_line_names_its_spans_whatever_the_filter_hides() {
         let speak = || {
             let span = tracing::info_span!(target: "cue_dispatch", "launch", cue.frame.id = "f1");
             let _in = span.entered();
             tracing::info!(target: "cue_dispatch", "hidden");
-            tracing::warn!(target: "cue_dispatch", "shown");
+            tracing::warn!(target: "cue_dispatch", host = "h1", "shown");
             tracing::info!(target: ALWAYS, "never hidden");
         };
+        let json = log("warn", Format::Json, speak);
+        assert!(json.lines().next().unwrap().contains("f1"), "{json}");
         let text = log("warn", Format::Human, speak);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
-        assert!(
-            lines[0].contains("f1") && lines[0].ends_with("shown"),
-            "{text}"
-        );
+        let (before, line) = lines[0].split_once("launch: ").unwrap();
+        assert!(before.ends_with(" WARN "), "{text}");
+        assert_eq!(line, "cue_dispatch: shown host=\"h1\"");
         assert!(lines[1].ends_with("never hidden"), "{text}");
     }
 

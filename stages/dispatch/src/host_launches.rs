@@ -88,6 +88,7 @@ impl Launching<'_> {
         awaited: AwaitedHost<'_>,
     ) -> HostLaunches {
         let (limits, wanted) = (PerHostLimits::default(), Instant::now());
+        let name = frames.first().map(|frame| frame.booking.host.name.clone());
         let mut waiting = frames.into_iter();
         let mut calls = FuturesUnordered::new();
         let mut at_once = 1;
@@ -114,7 +115,8 @@ impl Launching<'_> {
         }
         if unsent > 0 {
             tracing::warn!(
-                unsent,
+                host = name.as_deref(),
+                frames = unsent,
                 "launches are not sent to a host that did not take others; their bookings are taken back"
             );
         }

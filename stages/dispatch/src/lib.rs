@@ -82,7 +82,10 @@ impl Stage for Dispatch {
         let verdict = self.back_off(&mut booked, plan);
         if let Some(error) = booked.ended.take() {
             part.ticket.fail();
-            tracing::warn!(error = %Chain(&error), "a part of a plan could not be booked; the next turn tries again");
+            tracing::warn!(
+                error = %Chain(&error), cluster = %part.cluster,
+                "a part of a plan could not be booked; the next turn tries again"
+            );
         }
         let mut skipped = Skipped::NothingAdmitted;
         if booked.batch.is_none() && booked.suspects.is_empty() {
