@@ -1,33 +1,43 @@
 -- check_counters: layers and jobs of managed shows whose counter of waiting frames is not the number of
 -- their waiting frames, and how many there are. Triggers keep the counters, so both are of one moment.
+-- Rows are looked up by key, one job and one layer at a time: with statistics from before the jobs came the planner
+-- would go through all jobs for each frame.
 -- $1 rows at most.
-WITH jobs AS (
-    SELECT j.pk_job, j.str_name
+WITH jobs AS MATERIALIZED (
+    SELECT j.pk_job, j.str_name AS job_name
     FROM job j
     JOIN show sh ON sh.pk_show = j.pk_show
     WHERE j.str_state = 'PENDING' AND sh.b_active AND sh.b_scheduler_managed
 ),
-frames AS (
-    SELECT f.pk_job, f.pk_layer, count(*) AS waiting
-    FROM frame f
-    JOIN jobs ON jobs.pk_job = f.pk_job
-    WHERE f.str_state = 'WAITING'
-    GROUP BY f.pk_job, f.pk_layer
+layers AS MATERIALIZED (
+    SELECT jobs.*, l.layer_name, l.counted, frames.waiting, l.pk_layer
+    FROM jobs
+    CROSS JOIN LATERAL (
+        SELECT l.pk_layer, l.str_name AS layer_name, ls.int_waiting_count::bigint AS counted
+        FROM layer l
+        JOIN layer_stat ls ON ls.pk_layer = l.pk_layer
+        WHERE l.pk_job = jobs.pk_job
+        OFFSET 0
+    ) l
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting FROM frame f WHERE f.pk_layer = l.pk_layer AND f.str_state || '' = 'WAITING' OFFSET 0
+    ) frames
+),
+job_rows AS (
+    SELECT jobs.*, js.counted, 0::bigint AS waiting
+    FROM jobs
+    CROSS JOIN LATERAL (
+        SELECT js.int_waiting_count::bigint AS counted FROM job_stat js WHERE js.pk_job = jobs.pk_job OFFSET 0
+    ) js
+    UNION ALL
+    SELECT layers.pk_job, layers.job_name, 0, layers.waiting FROM layers
 ),
 counters AS (
-    SELECT jobs.str_name AS job_name, l.str_name AS layer_name, ls.int_waiting_count::bigint AS counted,
-           coalesce(frames.waiting, 0) AS waiting, l.pk_layer AS id
-    FROM jobs
-    JOIN layer l ON l.pk_job = jobs.pk_job
-    JOIN layer_stat ls ON ls.pk_layer = l.pk_layer
-    LEFT JOIN frames ON frames.pk_layer = l.pk_layer
+    SELECT layers.job_name, layers.layer_name, layers.counted, layers.waiting, layers.pk_layer AS id FROM layers
     UNION ALL
-    SELECT jobs.str_name, NULL, js.int_waiting_count, coalesce(sums.waiting, 0), jobs.pk_job
-    FROM jobs
-    JOIN job_stat js ON js.pk_job = jobs.pk_job
-    LEFT JOIN (
-        SELECT frames.pk_job, sum(frames.waiting)::bigint AS waiting FROM frames GROUP BY frames.pk_job
-    ) sums ON sums.pk_job = jobs.pk_job
+    SELECT job_rows.job_name, NULL, sum(job_rows.counted)::bigint, sum(job_rows.waiting)::bigint, job_rows.pk_job
+    FROM job_rows
+    GROUP BY job_rows.pk_job, job_rows.job_name
 )
 SELECT counters.*, count(*) OVER () AS counters
 FROM counters

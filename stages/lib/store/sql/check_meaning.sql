@@ -8,14 +8,21 @@ WITH jobs AS MATERIALIZED (
     SELECT j.pk_job, j.pk_facility, j.str_name, j.str_os, j.b_auto_book
     FROM job j
     JOIN show sh ON sh.pk_show = j.pk_show AND sh.b_active AND sh.b_scheduler_managed
-    JOIN job_stat js ON js.pk_job = j.pk_job AND js.int_waiting_count > 0
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM job_stat js WHERE js.pk_job = j.pk_job AND js.int_waiting_count + 0 > 0 OFFSET 0
+    ) js
     WHERE j.str_state = 'PENDING' AND j.b_paused = false
 ),
 layers AS MATERIALIZED (
     SELECT l.str_name, coalesce(l.str_tags, '') AS tags
     FROM jobs
-    JOIN layer l ON l.pk_job = jobs.pk_job
-    JOIN layer_stat ls ON ls.pk_layer = l.pk_layer AND ls.int_waiting_count > 0
+    CROSS JOIN LATERAL (
+        SELECT l.str_name, l.str_tags
+        FROM layer l
+        JOIN layer_stat ls ON ls.pk_layer = l.pk_layer AND ls.int_waiting_count + 0 > 0
+        WHERE l.pk_job = jobs.pk_job
+        OFFSET 0
+    ) l
 ),
 wanted AS MATERIALIZED (
     SELECT DISTINCT btrim(tag) AS tag

@@ -36,8 +36,8 @@ live AS MATERIALIZED (
     UNION SELECT pk_job FROM job_resource WHERE int_gpus > 0
     UNION SELECT pk_job FROM job_resource WHERE int_gpus < 0
 ),
-jobs AS MATERIALIZED (
-    SELECT j.*, coalesce(b.cores, 0) AS cores, coalesce(b.gpus, 0) AS gpus
+found AS MATERIALIZED (
+    SELECT j.*
     FROM live
     CROSS JOIN LATERAL (
         SELECT j.pk_job, j.pk_show, j.pk_folder, j.pk_dept, r.int_cores, r.int_gpus
@@ -46,9 +46,14 @@ jobs AS MATERIALIZED (
         WHERE j.pk_job = live.pk_job
         OFFSET 0
     ) j
+    WHERE j.pk_show IN (SELECT pk_show FROM shows)
+),
+-- Joined to rows that are read already: the sums would be made again for each job.
+jobs AS MATERIALIZED (
+    SELECT j.*, coalesce(b.cores, 0) AS cores, coalesce(b.gpus, 0) AS gpus
+    FROM found j
     LEFT JOIN (SELECT pk_job, sum(cores) AS cores, sum(gpus) AS gpus FROM held WHERE NOT b_local GROUP BY pk_job) b
       ON b.pk_job = j.pk_job
-    WHERE j.pk_show IN (SELECT pk_show FROM shows)
 ),
 layers AS MATERIALIZED (
     SELECT r.*

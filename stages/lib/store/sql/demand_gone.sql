@@ -10,10 +10,8 @@ LEFT JOIN (
         JOIN job_stat js ON js.pk_job = j.pk_job
         JOIN job_resource jr ON jr.pk_job = j.pk_job
         WHERE j.str_state = 'PENDING' AND j.b_paused = false
-          AND j.pk_show = ANY(ARRAY(SELECT sh.pk_show FROM show sh WHERE sh.b_active AND sh.b_scheduler_managed))
-          AND j.pk_facility = ANY(ARRAY(
-              SELECT fa.pk_facility FROM facility fa WHERE $1::text IS NULL OR fa.str_name = $1
-          ))
+          AND (j.pk_show IN (SELECT sh.pk_show FROM show sh WHERE sh.b_active AND sh.b_scheduler_managed)) IS TRUE
+          AND (j.pk_facility IN (SELECT fa.pk_facility FROM facility fa WHERE $1::text IS NULL OR fa.str_name = $1)) IS TRUE
         OFFSET 0
     ) o
     WHERE o.int_waiting_count > 0 AND o.int_max_cores > 0 AND o.int_cores < o.int_max_cores

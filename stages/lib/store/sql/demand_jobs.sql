@@ -3,8 +3,10 @@
 -- the frames that are not theirs to start: by show, of paused jobs, of jobs at their cap, and those that depend on others.
 -- $1 facility name, or NULL for all of them; $2 the oldest transaction that the snapshot saw running, or NULL for all
 -- jobs; $3 folders that had caps then.
--- Rows are compared before anything else is read of them, and what few have changed is looked up by key.
+-- Rows are compared before anything else is read of them, and those that have changed are looked up by key.
 -- Filters are above the joins, for the planner multiplies the shares that they leave and takes the rest for few.
+-- Lists are hashed, and no arrays, which are gone through for each row: thousands of jobs change at once. IS TRUE keeps
+-- the planner from joining a list.
 -- A row that stays for two thousand million transactions has an age below zero until it has stayed for twice as many.
 -- A folder without caps changes with every booking in it, and its jobs do not.
 WITH seen AS MATERIALIZED (SELECT age($2::text::xid8::xid) AS age),
@@ -23,20 +25,26 @@ found AS MATERIALIZED (
         SELECT j.pk_job, js.int_waiting_count, jr.int_cores, jr.int_max_cores,
                age(j.xmin) <= (SELECT age FROM seen) OR age(js.xmin) <= (SELECT age FROM seen)
                    OR age(jr.xmin) <= (SELECT age FROM seen)
-                   OR j.pk_show = ANY(ARRAY(SELECT pk_show FROM sites WHERE changed))
-                   OR j.pk_folder = ANY(ARRAY(
+                   OR j.pk_show IN (SELECT pk_show FROM sites WHERE changed)
+                   OR j.pk_folder IN (
                        SELECT fr.pk_folder FROM folder_resource fr
                        WHERE age(fr.xmin) BETWEEN 0 AND (SELECT age FROM seen)
-                         AND (fr.int_max_cores <> -1 OR fr.int_max_gpus <> -1 OR fr.pk_folder = ANY($3::text[]))
-                   )) AS changed
+                         AND (fr.int_max_cores <> -1 OR fr.int_max_gpus <> -1
+                              OR fr.pk_folder IN (SELECT unnest($3::text[])))
+                   ) AS changed
         FROM job j
         JOIN job_stat js ON js.pk_job = j.pk_job
         JOIN job_resource jr ON jr.pk_job = j.pk_job
         WHERE j.str_state = 'PENDING' AND j.b_paused = false
-          AND j.pk_show = ANY(ARRAY(SELECT pk_show FROM sites)) AND j.pk_facility = ANY(ARRAY(SELECT pk_facility FROM sites))
+          AND ((j.pk_show, j.pk_facility) IN (SELECT pk_show, pk_facility FROM sites)) IS TRUE
         OFFSET 0
     ) o
     WHERE o.int_waiting_count > 0 AND o.int_max_cores > 0 AND o.int_cores < o.int_max_cores
+),
+wanted AS MATERIALIZED (
+    SELECT unnest(found.changed) AS pk_job FROM found WHERE $2::text IS NOT NULL
+    UNION ALL
+    SELECT j.pk_job FROM job j WHERE $2::text IS NULL AND j.str_state = 'PENDING' AND j.b_paused = false
 )
 SELECT NULL::text AS pk_facility, NULL::text AS facility_name, NULL::text AS pk_show, NULL::text AS show_name,
        NULL::text AS pk_folder, NULL::text AS pk_job, NULL::text AS job_name, NULL::text AS str_os,
@@ -85,11 +93,10 @@ FROM (
     SELECT j.pk_job, j.pk_show, j.pk_facility, j.pk_folder, j.str_name, j.str_os, j.ts_started, js.int_waiting_count,
            jr.int_priority::bigint AS int_priority, jr.int_cores::bigint AS int_cores, jr.int_max_cores,
            jr.int_gpus, jr.int_max_gpus
-    FROM job j
+    FROM wanted
+    JOIN job j ON j.pk_job = wanted.pk_job
     JOIN job_stat js ON js.pk_job = j.pk_job
     JOIN job_resource jr ON jr.pk_job = j.pk_job
-    WHERE j.str_state = 'PENDING' AND j.b_paused = false
-      AND ($2::text IS NULL OR j.pk_job = ANY((SELECT changed FROM found)::text[]))
     OFFSET 0
 ) j
 JOIN sites ON sites.pk_show = j.pk_show AND sites.pk_facility = j.pk_facility

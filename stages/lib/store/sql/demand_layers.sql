@@ -4,7 +4,7 @@
 -- run is a second more; 0 while no frame has succeeded.
 -- The memory of a layer's frames is known once one has succeeded, or if it asks for at most one core, once hosts have
 -- reported it of one that runs, or one has run for two minutes.
--- $1 jobs; $2 new jobs among them; $3 the oldest transaction that the snapshot saw running, or NULL.
+-- $1 jobs; $2 whether each of them is new; $3 the oldest transaction that the snapshot saw running, or NULL.
 SELECT ls.pk_job, l.pk_layer, l.str_name AS layer_name, l.int_dispatch_order, l.int_cores_min, l.int_cores_max::bigint,
        l.int_mem_min, l.int_gpus_min, l.int_gpu_mem_min, l.b_threadable, l.str_services, l.str_tags,
        CASE WHEN l.ts_start_after > current_timestamp THEN 0 ELSE greatest(ls.int_waiting_count, 0) END AS int_waiting_count,
@@ -20,9 +20,9 @@ SELECT ls.pk_job, l.pk_layer, l.str_name AS layer_name, l.int_dispatch_order, l.
                                       WHERE p.pk_layer = l.pk_layer LIMIT 16) of_layer
                          WHERE int_mem_max_used > 0 OR ts_booked < current_timestamp - interval '2 minutes')
        END AS is_measured
-FROM (SELECT unnest($1::text[]) AS pk_job) want
+FROM unnest($1::text[], $2::bool[]) AS want (pk_job, is_new)
 JOIN layer_stat ls ON ls.pk_job = want.pk_job
-    AND ($3::text IS NOT NULL OR ls.int_waiting_count > 0)
-    AND ($3::text IS NULL OR ls.pk_job = ANY($2::text[]) OR age(ls.xmin) <= age($3::text::xid8::xid))
+    AND ($3::text IS NOT NULL OR ls.int_waiting_count + 0 > 0)
+    AND ($3::text IS NULL OR want.is_new OR age(ls.xmin) <= age($3::text::xid8::xid))
 JOIN layer l ON l.pk_layer = ls.pk_layer
 LEFT JOIN layer_usage lu ON lu.pk_layer = ls.pk_layer

@@ -10,5 +10,5 @@ CROSS JOIN LATERAL (
 ) j
 JOIN layer_stat ls ON ls.pk_layer = l.pk_layer
 WHERE l.pk_layer = ANY($1::text[])
-  AND ls.int_waiting_count > 0
+  AND ls.int_waiting_count + 0 > 0
   AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)

@@ -11,6 +11,6 @@ FROM (SELECT count(set) FROM timeout) t
 CROSS JOIN unnest($1::text[], $2::int[]) AS want(pk_frame, int_version)
 JOIN frame f ON f.pk_frame = want.pk_frame
 JOIN layer l ON l.pk_layer = f.pk_layer
-WHERE f.str_state = 'WAITING' AND coalesce(f.int_version, 0) = want.int_version
+WHERE f.str_state || '' = 'WAITING' AND coalesce(f.int_version, 0) = want.int_version
 ORDER BY l.pk_layer, f.pk_frame
 FOR NO KEY UPDATE OF l, f SKIP LOCKED

@@ -9,6 +9,8 @@
 -- $16 exit statuses after which a start charges no retry.
 -- A new proc is pinged before it is booked, which no other program writes: a booking of ours whose launch no
 -- host has acknowledged, until acknowledge_launches or a host report moves the ping on.
+-- States are spelled as expressions so that no index on them serves: those indexes hold every waiting frame and every
+-- pending job of the farm, and with statistics of a quiet hour the planner would read all of them for each frame.
 -- A version or a number of retries at the end of its range starts again, or stays there.
 WITH plan AS MATERIALIZED (
     SELECT *
@@ -33,9 +35,9 @@ started AS (
         END
     FROM plan p
     JOIN layer l ON l.pk_layer = p.pk_layer
-    JOIN job j ON j.pk_job = p.pk_job AND j.str_state = 'PENDING' AND j.b_paused = false
+    JOIN job j ON j.pk_job = p.pk_job AND j.str_state || '' = 'PENDING' AND j.b_paused = false
         AND j.pk_folder = p.pk_folder AND j.pk_dept = p.pk_dept
-    WHERE f.pk_frame = p.pk_frame AND f.str_state = 'WAITING' AND coalesce(f.int_version, 0) = p.int_version
+    WHERE f.pk_frame = p.pk_frame AND f.str_state || '' = 'WAITING' AND coalesce(f.int_version, 0) = p.int_version
       AND (l.ts_start_after IS NULL OR l.ts_start_after <= current_timestamp)
       -- A frame that lost its state but not its proc would have the whole batch refused, turn after turn.
       AND NOT EXISTS (SELECT 1 FROM proc x WHERE x.pk_frame = f.pk_frame)

@@ -19,7 +19,7 @@ frames AS (
         int_version = CASE WHEN f.int_version = 2147483647 THEN 0 ELSE f.int_version + 1 END,
         str_checkpoint_state = CASE WHEN f.str_checkpoint_state IN ('ENABLED', 'COPYING') THEN 'DISABLED'
                                     ELSE f.str_checkpoint_state END
-    FROM freed g WHERE f.pk_frame = g.pk_frame AND f.str_state = 'RUNNING'
+    FROM freed g WHERE f.pk_frame = g.pk_frame AND f.str_state || '' = 'RUNNING'
 ),
 hosts AS (
     UPDATE host h

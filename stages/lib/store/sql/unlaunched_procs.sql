@@ -10,7 +10,7 @@ WITH silent AS MATERIALIZED (
     WHERE p.ts_ping < p.ts_booked
       AND p.ts_booked < current_timestamp - make_interval(secs => $1)
       AND p.pk_frame IS NOT NULL
-      AND p.pk_proc <> ALL($2::text[])
+      AND p.pk_proc NOT IN (SELECT unnest($2::text[]))
 )
 SELECT p.pk_proc, p.pk_frame, f.int_version, h.str_name
 FROM silent p

@@ -1,8 +1,8 @@
 -- wanted_layers: reads layers of one show in one facility as they are now, with their jobs: those that may still run
 -- under the subscriptions of the show and the caps of folder and job.
 -- $1 facility, $2 show, $3 layers.
--- Each row is looked up by its key, one layer at a time, and the state of a job is spelled as an expression: without
--- statistics the planner would begin with the index of pending jobs and read every layer of the farm.
+-- Each row is looked up by its key, one layer at a time, and columns that have an index of their own are spelled as
+-- expressions: with statistics from before the jobs came the planner would go through all waiting rows for each layer.
 WITH room AS MATERIALIZED (
     SELECT array_agg(s.pk_alloc ORDER BY s.pk_alloc) AS allocs,
            array_agg(least(s.int_burst, 4611686018427387904) - s.int_cores ORDER BY s.pk_alloc) AS cores_left
@@ -42,12 +42,12 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) j
 CROSS JOIN LATERAL (
-    SELECT 1 FROM job_stat js WHERE js.pk_job = j.pk_job AND js.int_waiting_count > 0
+    SELECT 1 FROM job_stat js WHERE js.pk_job = j.pk_job AND js.int_waiting_count + 0 > 0
     OFFSET 0
 ) js
 CROSS JOIN LATERAL (
     SELECT jr.int_cores, jr.int_max_cores, jr.int_gpus, jr.int_max_gpus, jr.int_priority FROM job_resource jr
-    WHERE jr.pk_job = j.pk_job AND jr.int_max_cores > 0 AND jr.int_cores < jr.int_max_cores
+    WHERE jr.pk_job = j.pk_job AND jr.int_max_cores + 0 > 0 AND jr.int_cores + 0 < jr.int_max_cores
     OFFSET 0
 ) jr
 -- Half of what a bigint holds bounds a counter, so that the difference is one as well.
@@ -57,7 +57,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT fr.int_cores, fr.int_max_cores, fr.int_gpus, fr.int_max_gpus FROM folder_resource fr
     WHERE fr.pk_folder = j.pk_folder
-      AND (fr.int_max_cores = -1 OR fr.int_max_cores > 0 AND fr.int_cores < fr.int_max_cores)
+      AND (fr.int_max_cores + 0 = -1 OR fr.int_max_cores + 0 > 0 AND fr.int_cores < fr.int_max_cores)
     OFFSET 0
 ) fr
 -- By difference, for a sum with an absurd minimum would fail the query.

@@ -22,7 +22,7 @@ FROM (
     UNION ALL
     SELECT f.pk_job, f.pk_layer, f.pk_frame, f.str_name, f.str_state, f.str_host, f.int_depend_count,
            (SELECT count(*) FROM frame b
-            WHERE b.pk_layer = f.pk_layer AND b.str_state = 'WAITING'
+            WHERE b.pk_layer = f.pk_layer AND b.str_state || '' = 'WAITING'
               AND (b.int_dispatch_order, b.int_layer_order, b.pk_frame)
                 < (f.int_dispatch_order, f.int_layer_order, f.pk_frame))
     FROM frame f

@@ -148,18 +148,13 @@ impl Look<'_> {
             return Ok(());
         }
         let new: HashSet<JobId> = new.into_iter().collect();
-        let texts = |ids: &mut dyn Iterator<Item = &JobId>| -> Vec<String> {
-            ids.map(|id| id.as_str().to_owned()).collect()
-        };
-        // Without a horizon all are new.
-        let listed = if self.since.is_some() {
-            texts(&mut new.iter())
-        } else {
-            Vec::new()
-        };
+        let jobs = self.rows.jobs.iter().map(|job| &job.id);
+        let (jobs, are_new): (Vec<String>, Vec<bool>) = jobs
+            .map(|id| (id.as_str().to_owned(), new.contains(id)))
+            .unzip();
         let query = query(&DEMAND_LAYERS)
-            .bind(texts(&mut self.rows.jobs.iter().map(|job| &job.id)))
-            .bind(listed)
+            .bind(jobs)
+            .bind(are_new)
             .bind(self.since.clone());
         let found = self.read(&DEMAND_LAYERS, query, waiting_layer).await?;
         if self.rows.complete {

@@ -10,7 +10,7 @@ pub const BATCH: &str = "
     FROM (
         SELECT f.pk_frame, f.int_version, l.pk_layer, j.pk_job, j.pk_show, j.pk_folder, j.pk_dept,
                row_number() OVER (ORDER BY f.pk_frame) AS place
-        FROM (SELECT s.pk_layer FROM layer_stat s WHERE s.int_waiting_count > 0 ORDER BY s.pk_layer LIMIT 32) s
+        FROM (SELECT s.pk_layer FROM layer_stat s WHERE s.int_waiting_count > 0 ORDER BY s.pk_layer LIMIT 64) s
         JOIN layer l ON l.pk_layer = s.pk_layer
         JOIN job j ON j.pk_job = l.pk_job
         CROSS JOIN LATERAL (
@@ -36,6 +36,7 @@ pub const BATCH: &str = "
     JOIN job j ON j.pk_job = p.pk_job
     ORDER BY p.pk_proc";
 
+const ARE_NEW: &str = "ARRAY(SELECT false FROM (SELECT DISTINCT pk_job FROM waiting) job)";
 const NONE: &str = "ARRAY[]::text[]";
 const LAYERS: &str = "ARRAY(SELECT DISTINCT pk_layer FROM waiting)";
 const MANY: &str = "array_fill(4, ARRAY[(SELECT count(DISTINCT pk_layer)::int FROM waiting)])";
@@ -73,7 +74,7 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     ("demand_jobs", &["NULL", HORIZON, NONE]),
     ("demand_gone", &["NULL", JOBS]),
-    ("demand_layers", &[JOBS, NONE, HORIZON]),
+    ("demand_layers", &[JOBS, ARE_NEW, HORIZON]),
     ("demand_subscriptions", &["NULL"]),
     ("layer_hosts", &[LAYERS]),
     ("layer_memory", &[LAYERS]),

@@ -10,6 +10,7 @@
 )]
 
 mod cases;
+mod growth;
 mod session;
 
 use cases::{Case, cases};
@@ -111,6 +112,11 @@ impl Farm {
             });
             job.await.unwrap();
         }
+        self.book(batches).await;
+    }
+
+    /// Books batches of the next waiting frames.
+    async fn book(&self, batches: u32) {
         let mut session = Session::open(&self.db.url).await;
         let booking =
             |case: &&Case| ["start_frames", "charge_counters"].contains(&case.statement.name);

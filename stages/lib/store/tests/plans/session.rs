@@ -62,6 +62,19 @@ impl Session {
     /// Runs a statement without the triggers, which are OpenCue's, and takes back what it wrote. Returns the
     /// pages that it read, or of a statement that writes the rows: its pages are those of free space, too.
     pub async fn cost(&mut self, case: &Case, arguments: &Arguments) -> i64 {
+        let (plan, rows) = self.explain(case, arguments).await;
+        pages(&plan).unwrap_or(rows)
+    }
+
+    /// Runs a statement in the same way. Returns the rows that the nodes of its plan went through, those of lists and
+    /// sums in memory as well.
+    pub async fn work(&mut self, case: &Case, arguments: &Arguments) -> i64 {
+        let (plan, _) = self.explain(case, arguments).await;
+        visited(&plan)
+    }
+
+    /// The plan of a run that is taken back, and the rows of tables that were read.
+    async fn explain(&mut self, case: &Case, arguments: &Arguments) -> (Vec<String>, i64) {
         self.prepare(case).await;
         let name = case.statement.name;
         let mut tx = self.0.begin().await.unwrap();
@@ -77,7 +90,7 @@ impl Session {
         let rows = rows_read(&mut tx).await - before;
         tx.rollback().await.unwrap();
         run(&mut self.0, &format!("DEALLOCATE {name}")).await;
-        pages(&lines).unwrap_or(rows)
+        (lines, rows)
     }
 }
 
@@ -116,4 +129,24 @@ fn pages(plan: &[String]) -> Option<i64> {
             .or_else(|| part.strip_prefix("read="))
     });
     Some(parts.map(|pages| pages.parse::<i64>().unwrap()).sum())
+}
+
+/// The rows that each node returned and left out, in all its loops.
+fn visited(plan: &[String]) -> i64 {
+    let number = |text: &str| -> Option<f64> {
+        let digits = text.split([' ', ')']).next()?;
+        digits.parse().ok()
+    };
+    let (mut all, mut loops) = (0.0, 0.0);
+    for line in plan {
+        if let Some((_, actual)) = line.split_once("(actual rows=") {
+            let rows = number(actual).unwrap();
+            loops = number(actual.split_once("loops=").unwrap().1).unwrap();
+            all += rows * loops;
+        } else if let Some((_, removed)) = line.split_once("Rows Removed by ") {
+            let (_, rows) = removed.split_once(": ").unwrap();
+            all += number(rows).unwrap() * loops;
+        }
+    }
+    all as i64
 }
