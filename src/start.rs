@@ -164,6 +164,7 @@ pub fn explainer(pipeline: &Pipeline, settings: &Settings) -> Explainer {
     let seen = Seen {
         layers: Arc::clone(&pipeline.layer_backoffs),
         hosts: pipeline.hosts.clone(),
+        closed: pipeline.closed.clone(),
         refusals: pipeline.refusals.clone(),
         health: pipeline.health.clone(),
         farm: pipeline.farm.clone(),

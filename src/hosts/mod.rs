@@ -31,6 +31,7 @@ use seen::{Item, Snapshot};
 
 pub use command::{HostsQuery, show};
 pub use filter::HostFilter;
+pub(crate) use seen::reason as closing_reason;
 pub(crate) use text::note;
 
 /// Frames of one host that are read, at most.

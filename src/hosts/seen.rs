@@ -204,7 +204,7 @@ impl<'a> Item<'a> {
 }
 
 /// The states that close a host, in the words of the database.
-fn reason(host: &ClosedHost) -> String {
+pub(crate) fn reason(host: &ClosedHost) -> String {
     let parts = [
         (host.state != "UP").then(|| host.state.clone()),
         (host.lock_state != "OPEN").then(|| host.lock_state.clone()),

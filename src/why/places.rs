@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use cue_demand::{HostWork, ShowView, SomeWork, kept_for_gpus};
 use cue_domain::{Host, Resources, WaitReason, printable};
+use cue_loops::ClosedFarm;
 use serde_json::json;
 
 use super::answer::WhyAnswer;
 use super::seen::Seen;
+use crate::hosts::closing_reason;
 use crate::status::{Show, ms, of_view};
 use crate::words;
 
@@ -59,11 +61,47 @@ fn show_sentence(show: &Show) -> String {
     )
 }
 
-/// The answer about a host, by name or id; `None` if it is not among the open hosts.
+/// The answer about a host, by name or id; `None` if nobody knows it. A host of the index is open, whatever the older
+/// reading of closed hosts says.
 pub(super) fn of_host(seen: &Seen, name: &str) -> Option<WhyAnswer> {
+    let mut open = seen.hosts.hosts().into_iter();
+    let open = open.find(|host| &*host.name == name || host.id.as_str() == name);
+    open.map(|host| of_open(seen, host))
+        .or_else(|| of_closed(&seen.closed.read(), name))
+}
+
+/// The answer about a host that may not be booked.
+fn of_closed(farm: &ClosedFarm, name: &str) -> Option<WhyAnswer> {
+    let mut hosts = farm.hosts.iter();
+    let host = hosts.find(|host| host.name == name || host.id.as_str() == name)?;
+    let (name, closed) = (&host.name, closing_reason(host));
+    let total = host.total.cores.0;
+    let used = total.saturating_sub(host.idle.cores.0).max(0);
+    let sentence = format!(
+        "host {name} takes no frames because it is {closed}; {} of its {} cores are in use, and its last report is {} \
+         old.",
+        words::cores(used),
+        words::cores(total),
+        words::age(host.silent_for)
+    );
+    Some(WhyAnswer {
+        rule: Some("host_closed".to_owned()),
+        facts: json!({
+            "closed": closed,
+            "idle_cores": host.idle.cores.0 as f64 / 100.0,
+            "total_cores": total as f64 / 100.0,
+            "silent_seconds": host.silent_for.as_secs(),
+        }),
+        ..WhyAnswer::plain(
+            &format!("host {name}"),
+            WaitReason::NoHost,
+            printable(&sentence),
+        )
+    })
+}
+
+fn of_open(seen: &Seen, host: Host) -> WhyAnswer {
     let now = Instant::now();
-    let mut hosts = seen.hosts.hosts().into_iter();
-    let host = hosts.find(|host| &*host.name == name || host.id.as_str() == name)?;
     let reservations = seen.demand.reservations();
     let reserved = reservations.of(&host.id);
     let facts = HostFacts {
@@ -83,7 +121,7 @@ pub(super) fn of_host(seen: &Seen, name: &str) -> Option<WhyAnswer> {
     let sentence = format!("host {name} has {idle} idle of {total}: {clause}.");
     let some = |work: &SomeWork| json!({ "layers": work.layers, "frames": work.frames, "example": work.example });
     let reserved = facts.reserved.as_ref();
-    Some(WhyAnswer {
+    WhyAnswer {
         facts: json!({
             "idle_cores": host.idle.cores.0 as f64 / 100.0,
             "total_cores": host.total.cores.0 as f64 / 100.0,
@@ -95,7 +133,7 @@ pub(super) fn of_host(seen: &Seen, name: &str) -> Option<WhyAnswer> {
         }),
         expected_start_ms: reserved.map(|(_, ready_in)| ms(*ready_in)),
         ..WhyAnswer::plain(&format!("host {}", host.name), reason, printable(&sentence))
-    })
+    }
 }
 
 /// Facts about an open host.

@@ -9,7 +9,7 @@ use cue_domain::backoff::Backoffs;
 use cue_domain::why::Facts;
 use cue_domain::{BookingHealth, LayerId, Pause, PauseScope};
 use cue_hosts::HostIndex;
-use cue_loops::{Latest, Pauses};
+use cue_loops::{ClosedFarm, Latest, Pauses};
 
 /// Facts that a running pipeline has.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct Seen {
     pub layers: Arc<Backoffs<LayerId>>,
     /// The hosts, of which some rest after failed launches.
     pub hosts: HostIndex,
+    /// The hosts that may not be booked.
+    pub closed: Latest<ClosedFarm>,
     /// Launches that hosts refused.
     pub refusals: Refusals,
     /// Outcomes of the steps of booking.

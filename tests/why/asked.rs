@@ -130,3 +130,36 @@ async fn a_running_scheduler_answers_about_shows_and_hosts() {
     let bad = get(&address, "/why/shot?if=mem").await.unwrap();
     assert_eq!(bad.code, 400, "{}", bad.body);
 }
+
+#[tokio::test]
+async fn a_host_that_may_not_be_booked_is_answered_with_what_closes_it() {
+    let (db, farm) = farm().await;
+    farm.frames("shot", 1, |_| {}).await.unwrap();
+    let (_child, address, _log) = service(&db.url, &[("CUE_DRY_RUN", "true")]).await;
+    let silent = "UPDATE host_stat SET ts_ping = current_timestamp - interval '1 hour' \
+                  WHERE pk_host = (SELECT pk_host FROM host WHERE str_name = 'big')";
+    let cases = [
+        (
+            "UPDATE host SET str_lock_state = 'LOCKED' WHERE str_name = 'big'",
+            "LOCKED",
+        ),
+        (
+            "UPDATE host_stat SET str_state = 'REBOOT_WHEN_IDLE'",
+            "REBOOT_WHEN_IDLE, LOCKED",
+        ),
+        (silent, "REBOOT_WHEN_IDLE, LOCKED, silent"),
+    ];
+    for (change, closed) in cases {
+        sqlx::query(change).execute(&db.pool).await.unwrap();
+        let mut answer = Value::Null;
+        until("an answer about the closed host", async || {
+            let body = get(&address, "/why/host:big").await.unwrap().body;
+            answer = serde_json::from_str(&body).unwrap();
+            answer["facts"]["closed"] == closed
+        })
+        .await;
+        assert_eq!(answer["code"], "no_host", "{answer}");
+        assert_eq!(answer["rule"], "host_closed", "{answer}");
+        assert_eq!(answer["subject"], "host big", "{answer}");
+    }
+}

@@ -83,6 +83,7 @@ async fn explainer(db: &TestDb) -> (Explainer, Store) {
         health: BookingHealth::default(),
         pauses: Pauses::new(store.clone(), demand.clone(), &Registry::new()).unwrap(),
         farm: cue_loops::Latest::default(),
+        closed: cue_loops::Latest::default(),
         demand,
     };
     (Explainer::new(store.clone(), &settings, Some(seen)), store)
