@@ -123,16 +123,20 @@ impl Known {
         let scheduler = self.scheduler(&found.host_backoffs);
         let able = able_hosts(&found.facts, layer, &found.hosts, &scheduler);
         let room = cue_loops::expected_room(&self.store, &able, &layer.layer).await;
-        if let Ok(Some((host, ready_in))) = room {
-            let host = able.iter().find(|able| able.id == host);
+        if let Ok(Some(room)) = room {
+            let host = able.iter().find(|able| able.id == room.host);
             let name = host.map_or("one of them", |host| &*host.name);
+            let basis = if room.is_guess {
+                "a guess, for a layer there has no finished frame yet"
+            } else {
+                "by the mean runs of the layers there"
+            };
             let more = format!(
-                " Host {name} is expected to have room in about {}, by the mean runs of the layers there, if nobody \
-                 else takes it.",
-                words::age(ready_in)
+                " Host {name} is expected to have room in about {}, {basis}, if nobody else takes it.",
+                words::age(room.ready_in)
             );
             answer.sentence.push_str(&more);
-            answer.expected_start_ms = Some(ms(ready_in));
+            answer.expected_start_ms = Some(ms(room.ready_in));
         }
     }
 }

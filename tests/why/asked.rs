@@ -163,3 +163,27 @@ async fn a_host_that_may_not_be_booked_is_answered_with_what_closes_it() {
         assert_eq!(answer["subject"], "host big", "{answer}");
     }
 }
+
+#[tokio::test]
+async fn the_time_of_room_is_a_guess_until_a_frame_of_the_layers_there_has_ended() {
+    let (db, farm) = farm().await;
+    farm.frames("shot", 500, |_| {}).await.unwrap();
+    let (_child, address, _log) = service(&db.url, &[("CUE_DRY_RUN", "true")]).await;
+    let sentence = async || -> String {
+        let body = get(&address, "/why/shot").await.unwrap().body;
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        answer["sentence"].as_str().unwrap().to_owned()
+    };
+    until("a full host, and a guess", async || {
+        sentence().await.contains("a guess, for a layer there")
+    })
+    .await;
+    let ended = "UPDATE layer_usage SET int_frame_success_count = 1, int_clock_time_success = 100, \
+                 int_clock_time_high = 100";
+    sqlx::query(ended).execute(&db.pool).await.unwrap();
+    let known = sentence().await;
+    assert!(
+        known.contains("by the mean runs of the layers there"),
+        "{known}"
+    );
+}

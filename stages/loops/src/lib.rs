@@ -38,7 +38,7 @@ pub use latest::Latest;
 pub use pauses::{ActivePause, Pauses};
 pub use reconcile::Reconcile;
 pub use replicas::{MAESTRO_REMEDY, Replicas, maestro_conflict};
-pub use reservations::{Reserving, expected_room};
+pub use reservations::{ExpectedRoom, Reserving, expected_room};
 pub use settle::{Settle, SettleMetrics};
 pub use snapshots::{SNAPSHOT_REMEDY, Snapshots};
 pub use unserved::UnservedWatch;

@@ -131,13 +131,23 @@ impl Reserving {
     }
 }
 
-/// Time until one of these hosts is expected to have room for `needs`, by the mean runs of the layers there, and the
-/// host; `None` if none ever has.
+/// A host that is expected to have room first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpectedRoom {
+    /// The host.
+    pub host: HostId,
+    /// Time until it has room, by the mean runs of the layers there.
+    pub ready_in: Duration,
+    /// True if a layer there has no finished run, whose frames are taken to run as long as those of others.
+    pub is_guess: bool,
+}
+
+/// The first of these hosts that is expected to have room for a frame of the layer; `None` if none ever has.
 pub async fn expected_room(
     store: &Store,
     hosts: &[&Host],
     layer: &Layer,
-) -> Result<Option<(HostId, Duration)>, StoreError> {
+) -> Result<Option<ExpectedRoom>, StoreError> {
     let hosts: Vec<(Host, Vec<usize>)> = hosts
         .iter()
         .take(MOST_HOSTS)
@@ -162,9 +172,21 @@ pub async fn expected_room(
         frames: 1,
         waited: Duration::ZERO,
     };
+    let guessed = without_runs(&procs);
     let first = reserve(&[asked], &candidates(hosts, &mut procs)).into_iter();
     let first = first.min_by(|a, b| a.ready_in.cmp(&b.ready_in));
-    Ok(first.map(|found| (found.host, found.ready_in)))
+    Ok(first.map(|found| ExpectedRoom {
+        is_guess: guessed.contains(&found.host),
+        host: found.host,
+        ready_in: found.ready_in,
+    }))
+}
+
+/// The hosts that run a frame of a layer without a finished run.
+fn without_runs(procs: &HashMap<HostId, HostProcs>) -> HashSet<HostId> {
+    let hosts = procs.iter();
+    let hosts = hosts.filter(|(_, found)| found.procs.iter().any(|found| found.runs.is_none()));
+    hosts.map(|(host, _)| host.clone()).collect()
 }
 
 fn candidates(
