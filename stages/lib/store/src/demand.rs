@@ -20,8 +20,7 @@ use crate::horizon::Horizon;
 use crate::pool::Store;
 use crate::rows::{Row, first};
 use crate::statements::{
-    Bound, DEMAND_GONE, DEMAND_HORIZON, DEMAND_JOBS, DEMAND_LAYERS, DEMAND_SUBSCRIPTIONS,
-    Statement, query,
+    Bound, DEMAND_GONE, DEMAND_JOBS, DEMAND_LAYERS, DEMAND_SUBSCRIPTIONS, Statement, query,
 };
 use crate::tx::Tx;
 pub use cursor::DemandCursor;
@@ -41,7 +40,7 @@ impl Store {
         complete: bool,
     ) -> Result<(DemandRows, DemandCursor), StoreError> {
         let mut tx = self.begin_snapshot().await?;
-        let horizon = self.horizon(&mut tx).await?;
+        let (horizon, subscriptions) = self.subscriptions(facility, &mut tx).await?;
         let since = cursor.usable(&horizon, facility).filter(|_| !complete);
         let mut look = Look {
             store: self,
@@ -51,12 +50,12 @@ impl Store {
             known: since.map(|(_, known)| known.clone()).unwrap_or_default(),
             rows: DemandRows {
                 complete: since.is_none(),
+                subscriptions,
                 ..DemandRows::default()
             },
         };
         let new = look.jobs().await?;
         look.layers(new).await?;
-        look.subscriptions().await?;
         let Look {
             tx, known, rows, ..
         } = look;
@@ -65,10 +64,17 @@ impl Store {
         Ok((rows, DemandCursor::new(horizon, facility, known)))
     }
 
-    async fn horizon(&self, tx: &mut Tx) -> Result<Horizon, StoreError> {
-        let query = query(&DEMAND_HORIZON);
-        let rows = self.meters.rows(&DEMAND_HORIZON, query, tx).await?;
-        Horizon::of(first(&rows, &DEMAND_HORIZON)?)
+    async fn subscriptions(
+        &self,
+        facility: Option<&str>,
+        tx: &mut Tx,
+    ) -> Result<(Horizon, Vec<Subscription>), StoreError> {
+        let query = query(&DEMAND_SUBSCRIPTIONS).bind(facility.map(str::to_owned));
+        let rows = self.meters.rows(&DEMAND_SUBSCRIPTIONS, query, tx).await?;
+        let horizon = Horizon::of(first(&rows, &DEMAND_SUBSCRIPTIONS)?)?;
+        let reader = self.meters.reader(&DEMAND_SUBSCRIPTIONS);
+        let found = reader.each(&rows, subscription)?;
+        Ok((horizon, found.into_iter().flatten().collect()))
     }
 }
 
@@ -168,14 +174,6 @@ impl Look<'_> {
         Ok(())
     }
 
-    async fn subscriptions(&mut self) -> Result<(), StoreError> {
-        let query = query(&DEMAND_SUBSCRIPTIONS).bind(self.facility.map(str::to_owned));
-        self.rows.subscriptions = self
-            .read(&DEMAND_SUBSCRIPTIONS, query, subscription)
-            .await?;
-        Ok(())
-    }
-
     async fn read<T>(
         &mut self,
         statement: &Statement,
@@ -226,8 +224,12 @@ fn waiting_layer(row: &Row) -> Result<(WaitingLayer, i64), StoreError> {
     Ok((layer, row.get("gated_count")?))
 }
 
-fn subscription(row: &Row) -> Result<Subscription, StoreError> {
-    Ok(Subscription {
+/// A subscription; `None` if the row is there for the horizon alone.
+fn subscription(row: &Row) -> Result<Option<Subscription>, StoreError> {
+    if row.get::<Option<String>>("pk_show")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Subscription {
         show: row.id("pk_show")?,
         show_name: row.shown("show_name")?.into(),
         facility: row.id("pk_facility")?,
@@ -236,5 +238,5 @@ fn subscription(row: &Row) -> Result<Subscription, StoreError> {
         size: Centicores(row.get("int_size")?),
         burst: Centicores(row.get("int_burst")?),
         cores: Centicores(row.get("int_cores")?),
-    })
+    }))
 }

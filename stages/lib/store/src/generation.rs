@@ -12,10 +12,15 @@ pub(crate) struct Generation {
     stale_before: Arc<AtomicU64>,
     read_only: Arc<AtomicBool>,
     waiting_index: Arc<AtomicBool>,
+    /// Microseconds since the epoch of the last look for the index, 0 for none.
+    index_looked_for: Arc<AtomicU64>,
 }
 
 /// Sessions are given up at most once in this time: an error that comes back at once is not theirs.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
+/// The index is looked for at most once in this time, however many sessions are opened.
+const INDEX_EVERY: Duration = Duration::from_secs(60);
 
 impl Default for Generation {
     fn default() -> Self {
@@ -24,6 +29,7 @@ impl Default for Generation {
             stale_before: Arc::default(),
             read_only: Arc::default(),
             waiting_index: Arc::default(),
+            index_looked_for: Arc::default(),
         }
     }
 }
@@ -43,7 +49,7 @@ impl Generation {
         }
     }
 
-    /// Returns true if the newest session found an index for
+    /// Returns true if the last look found an index for
     /// [`LOCK_FRAMES_INDEXED`](crate::statements::LOCK_FRAMES_INDEXED).
     /// Sessions live for half an hour at most, so an index that is created is used within that time.
     pub(crate) fn has_waiting_index(&self) -> bool {
@@ -59,8 +65,24 @@ impl Generation {
         writable(read_only)
     }
 
-    pub(crate) fn set_waiting_index(&self, found: bool) {
-        self.waiting_index.store(found, Ordering::Relaxed);
+    /// Returns true if the session that asks should look for the index. The next one that asks has to if this one
+    /// finds nothing out.
+    pub(crate) fn should_look_for_index(&self) -> bool {
+        let now = micros(self.epoch.elapsed()).max(1);
+        let due = |last: u64| {
+            (last == 0 || now.saturating_sub(last) >= micros(INDEX_EVERY)).then_some(now)
+        };
+        let looked = &self.index_looked_for;
+        let claim = looked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due);
+        claim.is_ok()
+    }
+
+    /// Records what a look for the index found; `None` if it found nothing out.
+    pub(crate) fn set_waiting_index(&self, found: Option<bool>) {
+        match found {
+            Some(found) => self.waiting_index.store(found, Ordering::Relaxed),
+            None => self.index_looked_for.store(0, Ordering::Relaxed),
+        }
     }
 
     pub(crate) fn set_read_only(&self, read_only: bool) {
@@ -92,6 +114,18 @@ pub(crate) fn writable(read_only: bool) -> Result<(), sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_session_of_many_looks_for_the_index_until_it_is_known() {
+        let generation = Generation::default();
+        assert!(generation.should_look_for_index());
+        assert!(!generation.should_look_for_index());
+        generation.set_waiting_index(None);
+        assert!(generation.should_look_for_index());
+        generation.set_waiting_index(Some(true));
+        assert!(!generation.should_look_for_index());
+        assert!(generation.has_waiting_index());
+    }
 
     #[test]
     fn sessions_that_were_open_are_stale_and_later_ones_are_not() {

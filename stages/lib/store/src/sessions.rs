@@ -102,7 +102,11 @@ pub(crate) fn prepare(
     pool.after_connect(move |conn, _meta| {
         let (settings, generation) = (Arc::clone(&settings), opened.clone());
         Box::pin(async move {
-            look_for_index(conn, &settings, &generation).await?;
+            if generation.should_look_for_index() {
+                let found = look_for_index(conn, &settings).await;
+                generation.set_waiting_index(found.as_ref().ok().copied().flatten());
+                found?;
+            }
             let read_only = settings.apply(conn).await?;
             generation.set_read_only(read_only);
             Ok(())
@@ -124,21 +128,19 @@ pub(crate) fn prepare(
 }
 
 /// Looks for an index that [`LOCK_FRAMES_INDEXED`](crate::statements::LOCK_FRAMES_INDEXED) can use. The server
-/// locks the table for its answer: if another session has it alone, the finding of the last session stands, and
-/// no session waits to be opened.
+/// locks the table for its answer: if another session has it alone, there is no answer, and no session waits to be
+/// opened.
 async fn look_for_index(
     conn: &mut PgConnection,
     settings: &SessionSettings,
-    generation: &Generation,
-) -> Result<(), sqlx::Error> {
+) -> Result<Option<bool>, sqlx::Error> {
     let impatient = settings.with([("lock_timeout", millis(INDEX_PATIENCE))]);
     impatient.apply(conn).await?;
     match has_waiting_index(conn).await {
-        Ok(found) => generation.set_waiting_index(found),
-        Err(error) if class(&error) == ErrorClass::Held => {}
-        Err(error) => return Err(error),
+        Ok(found) => Ok(Some(found)),
+        Err(error) if class(&error) == ErrorClass::Held => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Fails if the server takes no writes.

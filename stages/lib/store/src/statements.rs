@@ -58,7 +58,6 @@ statements! {
     /// Layers by key, as far as they could run.
     WANTED_LAYERS = "wanted_layers";
     /// Transactions that a snapshot knows.
-    DEMAND_HORIZON = "demand_horizon";
     /// Jobs with waiting frames, or those that changed.
     DEMAND_JOBS = "demand_jobs";
     /// Jobs without waiting frames or out of service.

@@ -201,7 +201,6 @@ const OF_THE_CATALOG: &[&str] = &[
     "session_mark",
     "replicas",
     "oldest_snapshot",
-    "demand_horizon",
     "check_server",
     "check_settings",
     "check_rights",
