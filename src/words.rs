@@ -83,6 +83,20 @@ pub(crate) fn age_of(ms: u64) -> String {
     age(Duration::from_millis(ms))
 }
 
+/// Procs that no host report names.
+pub(crate) fn unreported(procs: usize) -> String {
+    let noun = if procs == 1 { "proc" } else { "procs" };
+    let seconds = cue_store::UNREPORTED_AFTER.as_secs();
+    format!(
+        "{} {noun} in no report for {seconds} s",
+        count(procs as u64)
+    )
+}
+
+/// The end of such procs (OPENCUE.md, Release).
+pub(crate) const UNREPORTED_END: &str =
+    "Cuebot clears them 300 s to 20 min after their last report";
+
 /// A label in words: the cap that refused, or the outcome of a launch.
 pub(crate) fn label(name: &str) -> String {
     let words = match name {

@@ -15,6 +15,7 @@ mod pauses;
 mod server;
 mod snapshots;
 mod statement_triggers;
+mod unreported;
 
 use std::io::Write;
 
@@ -105,6 +106,7 @@ async fn look(settings: &Settings) -> Result<Report, StoreError> {
     checks.extend(neighbours::look(&store).await);
     checks.extend(farm::contents(&store, settings).await);
     checks.extend(limits::look(&store).await);
+    checks.extend(unreported::look(&store).await);
     checks.extend(accounts::look(&store).await);
     checks.extend(snapshots::look(&store).await);
     checks.extend(pauses::look(&store).await);

@@ -59,3 +59,19 @@ async fn a_host_that_is_left_out_and_booking_that_is_switched_off_are_warned_abo
         assert!(warned.contains(wanted), "{wanted} is missing in\n{warned}");
     }
 }
+
+#[tokio::test]
+async fn procs_that_no_host_reports_are_warned_about() {
+    let (db, _farm) = fit().await;
+    db.run(
+        "INSERT INTO proc (pk_proc, pk_host, int_cores_reserved, int_mem_reserved, ts_ping)
+         SELECT 'lost', pk_host, 400, 1048576, current_timestamp - interval '2 minutes' FROM host;
+         UPDATE host SET int_cores_idle = int_cores_idle - 400, int_mem_idle = int_mem_idle - 1048576",
+    )
+    .await;
+    let answer = check(&db.url).await;
+    assert_eq!(answer.code, Some(0), "{}", answer.out);
+    let wanted =
+        "warn  procs       1 proc in no report for 90 s, with 4 cores on big; Cuebot clears them";
+    assert!(answer.out.contains(wanted), "{}", answer.out);
+}

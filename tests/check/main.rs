@@ -129,6 +129,7 @@ async fn a_farm_that_is_fit_has_nothing_but_ok() {
         "ok    maestro     no Cuebot plans with it",
         "ok    hosts       1 are up",
         "ok    facility    all of them: yard",
+        "ok    procs       every host ",
         "ok    accounting  every counter of the shows handed over ",
         "ok    indexes     OpenCue's index on the waiting frames of a layer (V51) is missing",
     ] {

@@ -70,7 +70,7 @@ pub use layers::{Locked, LockedRow};
 pub use moment::Moment;
 pub use pauses::PauseRow;
 pub use pool::Store;
-pub use procs::{HostProc, HostProcs};
+pub use procs::{HostProc, HostProcs, UNREPORTED_AFTER, UnreportedProcs};
 pub use replicas::{Connected, MAESTRO_KEY, MaestroLeader, ReplicaRow};
 pub use schema_check::{
     Connections, NeededRight, OddLimit, SchemaFacts, ServerFacts, SharedAllocation, ShowFacts,

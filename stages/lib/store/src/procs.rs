@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use cue_domain::host::{Held, bookable};
 use cue_domain::reservation::Runs;
-use cue_domain::{HostId, Kib, LayerId, Resources};
+use cue_domain::{Centicores, HostId, Kib, LayerId, Resources};
 
 use crate::error::StoreError;
 use crate::keys::column;
 use crate::pool::Store;
 use crate::rows::Row;
-use crate::statements::{HOST_PROCS, LAYER_HOSTS, LAYER_MEMORY, query};
+use crate::statements::{CHECK_UNREPORTED, HOST_PROCS, LAYER_HOSTS, LAYER_MEMORY, query};
+
+/// Time without a report that names a proc, after which it counts as unreported. Hosts report once a minute or more
+/// often.
+pub const UNREPORTED_AFTER: Duration = Duration::from_secs(90);
 
 /// A host and its procs, from one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +37,19 @@ pub struct HostProc {
     pub elapsed: Duration,
     /// Runs of the succeeded frames of its layer; `None` if there is none.
     pub runs: Option<Runs>,
+}
+
+/// Procs that no report of their hosts names, though these hosts send reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnreportedProcs {
+    /// Names of the first hosts, those where such procs hold the most cores first.
+    pub first_hosts: Vec<String>,
+    /// Number of hosts.
+    pub hosts: usize,
+    /// Number of procs.
+    pub procs: usize,
+    /// Cores that they hold.
+    pub cores: Centicores,
 }
 
 impl Store {
@@ -72,6 +89,27 @@ impl Store {
             Ok((layer, seen.into_iter().map(Kib).collect()))
         })?;
         Ok(seen.into_iter().collect())
+    }
+
+    /// Procs that no host report names, with `most` of their hosts at most.
+    pub async fn unreported_procs(&self, most: usize) -> Result<UnreportedProcs, StoreError> {
+        let query = query(&CHECK_UNREPORTED)
+            .bind(UNREPORTED_AFTER.as_secs_f64())
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let rows = self.fetch(&CHECK_UNREPORTED, query).await?;
+        let Some(sums) = rows.first() else {
+            return Ok(UnreportedProcs::default());
+        };
+        let count = |column| -> Result<usize, StoreError> {
+            Ok(usize::try_from(sums.get::<i64>(column)?).unwrap_or(0))
+        };
+        let names = rows.iter().map(|row| row.shown("str_name"));
+        Ok(UnreportedProcs {
+            first_hosts: names.collect::<Result<_, StoreError>>()?,
+            hosts: count("hosts")?,
+            procs: count("procs")?,
+            cores: Centicores(sums.get("cores")?),
+        })
     }
 
     /// Idle resources and procs of these hosts. A host that is gone is left out.

@@ -84,6 +84,8 @@ statements! {
     LAYER_MEMORY = "layer_memory";
     /// Procs of hosts.
     HOST_PROCS = "host_procs";
+    /// Procs that no host report names.
+    CHECK_UNREPORTED = "check_unreported";
     /// Locks layers.
     LOCK_LAYERS = "lock_layers";
     /// Counts layers that others hold.

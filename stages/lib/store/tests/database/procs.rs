@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cue_domain::reservation::Runs;
-use cue_domain::{HostId, LayerId};
+use cue_domain::{Centicores, HostId, LayerId};
+use cue_store::UnreportedProcs;
 
 use crate::yard::{ONE, Yard};
 
@@ -85,4 +86,41 @@ async fn procs_of_a_host_say_what_they_hold_and_for_how_long() {
     let unused = &found[&HostId::from(&*idle.id)];
     assert!(unused.procs.is_empty());
     assert_eq!(unused.idle.cores, used.idle.plus(&ONE).cores);
+}
+
+#[tokio::test]
+async fn procs_that_no_report_names_for_a_while_are_counted_by_host_unless_the_host_is_silent() {
+    let yard = Yard::new().await;
+    let (near, far) = (yard.host("near").await, yard.host("far").await);
+    let job = yard.job("j", 5).await;
+    yard.book(&job, 1, &near).await;
+    yard.book(&job, 2, &far).await;
+    let found = async || yard.store.unreported_procs(1).await.unwrap();
+    let older = async |table: &'static str, by: u32, host: &str| {
+        let sql = format!(
+            "UPDATE {table} SET ts_ping = current_timestamp - interval '{by} seconds' \
+             WHERE pk_host = (SELECT pk_host FROM host WHERE str_name = '{host}')"
+        );
+        yard.db.run(&sql).await;
+    };
+    older("proc", 80, "far").await;
+    assert_eq!(found().await, UnreportedProcs::default());
+    older("proc", 100, "near").await;
+    older("proc", 100, "far").await;
+    let both = UnreportedProcs {
+        first_hosts: vec!["far".to_owned()],
+        hosts: 2,
+        procs: 3,
+        cores: Centicores::cores(3),
+    };
+    assert_eq!(found().await, both);
+
+    // What a host runs that sends no reports is not known. A proc without a frame would be in none.
+    older("host_stat", 100, "far").await;
+    assert_eq!(found().await.first_hosts, ["near"]);
+    yard.db.run("UPDATE proc SET pk_frame = NULL").await;
+    assert_eq!(found().await, both);
+    older("proc", 80, "far").await;
+    older("proc", 80, "near").await;
+    assert_eq!(found().await.hosts, 0, "Cuebot may be about to delete it");
 }

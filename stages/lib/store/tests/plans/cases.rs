@@ -79,6 +79,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("layer_hosts", &[LAYERS]),
     ("layer_memory", &[LAYERS]),
     ("host_procs", &[HOSTS]),
+    ("check_unreported", &["0", "5"]),
     ("lock_layers", &[LAYERS]),
     ("held_layers", &[LAYERS]),
     ("lock_frames", &[LAYERS, MANY]),

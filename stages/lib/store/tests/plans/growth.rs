@@ -47,6 +47,7 @@ const OF_THE_FARM: &[&str] = &[
     "ledger_faults",
     "record_farm",
     "unlaunched_procs",
+    "check_unreported",
     "why_facts",
     "why_tagged",
 ];

@@ -218,6 +218,7 @@ impl World {
         self.look_at_demand().await?;
         store.unlaunched_procs(Duration::ZERO, &[], 10).await?;
         store.drift(100).await?;
+        store.unreported_procs(10).await?;
         store.ledger_faults(10).await?;
         store.miscounts(10).await?;
         store.check_limits().await?;
