@@ -195,6 +195,7 @@ fn running_on(found: RunningFrame) -> RunningOn {
         used_kib: found.memory_used,
         gpus: found.holds.gpus,
         elapsed_ms: ms(found.elapsed),
+        unreported: found.is_unreported,
     }
 }
 

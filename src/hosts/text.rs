@@ -1,7 +1,7 @@
 //! Hosts as text for the terminal.
 
 use crate::status::{HostDetail, HostList, HostRow, HostState, RunningOn, Use};
-use crate::words::{age_of, cores, count, memory};
+use crate::words::{UNREPORTED_END, age_of, cores, count, memory, unreported};
 
 /// The hosts in lines of equal columns, and a line about all of them.
 pub(super) fn table(list: &HostList) -> String {
@@ -99,7 +99,12 @@ pub(super) fn detail(detail: &HostDetail) -> String {
         amount(host.memory, memory),
         amount(host.gpus, |gpus| gpus.to_string()),
     );
-    let note = note(host);
+    let frames = detail.running.iter().flatten();
+    let lost = frames.filter(|frame| frame.unreported).count();
+    let lost = (lost > 0).then(|| format!("{}; {UNREPORTED_END}", unreported(lost)));
+    let notes = [Some(note(host)), lost].into_iter().flatten();
+    let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
+    let note = notes.join("; ");
     if !note.is_empty() {
         text.push_str(&format!("  note        {note}\n"));
     }
@@ -198,5 +203,25 @@ node2  yard.general  reserved     16 of 32  1.0 GiB of 2.0 GiB  -     kept for s
 ";
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(squeezed(&table(&list)), squeezed(wanted));
+    }
+
+    #[test]
+    fn a_host_is_shown_with_a_note_about_procs_that_it_does_not_report() {
+        let frame = |unreported| RunningOn {
+            unreported,
+            ..RunningOn::default()
+        };
+        let shown = |running: Vec<RunningOn>| {
+            detail(&HostDetail {
+                running: Some(running),
+                ..HostDetail::default()
+            })
+        };
+        let text = shown(vec![frame(true), frame(false), frame(true)]);
+        let wanted =
+            "note        2 procs in no report for 90 s; Cuebot clears them 300 s to 20 min";
+        assert!(text.contains(wanted), "{text}");
+        let text = shown(vec![frame(false)]);
+        assert!(!text.contains("note"), "{text}");
     }
 }

@@ -226,6 +226,8 @@ pub struct RunningOn {
     pub gpus: i64,
     /// Time since its start, in milliseconds.
     pub elapsed_ms: u64,
+    /// True if the host sends reports and none of the last 90 s names it.
+    pub unreported: bool,
 }
 
 /// Answer to a request to forgive a host.

@@ -18,6 +18,8 @@ function hostNotes(host) {
   if (host.backoff) notes.push(`backs off for ${ago(Math.ceil(host.backoff.remaining_ms / 1000))} (${host.backoff.reason})`);
   if (host.missing) notes.push(`${wholeCores(host.missing.centicores)} cores missing, tried again in ${ago(Math.ceil(host.missing.remaining_ms / 1000))}`);
   if (host.reserved) notes.push(`kept for ${host.reserved.name || host.reserved.layer}, ready in ${ago(Math.ceil(host.reserved.ready_in_ms / 1000))}`);
+  const unreported = (host.running ?? []).filter((one) => one.unreported).length;
+  if (unreported) notes.push(`procs in no report for 90 s: ${unreported}`);
   if (host.with_batch) notes.push("with a batch now");
   return notes.join("; ") || "none";
 }

@@ -10,6 +10,7 @@ use cue_domain::{AllocId, HostId, Resources};
 
 use crate::error::StoreError;
 use crate::pool::Store;
+use crate::procs::UNREPORTED_AFTER;
 use crate::rows::Row;
 use crate::statements::{ALLOCATIONS, CLOSED_HOSTS, RUNNING_ON, query};
 
@@ -59,6 +60,8 @@ pub struct RunningFrame {
     pub memory_used: i64,
     /// Time since its start.
     pub elapsed: Duration,
+    /// True if no report of the host names its proc.
+    pub is_unreported: bool,
 }
 
 impl Store {
@@ -93,7 +96,10 @@ impl Store {
         host: &HostId,
         most: i64,
     ) -> Result<Vec<RunningFrame>, StoreError> {
-        let query = query(&RUNNING_ON).bind(host.as_str().to_owned()).bind(most);
+        let query = query(&RUNNING_ON)
+            .bind(host.as_str().to_owned())
+            .bind(most)
+            .bind(UNREPORTED_AFTER.as_secs_f64());
         let rows = self.fetch(&RUNNING_ON, query).await?;
         rows.iter().map(running).collect()
     }
@@ -129,5 +135,6 @@ fn running(row: &Row) -> Result<RunningFrame, StoreError> {
         holds: row.held()?,
         memory_used: row.get("mem_used")?,
         elapsed: Duration::from_millis(row.get::<i64>("elapsed_ms")?.unsigned_abs()),
+        is_unreported: row.get("is_unreported")?,
     })
 }

@@ -103,8 +103,14 @@ async fn procs_that_no_report_names_for_a_while_are_counted_by_host_unless_the_h
         );
         yard.db.run(&sql).await;
     };
+    let on_far = async || {
+        let running = yard.store.running_on(&far.id.as_str().into(), 9).await;
+        let running = running.unwrap().into_iter();
+        running.filter(|found| found.is_unreported).count()
+    };
     older("proc", 80, "far").await;
     assert_eq!(found().await, UnreportedProcs::default());
+    assert_eq!(on_far().await, 0);
     older("proc", 100, "near").await;
     older("proc", 100, "far").await;
     let both = UnreportedProcs {
@@ -114,12 +120,15 @@ async fn procs_that_no_report_names_for_a_while_are_counted_by_host_unless_the_h
         cores: Centicores::cores(3),
     };
     assert_eq!(found().await, both);
+    assert_eq!(on_far().await, 2);
 
     // What a host runs that sends no reports is not known. A proc without a frame would be in none.
     older("host_stat", 100, "far").await;
     assert_eq!(found().await.first_hosts, ["near"]);
+    assert_eq!(on_far().await, 0);
     yard.db.run("UPDATE proc SET pk_frame = NULL").await;
     assert_eq!(found().await, both);
+    assert_eq!(on_far().await, 2);
     older("proc", 80, "far").await;
     older("proc", 80, "near").await;
     assert_eq!(found().await.hosts, 0, "Cuebot may be about to delete it");

@@ -151,7 +151,10 @@ const CASES: &[(&str, &[&str])] = &[
     ("lever_resume", &["'all'"]),
     ("closed_hosts", &["NULL", "3600", "1000"]),
     ("allocations", &[]),
-    ("running_on", &["(SELECT min(pk_host) FROM running)", "200"]),
+    (
+        "running_on",
+        &["(SELECT min(pk_host) FROM running)", "200", "90"],
+    ),
     ("wait_frames", &[FRAMES]),
     ("committed_procs", &[PROCS]),
     ("relock_frames", &[FRAMES, VERSIONS, "NULL"]),
