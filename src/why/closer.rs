@@ -123,7 +123,10 @@ impl Known {
         let scheduler = self.scheduler(&found.host_backoffs);
         let able = able_hosts(&found.facts, layer, &found.hosts, &scheduler);
         let room = cue_loops::expected_room(&self.store, &able, &layer.layer).await;
-        if let Ok(Some(room)) = room {
+        let Ok((room, unreported)) = room else {
+            return;
+        };
+        if let Some(room) = room {
             let host = able.iter().find(|able| able.id == room.host);
             let name = host.map_or("one of them", |host| &*host.name);
             let basis = if room.is_guess {
@@ -137,6 +140,12 @@ impl Known {
             );
             answer.sentence.push_str(&more);
             answer.expected_start_ms = Some(ms(room.ready_in));
+        }
+        if unreported > 0 {
+            let procs = words::unreported(unreported);
+            let end = words::UNREPORTED_END;
+            let more = format!(" No end is known for {procs} on these hosts: {end}.");
+            answer.sentence.push_str(&more);
         }
     }
 }

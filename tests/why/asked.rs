@@ -186,4 +186,11 @@ async fn the_time_of_room_is_a_guess_until_a_frame_of_the_layers_there_has_ended
         known.contains("by the mean runs of the layers there"),
         "{known}"
     );
+    // Nothing is known of procs that no report names, only who clears them.
+    let lost = "UPDATE proc SET ts_ping = ts_ping - interval '100 seconds'";
+    sqlx::query(lost).execute(&db.pool).await.unwrap();
+    let lost = sentence().await;
+    assert!(!lost.contains("expected to have room"), "{lost}");
+    let wanted = "procs in no report for 90 s on these hosts: Cuebot clears them";
+    assert!(lost.contains(wanted), "{lost}");
 }

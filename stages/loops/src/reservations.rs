@@ -14,7 +14,7 @@ use cue_domain::reservation::{Blocked, Candidate, Proc, expected_end, reserve};
 use cue_domain::{Centicores, Host, HostId, Kib, Layer, LayerId, Resources};
 use cue_flow::{BoxError, Family, Tick, now_us};
 use cue_hosts::HostIndex;
-use cue_store::{HostProcs, Store, StoreError};
+use cue_store::{HostProc, HostProcs, Store, StoreError};
 use prometheus::{IntGauge, Registry};
 
 /// Time between two rounds while no layer is blocked.
@@ -142,12 +142,13 @@ pub struct ExpectedRoom {
     pub is_guess: bool,
 }
 
-/// The first of these hosts that is expected to have room for a frame of the layer; `None` if none ever has.
+/// The first of these hosts that is expected to have room for a frame of the layer, `None` if none ever has, and the
+/// number of procs on these hosts that no report names.
 pub async fn expected_room(
     store: &Store,
     hosts: &[&Host],
     layer: &Layer,
-) -> Result<Option<ExpectedRoom>, StoreError> {
+) -> Result<(Option<ExpectedRoom>, usize), StoreError> {
     let hosts: Vec<(Host, Vec<usize>)> = hosts
         .iter()
         .take(MOST_HOSTS)
@@ -173,19 +174,23 @@ pub async fn expected_room(
         waited: Duration::ZERO,
     };
     let guessed = without_runs(&procs);
+    let all = procs.values().flat_map(|found| &found.procs);
+    let unreported = all.filter(|found| found.is_unreported).count();
     let first = reserve(&[asked], &candidates(hosts, &mut procs)).into_iter();
     let first = first.min_by(|a, b| a.ready_in.cmp(&b.ready_in));
-    Ok(first.map(|found| ExpectedRoom {
+    let first = first.map(|found| ExpectedRoom {
         is_guess: guessed.contains(&found.host),
         host: found.host,
         ready_in: found.ready_in,
-    }))
+    });
+    Ok((first, unreported))
 }
 
 /// The hosts that run a frame of a layer without a finished run.
 fn without_runs(procs: &HashMap<HostId, HostProcs>) -> HashSet<HostId> {
+    let is_guess = |found: &HostProc| found.runs.is_none() && !found.is_unreported;
     let hosts = procs.iter();
-    let hosts = hosts.filter(|(_, found)| found.procs.iter().any(|found| found.runs.is_none()));
+    let hosts = hosts.filter(|(_, found)| found.procs.iter().any(is_guess));
     hosts.map(|(host, _)| host.clone()).collect()
 }
 
@@ -203,7 +208,9 @@ fn candidates(
 }
 
 fn candidate(host: Host, serves: Vec<usize>, found: HostProcs, usual: Duration) -> Candidate {
-    let procs = found.procs.into_iter().map(|found| Proc {
+    // A proc that no report names has no run that ends.
+    let procs = found.procs.into_iter().filter(|found| !found.is_unreported);
+    let procs = procs.map(|found| Proc {
         layer: found.layer,
         holds: found.holds,
         ends_in: expected_end(found.runs, found.elapsed, usual),

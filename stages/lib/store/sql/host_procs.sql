@@ -3,7 +3,8 @@
 -- A start in the future is none yet. Hosts and procs are looked up by index, for without statistics the planner would
 -- read all of them.
 -- Hosts report the seconds of a run rounded down: the mean is half a second more, the longest a second.
--- $1 hosts.
+-- Procs that no report of the host names are marked, as in check_unreported.
+-- $1 hosts; $2 seconds without a report.
 SELECT want.pk_host, h.int_cores, h.int_mem, h.int_gpus, h.int_gpu_mem,
        h.int_cores_idle, h.int_mem_idle, h.int_gpus_idle, h.int_gpu_mem_idle,
        hs.int_mem_free AS mem_free, hs.int_gpu_mem_free AS gpu_mem_free,
@@ -14,9 +15,11 @@ SELECT want.pk_host, h.int_cores, h.int_mem, h.int_gpus, h.int_gpu_mem,
             THEN floor(date_part('epoch', current_timestamp - p.ts_dispatched) * 1000)::bigint ELSE 0 END AS elapsed_ms,
        CASE WHEN lu.int_frame_success_count > 0
             THEN greatest(lu.int_clock_time_success, 0)::bigint * 1000 / lu.int_frame_success_count + 500 END AS mean_run_ms,
-       (greatest(lu.int_clock_time_high, 0)::bigint + 1) * 1000 AS longest_run_ms
+       (greatest(lu.int_clock_time_high, 0)::bigint + 1) * 1000 AS longest_run_ms,
+       coalesce(p.ts_ping < r.since AND (p.pk_frame IS NULL OR hs.ts_ping >= r.since), false) AS is_unreported
 FROM (SELECT DISTINCT unnest($1::text[]) AS pk_host) want
 CROSS JOIN LATERAL (SELECT h.* FROM host h WHERE h.pk_host = want.pk_host OFFSET 0) h
 CROSS JOIN LATERAL (SELECT hs.* FROM host_stat hs WHERE hs.pk_host = want.pk_host OFFSET 0) hs
+CROSS JOIN (SELECT current_timestamp - make_interval(secs => $2) AS since) r
 LEFT JOIN LATERAL (SELECT p.* FROM proc p WHERE p.pk_host = want.pk_host OFFSET 0) p ON true
 LEFT JOIN LATERAL (SELECT lu.* FROM layer_usage lu WHERE lu.pk_layer = p.pk_layer OFFSET 0) lu ON true

@@ -37,6 +37,8 @@ pub struct HostProc {
     pub elapsed: Duration,
     /// Runs of the succeeded frames of its layer; `None` if there is none.
     pub runs: Option<Runs>,
+    /// True if no report of the host names it, so that no run of its ends.
+    pub is_unreported: bool,
 }
 
 /// Procs that no report of their hosts names, though these hosts send reports.
@@ -118,7 +120,9 @@ impl Store {
         hosts: &[HostId],
     ) -> Result<HashMap<HostId, HostProcs>, StoreError> {
         let hosts = column(hosts, HostId::as_str);
-        let query = query(&HOST_PROCS).bind(hosts);
+        let query = query(&HOST_PROCS)
+            .bind(hosts)
+            .bind(UNREPORTED_AFTER.as_secs_f64());
         let rows = self.fetch(&HOST_PROCS, query).await?;
         let read = self.meters.reader(&HOST_PROCS).each(&rows, |row| {
             let is_proc: bool = row.get("is_proc")?;
@@ -153,6 +157,7 @@ fn host_proc(row: &Row) -> Result<HostProc, StoreError> {
             mean: millis(mean),
             longest: millis(longest),
         }),
+        is_unreported: row.get("is_unreported")?,
     })
 }
 

@@ -106,7 +106,13 @@ async fn procs_that_no_report_names_for_a_while_are_counted_by_host_unless_the_h
     let on_far = async || {
         let running = yard.store.running_on(&far.id.as_str().into(), 9).await;
         let running = running.unwrap().into_iter();
-        running.filter(|found| found.is_unreported).count()
+        let running = running.filter(|found| found.is_unreported).count();
+        let far = HostId::from(&*far.id);
+        let procs = yard.store.host_procs(std::slice::from_ref(&far)).await;
+        let procs = procs.unwrap().remove(&far).unwrap().procs.into_iter();
+        let procs = procs.filter(|found| found.is_unreported).count();
+        assert_eq!(running, procs, "both statements say the same");
+        running
     };
     older("proc", 80, "far").await;
     assert_eq!(found().await, UnreportedProcs::default());

@@ -78,7 +78,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("demand_subscriptions", &["NULL"]),
     ("layer_hosts", &[LAYERS]),
     ("layer_memory", &[LAYERS]),
-    ("host_procs", &[HOSTS]),
+    ("host_procs", &[HOSTS, "90"]),
     ("check_unreported", &["0", "5"]),
     ("lock_layers", &[LAYERS]),
     ("held_layers", &[LAYERS]),
