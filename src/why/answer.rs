@@ -198,7 +198,7 @@ impl From<Answer> for WhyAnswer {
 /// Time until the reason ends, where it says.
 fn expected_start(why: &Why) -> Option<Duration> {
     match why {
-        Why::Reserved(hosts) => Some(hosts.ready_in),
+        Why::Reserved(hosts) => Some(hosts.ready_in.time),
         Why::StartsLater { wait, .. } => Some(*wait),
         Why::SetAside(backoff) => Some(backoff.remaining),
         Why::HostsBackOff { remaining, .. } => Some(*remaining),

@@ -129,17 +129,12 @@ impl Known {
         if let Some(room) = room {
             let host = able.iter().find(|able| able.id == room.host);
             let name = host.map_or("one of them", |host| &*host.name);
-            let basis = if room.is_guess {
-                "a guess, for a layer there has no finished frame yet"
-            } else {
-                "by the mean runs of the layers there"
-            };
+            let (ready_in, basis) = (words::age(room.ready_in.time), room.ready_in.basis());
             let more = format!(
-                " Host {name} is expected to have room in about {}, {basis}, if nobody else takes it.",
-                words::age(room.ready_in)
+                " Host {name} is expected to have room in about {ready_in}, {basis}, if nobody else takes it."
             );
             answer.sentence.push_str(&more);
-            answer.expected_start_ms = Some(ms(room.ready_in));
+            answer.expected_start_ms = Some(ms(room.ready_in.time));
         }
         if unreported > 0 {
             let procs = words::unreported(unreported);

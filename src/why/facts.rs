@@ -45,7 +45,7 @@ pub(super) fn of(why: &Why) -> Value {
         }
         Why::TooSmall(Some(lack)) => of_lack(lack),
         Why::Reserved(hosts) | Why::ReservedForOther(hosts) => {
-            json!({ "hosts": hosts.names, "ready_in_ms": ms(hosts.ready_in) })
+            json!({ "hosts": hosts.names, "ready_in_ms": ms(hosts.ready_in.time) })
         }
         Why::Busy { fitting, .. } => json!({ "hosts": fitting }),
         Why::HostsBackOff { hosts, remaining } => {

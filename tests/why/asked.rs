@@ -8,6 +8,13 @@ use serde_json::Value;
 
 use crate::world::{farm, printed, program, service};
 
+/// The sentence of the service at this address.
+async fn answered(address: &str, subject: &str) -> String {
+    let answer = get(address, &format!("/why/{subject}")).await.unwrap();
+    let answer: Value = serde_json::from_str(&answer.body).unwrap();
+    answer["sentence"].as_str().unwrap_or_default().to_owned()
+}
+
 /// The answer of the database alone to these words.
 async fn asked(db: &TestDb, words: &[&str]) -> String {
     let mut asked = program(&[&["why"], words].concat(), &db.url);
@@ -169,11 +176,7 @@ async fn the_time_of_room_is_a_guess_until_a_frame_of_the_layers_there_has_ended
     let (db, farm) = farm().await;
     farm.frames("shot", 500, |_| {}).await.unwrap();
     let (_child, address, _log) = service(&db.url, &[("CUE_DRY_RUN", "true")]).await;
-    let sentence = async || -> String {
-        let body = get(&address, "/why/shot").await.unwrap().body;
-        let answer: Value = serde_json::from_str(&body).unwrap();
-        answer["sentence"].as_str().unwrap().to_owned()
-    };
+    let sentence = async || answered(&address, "shot").await;
     until("a full host, and a guess", async || {
         sentence().await.contains("a guess, for a layer there")
     })
@@ -193,4 +196,25 @@ async fn the_time_of_room_is_a_guess_until_a_frame_of_the_layers_there_has_ended
     assert!(!lost.contains("expected to have room"), "{lost}");
     let wanted = "procs in no report for 90 s on these hosts: Cuebot clears them";
     assert!(lost.contains(wanted), "{lost}");
+}
+
+#[tokio::test]
+async fn the_time_of_a_reserved_host_is_a_guess_likewise() {
+    let (db, farm) = farm().await;
+    farm.frames("shot", 500, |_| {}).await.unwrap();
+    let settings = [("CUE_DRY_RUN", "true"), ("CUE_RESERVE_AFTER", "1s")];
+    let (_child, address, _log) = service(&db.url, &settings).await;
+    until("a full host", async || {
+        let sentence = answered(&address, "shot").await;
+        sentence.contains("expected to have room")
+    })
+    .await;
+    let wide = |layer: &mut LayerSpec| layer.cores_min = 0;
+    farm.frames("wide", 1, wide).await.unwrap();
+    until("a reservation, and a guess", async || {
+        let sentence = answered(&address, "wide").await;
+        sentence.contains("reserved for it have room: big, the first in about")
+            && sentence.contains("a guess, for a layer there has no finished frame yet")
+    })
+    .await;
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use cue_demand::{BlockedLayer, DemandIndex, Reservations, Reserved};
 use cue_domain::fit::least_cores;
 use cue_domain::reservation::{Blocked, Candidate, Proc, expected_end, reserve};
+use cue_domain::why::ReadyIn;
 use cue_domain::{Centicores, Host, HostId, Kib, Layer, LayerId, Resources};
 use cue_flow::{BoxError, Family, Tick, now_us};
 use cue_hosts::HostIndex;
@@ -93,6 +94,7 @@ impl Reserving {
         let ids: Vec<HostId> = hosts.iter().map(|(host, _)| host.id.clone()).collect();
         let mut procs = self.store.host_procs(&ids).await?;
         let now = Instant::now();
+        let guessed = without_runs(&procs);
         let candidates = candidates(hosts, &mut procs);
         let totals: HashMap<HostId, i64> = candidates
             .iter()
@@ -124,6 +126,7 @@ impl Reserving {
                 cluster: owners.get(&found.owner)?.cluster.clone(),
                 owner: found.owner,
                 ready_at: now + found.ready_in,
+                is_guess: guessed.contains(&found.host),
             };
             Some((found.host, reserved))
         });
@@ -136,10 +139,8 @@ impl Reserving {
 pub struct ExpectedRoom {
     /// The host.
     pub host: HostId,
-    /// Time until it has room, by the mean runs of the layers there.
-    pub ready_in: Duration,
-    /// True if a layer there has no finished run, whose frames are taken to run as long as those of others.
-    pub is_guess: bool,
+    /// Time until it has room.
+    pub ready_in: ReadyIn,
 }
 
 /// The first of these hosts that is expected to have room for a frame of the layer, `None` if none ever has, and the
@@ -179,9 +180,11 @@ pub async fn expected_room(
     let first = reserve(&[asked], &candidates(hosts, &mut procs)).into_iter();
     let first = first.min_by(|a, b| a.ready_in.cmp(&b.ready_in));
     let first = first.map(|found| ExpectedRoom {
-        is_guess: guessed.contains(&found.host),
+        ready_in: ReadyIn {
+            time: found.ready_in,
+            is_guess: guessed.contains(&found.host),
+        },
         host: found.host,
-        ready_in: found.ready_in,
     });
     Ok((first, unreported))
 }

@@ -126,6 +126,7 @@ fn reserved(host: &str, owner: &str) -> Policy {
             show: "show".to_owned().into(),
         },
         ready_at: now + Duration::from_secs(100),
+        is_guess: false,
     };
     let all = HashMap::from([(HostId::from(host), reservation)]);
     Policy {

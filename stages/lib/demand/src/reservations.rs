@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cue_domain::reservation::may_backfill;
-use cue_domain::why::ReservationFacts;
+use cue_domain::why::{ReadyIn, ReservationFacts};
 use cue_domain::{ClusterKey, HostId, LayerId};
 
 /// A reservation of a host.
@@ -17,6 +17,8 @@ pub struct Reserved {
     pub cluster: ClusterKey,
     /// Time at which a frame of the owner is expected to fit. Frames of others may run there until then.
     pub ready_at: Instant,
+    /// True if that is a guess, because a layer on the host has no finished run.
+    pub is_guess: bool,
 }
 
 /// All reserved hosts. Clones share them.
@@ -64,7 +66,10 @@ impl Reservations {
     ) -> ReservationFacts {
         let mut facts = ReservationFacts::default();
         for (host, reserved) in self.iter() {
-            let ready_in = reserved.ready_at.saturating_duration_since(now);
+            let ready_in = ReadyIn {
+                time: reserved.ready_at.saturating_duration_since(now),
+                is_guess: reserved.is_guess,
+            };
             if reserved.owner == *layer {
                 facts.own.insert(host.clone(), ready_in);
             } else if !reserved.admits(layer, longest_run, now) {

@@ -40,7 +40,7 @@ pub use facts::{
 pub use held::HeldRow;
 pub use queued::{OrderFacts, Queued, ShareFacts, ShowShare};
 pub use reason::{Dimension, Lack, Why};
-pub use reserved::{ReservationFacts, ReservedHosts};
+pub use reserved::{ReadyIn, ReservationFacts, ReservedHosts};
 pub use tagged::TaggedHosts;
 pub use unread::{Fact, Unread};
 

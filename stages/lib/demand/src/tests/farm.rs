@@ -168,6 +168,7 @@ fn reserved_hosts_are_for_their_owner() {
         owner: "l".into(),
         cluster: key("s"),
         ready_at: Instant::now() + Duration::from_secs(600),
+        is_guess: false,
     };
     let reserved: HashMap<HostId, Reserved> = [("h".into(), reserved)].into();
     index.reserve(Reservations::new(reserved));

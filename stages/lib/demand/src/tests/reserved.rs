@@ -16,6 +16,7 @@ fn pick(index: &DemandIndex, hosts: &[Host], ready_in: u64) -> Pick {
         owner: LayerId::from("wide"),
         cluster: key("s"),
         ready_at: now + Duration::from_secs(ready_in),
+        is_guess: false,
     };
     let reserved = HashMap::from([(hosts[0].id.clone(), reserved)]);
     let supply = Supply::of(

@@ -10,13 +10,34 @@ use crate::text::{list, time};
 /// Hosts that a sentence names, at most.
 const NAMED: usize = 5;
 
+/// Time until a frame is expected to fit on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReadyIn {
+    /// The time.
+    pub time: Duration,
+    /// True if a layer on the host has no finished run, so that the time is a guess.
+    pub is_guess: bool,
+}
+
+impl ReadyIn {
+    /// Basis of the time, in words.
+    #[must_use]
+    pub const fn basis(self) -> &'static str {
+        if self.is_guess {
+            "a guess, for a layer there has no finished frame yet"
+        } else {
+            "by the mean runs of the layers there"
+        }
+    }
+}
+
 /// Reserved hosts with the time until a frame of their owner is expected to fit there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReservationFacts {
     /// Hosts that are reserved for the layer.
-    pub own: HashMap<HostId, Duration>,
+    pub own: HashMap<HostId, ReadyIn>,
     /// Hosts that are reserved for another layer, and closed to this one until then: its frames run for too long.
-    pub others: HashMap<HostId, Duration>,
+    pub others: HashMap<HostId, ReadyIn>,
 }
 
 /// Hosts that are reserved, the one that is ready first before the others.
@@ -25,17 +46,17 @@ pub struct ReservedHosts {
     /// Names of the hosts.
     pub names: Vec<String>,
     /// Time until a frame is expected to fit on the first.
-    pub ready_in: Duration,
+    pub ready_in: ReadyIn,
 }
 
 impl ReservedHosts {
     /// The hosts that are reserved; `None` if there are none.
-    pub(super) fn among(hosts: &[&Host], reserved: &HashMap<HostId, Duration>) -> Option<Self> {
+    pub(super) fn among(hosts: &[&Host], reserved: &HashMap<HostId, ReadyIn>) -> Option<Self> {
         let found = hosts.iter().filter_map(|host| {
             let ready_in = reserved.get(&host.id)?;
             Some((*ready_in, host.name.to_string()))
         });
-        let mut found: Vec<(Duration, String)> = found.collect();
+        let mut found: Vec<(ReadyIn, String)> = found.collect();
         found.sort_unstable();
         let ready_in = found.first()?.0;
         Some(Self {
@@ -64,9 +85,10 @@ impl ReservedHosts {
     /// Names of the hosts, and the time until the first is ready.
     fn expected(&self) -> String {
         format!(
-            "{}, the first in about {}, by the mean runs of the layers that run there",
+            "{}, the first in about {}, {}",
             list(&self.names, NAMED),
-            time(self.ready_in)
+            time(self.ready_in.time),
+            self.ready_in.basis()
         )
     }
 }

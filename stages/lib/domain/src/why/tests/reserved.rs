@@ -1,7 +1,7 @@
 //! Reserved hosts.
 
 use super::*;
-use crate::why::{ReservationFacts, ReservedHosts};
+use crate::why::{ReadyIn, ReservationFacts, ReservedHosts};
 
 fn named(name: &str) -> Host {
     Host {
@@ -18,10 +18,17 @@ fn busy(name: &str) -> Host {
     host
 }
 
-fn hosts_by(ready: &[(&str, u64)]) -> HashMap<HostId, Duration> {
+fn ready_in(seconds: u64) -> ReadyIn {
+    ReadyIn {
+        time: Duration::from_secs(seconds),
+        is_guess: false,
+    }
+}
+
+fn hosts_by(ready: &[(&str, u64)]) -> HashMap<HostId, ReadyIn> {
     let hosts = ready.iter();
     hosts
-        .map(|(host, seconds)| ((*host).into(), Duration::from_secs(*seconds)))
+        .map(|(host, seconds)| ((*host).into(), ready_in(*seconds)))
         .collect()
 }
 
@@ -41,7 +48,7 @@ fn a_layer_that_has_hosts_reserved_is_shown_them_and_the_time() {
     let hosts = [busy("late"), busy("soon"), busy("other")];
     let expected = ReservedHosts {
         names: vec!["soon".to_owned(), "late".to_owned()],
-        ready_in: Duration::from_secs(20),
+        ready_in: ready_in(20),
     };
     assert_eq!(
         answer(reservations.clone(), &hosts),
@@ -62,7 +69,7 @@ fn hosts_that_are_closed_to_a_layer_are_no_room_for_it() {
     };
     let expected = ReservedHosts {
         names: vec!["b".to_owned(), "a".to_owned()],
-        ready_in: Duration::from_secs(30),
+        ready_in: ready_in(30),
     };
     let hosts = [named("a"), named("b"), busy("c")];
     assert_eq!(
@@ -79,13 +86,21 @@ fn hosts_that_are_closed_to_a_layer_are_no_room_for_it() {
 #[test]
 fn a_sentence_names_five_hosts_and_the_number_of_the_others() {
     let names: Vec<String> = (1..=7).map(|n| format!("h{n}")).collect();
-    let ready_in = Duration::from_secs(95);
-    let hosts = ReservedHosts { names, ready_in };
+    let mut hosts = ReservedHosts {
+        names,
+        ready_in: ready_in(95),
+    };
     for sentence in [hosts.owned(), hosts.closed()] {
         assert!(
             sentence.contains("h1, h2, h3, h4, h5 and 2 more"),
             "{sentence}"
         );
-        assert!(sentence.contains("1 min 35 s"), "{sentence}");
+        let wanted = "1 min 35 s, by the mean runs of the layers there";
+        assert!(sentence.contains(wanted), "{sentence}");
+    }
+    hosts.ready_in.is_guess = true;
+    for sentence in [hosts.owned(), hosts.closed()] {
+        let wanted = "1 min 35 s, a guess, for a layer there has no finished frame yet";
+        assert!(sentence.ends_with(wanted), "{sentence}");
     }
 }
