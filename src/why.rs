@@ -27,6 +27,7 @@ use tokio::sync::Mutex;
 
 use crate::config::Settings;
 use crate::config::wiring;
+use crate::hosts::unknown_host;
 use crate::output::chain;
 use crate::words;
 
@@ -93,10 +94,13 @@ impl Explainer {
             let Some(seen) = &known.seen else {
                 return Ok(None);
             };
-            return Ok(match subject {
-                Subject::Show(name) => places::of_show(seen, name),
-                Subject::Host(name) => places::of_host(seen, name),
-            });
+            return match subject {
+                Subject::Show(name) => match places::of_show(seen, name) {
+                    None => known.quiet_show(name).await,
+                    answer => Ok(answer),
+                },
+                Subject::Host(name) => Ok(places::of_host(seen, name)),
+            };
         }
         let _one = known.one_at_a_time.lock().await;
         let Some(mut found) = known.explain(&question.name).await? else {
@@ -121,6 +125,15 @@ impl Explainer {
             }));
         }
         Ok(Some(answer))
+    }
+
+    /// Error for the subject of a question that has no answer.
+    pub(crate) fn unknown(&self, question: &Question) -> String {
+        match question.farm_subject().filter(|_| self.0.seen.is_some()) {
+            Some(Subject::Show(name)) => format!("there is no active show `{name}`"),
+            Some(Subject::Host(name)) => unknown_host(name),
+            None => unknown(&question.name),
+        }
     }
 }
 
@@ -192,6 +205,14 @@ impl Known {
             host_backoffs,
             answer,
         }))
+    }
+
+    /// The answer about an active show of which nothing waits and that has no cores.
+    async fn quiet_show(&self, name: &str) -> Result<Option<WhyAnswer>, StoreError> {
+        let _one = self.one_at_a_time.lock().await;
+        let shows = self.store.check_shows().await?;
+        let show = shows.iter().find(|show| show.name == name);
+        Ok(show.map(places::of_quiet_show))
     }
 
     fn scheduler<'a>(&'a self, host_backoffs: &'a HashMap<HostId, Duration>) -> Scheduler<'a> {

@@ -13,7 +13,7 @@ use super::controls::ChangeError;
 use super::levers::{Forgive, Head, caller, read};
 use super::refusal::refusal;
 use super::state::Served;
-use crate::hosts::{FarmHosts, HostFilter};
+use crate::hosts::{FarmHosts, HostFilter, unknown_host};
 use crate::status::Forgiven;
 use crate::telemetry::ALWAYS;
 
@@ -52,7 +52,7 @@ pub(super) async fn detail(
     };
     match hosts.detail(&name).await {
         Some(detail) => Json(detail).into_response(),
-        None => refusal(StatusCode::NOT_FOUND, unknown(&name)),
+        None => refusal(StatusCode::NOT_FOUND, unknown_host(&name)),
     }
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn forgive(
     let hosts = served.state.hosts.as_ref();
     let hosts = hosts.ok_or_else(|| ChangeError::Unknown(NO_FARM.to_owned()))?;
     let found = hosts.forgive(&name);
-    let (host, forgiven) = found.ok_or_else(|| ChangeError::Unknown(unknown(&name)))?;
+    let (host, forgiven) = found.ok_or_else(|| ChangeError::Unknown(unknown_host(&name)))?;
     tracing::info!(
         target: ALWAYS, host, forgiven, by = wanted.by, reason = wanted.reason, peer = %caller.peer,
         "a host was forgiven"
@@ -77,7 +77,3 @@ pub(super) async fn forgive(
 }
 
 const NO_FARM: &str = "this service has no hosts to show";
-
-fn unknown(name: &str) -> String {
-    format!("there is no host `{name}` here: give its name or id, as at /hosts")
-}

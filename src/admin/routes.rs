@@ -176,7 +176,7 @@ async fn why(
     };
     match explainer.answer(&question).await {
         Ok(Some(answer)) => Json(answer).into_response(),
-        Ok(None) => refusal(StatusCode::NOT_FOUND, unknown(&name)),
+        Ok(None) => refusal(StatusCode::NOT_FOUND, explainer.unknown(&question)),
         Err(error) => refusal(
             StatusCode::SERVICE_UNAVAILABLE,
             crate::output::chain(&error),

@@ -184,6 +184,11 @@ impl FarmHosts {
     }
 }
 
+/// Error for a host that is not known.
+pub(crate) fn unknown_host(name: &str) -> String {
+    format!("there is no host `{name}` here: give its name or id, as at /hosts")
+}
+
 fn running_on(found: RunningFrame) -> RunningOn {
     RunningOn {
         show: found.show,

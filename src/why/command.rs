@@ -2,9 +2,9 @@
 
 use cue_store::Store;
 
+use super::Explainer;
 use super::answer::WhyAnswer;
 use super::question::Question;
-use super::{Explainer, unknown};
 use crate::client::{Answer, ClientError, encoded, get};
 use crate::config::Settings;
 use crate::config::wiring;
@@ -53,13 +53,12 @@ pub async fn ask_database(settings: &Settings, question: &Question) -> Result<Wh
     let store = Store::connect(&how, &registry)
         .await
         .map_err(|error| chain(&error))?;
-    let answer = Explainer::new(store.clone(), settings, None)
-        .answer(question)
-        .await;
+    let explainer = Explainer::new(store.clone(), settings, None);
+    let answer = explainer.answer(question).await;
     store.close().await;
     match answer {
         Ok(Some(answer)) => Ok(answer),
-        Ok(None) => Err(unknown(&question.name)),
+        Ok(None) => Err(explainer.unknown(question)),
         Err(error) => Err(chain(&error)),
     }
 }

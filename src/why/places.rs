@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use cue_demand::{HostWork, ShowView, SomeWork, kept_for_gpus};
 use cue_domain::{Host, Resources, WaitReason, printable};
 use cue_loops::ClosedFarm;
+use cue_store::ShowFacts;
 use serde_json::json;
 
 use super::answer::WhyAnswer;
@@ -35,6 +36,19 @@ pub(super) fn of_show(seen: &Seen, name: &str) -> Option<WhyAnswer> {
             printable(&sentences.join(" ")),
         )
     })
+}
+
+/// The answer about an active show of which nothing waits and that has no cores.
+pub(super) fn of_quiet_show(show: &ShowFacts) -> WhyAnswer {
+    let name = &show.name;
+    let (reason, sentence) = if show.managed {
+        let sentence = format!("show {name} has no cores here, and nothing of it waits.");
+        (WaitReason::NothingWaits, sentence)
+    } else {
+        let sentence = format!("show {name} is not handed over, so Cuebot books it.");
+        (WaitReason::ShowNotManaged, sentence)
+    };
+    WhyAnswer::plain(&format!("show {name}"), reason, printable(&sentence))
 }
 
 fn show_sentence(show: &Show) -> String {

@@ -129,11 +129,23 @@ async fn a_running_scheduler_answers_about_shows_and_hosts() {
     assert_eq!(host["code"], "no_host", "{host}");
     assert_eq!(host["facts"]["waits_for_its_tags"]["frames"], 3);
     farm.frames("small", 4, |_| {}).await.unwrap();
-    let nobody = ask("/why/host:nobody").await;
-    assert!(
-        nobody["error"].as_str().unwrap().contains("host:NAME"),
-        "{nobody}"
-    );
+    for (subject, wanted) in [
+        ("host:nobody", "there is no host `nobody`"),
+        ("show:nothing", "there is no active show `nothing`"),
+    ] {
+        let answer = ask(&format!("/why/{subject}")).await;
+        let error = answer["error"].as_str().unwrap();
+        assert!(error.starts_with(wanted), "{error}");
+    }
+    db.run(
+        "INSERT INTO show (pk_show, str_name, b_scheduler_managed)
+         VALUES ('quiet', 'quiet', true), ('theirs', 'theirs', false)",
+    )
+    .await;
+    for (show, code) in [("quiet", "nothing_waits"), ("theirs", "show_not_managed")] {
+        let answer = ask(&format!("/why/show:{show}")).await;
+        assert_eq!(answer["code"], code, "{answer}");
+    }
     let bad = get(&address, "/why/shot?if=mem").await.unwrap();
     assert_eq!(bad.code, 400, "{}", bad.body);
 }
