@@ -61,6 +61,7 @@ impl Pipeline {
             layer_backoffs: Arc::clone(&shared.layer_backoffs),
             host_backoffs: Arc::clone(&shared.host_backoffs),
             missing: Arc::clone(&shared.missing),
+            pending: dispatch.recorder().pending(),
             closed: closed_hosts.seen(),
             pauses: pauses.clone(),
             supply: Arc::clone(&shared.supply),

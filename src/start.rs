@@ -153,6 +153,7 @@ pub fn farm_hosts(pipeline: &Pipeline) -> FarmHosts {
         closed: pipeline.closed.clone(),
         backoffs: Arc::clone(&pipeline.host_backoffs),
         missing: Arc::clone(&pipeline.missing),
+        pending: Arc::clone(&pipeline.pending),
         refusals: pipeline.refusals.clone(),
         supply: Arc::clone(&pipeline.supply),
     })

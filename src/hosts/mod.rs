@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cue_demand::DemandIndex;
-use cue_dispatch::Refusals;
+use cue_dispatch::{PendingLaunches, Refusals};
 use cue_domain::backoff::Backoffs;
 use cue_domain::missing_room::MissingRoom;
 use cue_domain::{Centicores, HostId, LayerId};
@@ -51,6 +51,8 @@ pub struct HostParts {
     pub backoffs: Arc<Backoffs<HostId>>,
     /// Room that hosts did not have.
     pub missing: Arc<MissingRoom<HostId>>,
+    /// Launches that no host has acknowledged yet.
+    pub pending: Arc<PendingLaunches>,
     /// Launches that failed.
     pub refusals: Refusals,
     /// Notified when a host is forgiven.
@@ -175,6 +177,7 @@ impl FarmHosts {
         HostRow {
             reserved,
             backoff: backoff.as_ref().map(Into::into),
+            unresolved: self.0.pending.unresolved_on(item.name),
             missing: missing.get(item.id).map(|(cores, remaining)| MissingCores {
                 centicores: cores.0,
                 remaining_ms: ms(*remaining),

@@ -72,6 +72,12 @@ pub(crate) fn note(host: &HostRow) -> String {
             "{missing} cores missing, tried again in {remaining}"
         ));
     }
+    if host.unresolved > 0 {
+        let unresolved = host.unresolved;
+        notes.push(format!(
+            "launches of unknown outcome, about which it is asked: {unresolved}"
+        ));
+    }
     if let Some(reserved) = &host.reserved {
         let ready = age_of(reserved.ready_in_ms);
         let owner = if reserved.name.is_empty() {
@@ -181,6 +187,7 @@ mod tests {
                         remaining_ms: 4_500,
                         ..Backoff::default()
                     }),
+                    unresolved: 3,
                     ..host("a", HostState::BackingOff)
                 },
                 HostRow {
@@ -196,7 +203,7 @@ mod tests {
         };
         let wanted = "\
 HOST   ALLOCATION    STATE        CORES     MEMORY            GPUS  NOTE
-a      yard.general  backing_off  16 of 32  1.0 GiB of 2.0 GiB  -     backs off for 4 s (launch)
+a      yard.general  backing_off  16 of 32  1.0 GiB of 2.0 GiB  -     backs off for 4 s (launch); launches of unknown outcome, about which it is asked: 3
 node2  yard.general  reserved     16 of 32  1.0 GiB of 2.0 GiB  -     kept for shot/wide, ready in 3 min
 3 hosts, 32 of 96 cores in use: 1 backing_off, 2 reserved
 1 more are not listed: give --limit or a filter

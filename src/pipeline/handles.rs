@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cue_cluster_feed::{FeedHandle, TurnQueue};
 use cue_demand::{DemandIndex, FarmView};
-use cue_dispatch::Refusals;
+use cue_dispatch::{PendingLaunches, Refusals};
 use cue_domain::backoff::Backoffs;
 use cue_domain::missing_room::MissingRoom;
 use cue_domain::{BookingHealth, HostId, LayerId, Unserved};
@@ -36,6 +36,8 @@ pub struct Pipeline {
     pub host_backoffs: Arc<Backoffs<HostId>>,
     /// Room that hosts did not have.
     pub missing: Arc<MissingRoom<HostId>>,
+    /// Launches that no host has acknowledged yet.
+    pub pending: Arc<PendingLaunches>,
     /// Hosts that may not be booked.
     pub closed: Latest<ClosedFarm>,
     /// Pauses of booking.

@@ -132,6 +132,8 @@ pub struct HostRow {
     pub backoff: Option<Backoff>,
     /// Cores that its row promises and that it did not have.
     pub missing: Option<MissingCores>,
+    /// Launches on it whose outcome is unknown, about which this replica asks it.
+    pub unresolved: usize,
     /// Time since its last report in seconds, if it may not be booked.
     pub silent_seconds: Option<u64>,
 }

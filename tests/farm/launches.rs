@@ -1,6 +1,7 @@
 //! Launches that fail: what certainly does not run is taken back and tried again, what may run is
 //! asked for first, and whatever happens, every frame runs once.
 
+use cue_scheduler::hosts::HostFilter;
 use cue_simfarm::rqd::Fault;
 use cue_simfarm::waiting::until;
 
@@ -128,6 +129,13 @@ async fn a_host_that_vanishes_keeps_its_bookings_until_it_is_back_and_can_say() 
         FRAMES as i64,
         "nothing is released unasked"
     );
+    let hosts = scheduler.running.hosts.clone().unwrap();
+    until("the hosts to be listed with these launches", async || {
+        let hosts = hosts.list(&HostFilter::default()).hosts;
+        let unresolved = hosts.iter().map(|host| host.unresolved);
+        unresolved.sum::<usize>() == FRAMES
+    })
+    .await;
     world.rqd.set_fault_all(Fault::None);
     recovers(world, scheduler).await;
 }

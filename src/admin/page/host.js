@@ -17,6 +17,7 @@ function hostNotes(host) {
   if (host.silent_seconds) notes.push(`last report ${ago(host.silent_seconds)} ago`);
   if (host.backoff) notes.push(`backs off for ${ago(Math.ceil(host.backoff.remaining_ms / 1000))} (${host.backoff.reason})`);
   if (host.missing) notes.push(`${wholeCores(host.missing.centicores)} cores missing, tried again in ${ago(Math.ceil(host.missing.remaining_ms / 1000))}`);
+  if (host.unresolved) notes.push(`launches of unknown outcome, about which it is asked: ${host.unresolved}`);
   if (host.reserved) notes.push(`kept for ${host.reserved.name || host.reserved.layer}, ready in ${ago(Math.ceil(host.reserved.ready_in_ms / 1000))}`);
   const unreported = (host.running ?? []).filter((one) => one.unreported).length;
   if (unreported) notes.push(`procs in no report for 90 s: ${unreported}`);

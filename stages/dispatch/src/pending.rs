@@ -86,6 +86,12 @@ struct HostQuestion {
     due: Instant,
 }
 
+impl HostQuestion {
+    fn unresolved(&self) -> usize {
+        self.launches.len() + self.asking
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct State {
     held: HashSet<ProcId>,
@@ -136,8 +142,14 @@ impl PendingLaunches {
     /// Number of launches whose outcome is unknown, those that a host is being asked about included.
     pub fn unresolved(&self) -> usize {
         let state = self.0.lock();
-        let of_host = |question: &HostQuestion| question.launches.len() + question.asking;
-        state.unknown.values().map(of_host).sum()
+        state.unknown.values().map(HostQuestion::unresolved).sum()
+    }
+
+    /// The same of one host, by name.
+    pub fn unresolved_on(&self, host: &str) -> usize {
+        let state = self.0.lock();
+        let question = state.unknown.get(host);
+        question.map_or(0, HostQuestion::unresolved)
     }
 
     /// The procs of all launches that are here or held: nobody else's to find.

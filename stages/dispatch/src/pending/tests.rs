@@ -29,6 +29,7 @@ fn a_launch_that_is_dropped_is_unresolved_and_one_that_ended_is_not() {
     let held = book.hold(launch("c", "h")).unwrap();
     assert_eq!(names(book.procs()), ["a", "c"]);
     assert_eq!(book.unresolved(), 1, "what is in hand is no question yet");
+    assert_eq!(["h", "other"].map(|host| book.unresolved_on(host)), [1, 0]);
     held.gone();
     assert_eq!(names(book.procs()), ["a"]);
 }
