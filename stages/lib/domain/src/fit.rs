@@ -193,7 +193,7 @@ fn grown(layer: &Layer, host: &Host, rules: &FitRules) -> Result<Centicores, Mis
         }
     }
     cores = cores.max(min).min(growth_bound(layer));
-    if cores > idle {
+    if cores > whole {
         if variable && whole == Centicores::CORE {
             return Err(short_of_cores(cores, idle));
         }

@@ -286,6 +286,10 @@ fn the_largest_number_is_no_whole_core() {
         None,
     );
     assert!(matches!(got, Err(Misfit::Cores { .. })), "{got:?}");
+    // A share of memory that is more than any core is cut to the whole ones.
+    let spread = layer(true, 100, Kib(HOST.memory.0 / 2), 0);
+    let got = reserve(&spread, &boundless, &FitRules::default(), None).unwrap();
+    assert_eq!(got.cores, Centicores(i64::MAX / 100 * 100));
 }
 
 /// Numbers as farms have them, and as only a broken row has them.
