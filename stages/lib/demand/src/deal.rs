@@ -1,7 +1,10 @@
-//! The deal: layers of a pick divided among replicas, so that they do not all try the same ones.
+//! The deal: jobs of a pick divided among replicas, so that they do not all try the same layers, and do not wait for
+//! each other's locks on the statistics of a job.
 //!
-//! Each replica picks for all of them and serves its own layers first, up to its part of the frames. The deal changes
-//! every second, so a layer of a replica that is stuck, or that books for another facility, is served by others.
+//! Each replica picks for all of them and serves the layers of its own jobs first, up to its part of the frames. If
+//! these are fewer, it serves those of the others from the end: that is what a replica with more than its part leaves.
+//! The deal changes every few seconds, so a job of a replica that is stuck, or that books for another facility, is
+//! served by others.
 
 use cue_domain::Centicores;
 
@@ -19,9 +22,13 @@ pub(crate) fn deal(pick: &mut Pick, place: ReplicaPlace, now_us: i64) {
     let paid = pick.layers.iter().filter(|picked| !picked.is_spare);
     let paid: u32 = paid.map(|picked| picked.frames).sum();
     let mut left = paid.div_ceil(place.of);
-    pick.layers
-        .sort_by_key(|picked| (picked.is_spare, !place.has(&picked.layer, now_us)));
     let before = pick.layers.len();
+    let layers = std::mem::take(&mut pick.layers).into_iter();
+    let (spares, paid): (Vec<_>, Vec<_>) = layers.partition(|picked| picked.is_spare);
+    let paid = paid.into_iter();
+    let (own, others): (Vec<_>, Vec<_>) = paid.partition(|picked| place.has(&picked.job, now_us));
+    pick.layers = own;
+    pick.layers.extend(others.into_iter().rev().chain(spares));
     pick.layers.retain_mut(|picked| {
         if picked.is_spare {
             return true;

@@ -1,11 +1,12 @@
-//! Place of a replica among those that book, and the layers that it has.
+//! Place of a replica among those that book, and the jobs that it has.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use cue_domain::LayerId;
+use cue_domain::JobId;
 
-/// Microseconds for which a deal holds.
-const DEAL_US: i64 = 1_000_000;
+/// Microseconds for which a deal holds: longer than most turns, since a turn that goes on into the next deal holds
+/// locks on jobs that another replica has by then.
+pub(crate) const DEAL_US: i64 = 5_000_000;
 
 /// Place of a replica among those that book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +21,14 @@ impl ReplicaPlace {
     /// The place of the only replica.
     pub const ONLY: Self = Self { index: 0, of: 1 };
 
-    /// Returns true if the layer is dealt to this replica at this time. It is dealt to exactly one.
-    pub fn has(&self, layer: &LayerId, now_us: i64) -> bool {
+    /// Returns true if the job is dealt to this replica at this time. It is dealt to exactly one.
+    pub fn has(&self, job: &JobId, now_us: i64) -> bool {
         let of = u64::from(self.of.max(1));
         let deal = now_us
             .div_euclid(DEAL_US)
             .rem_euclid(i64::from(self.of.max(1)));
         let mut hasher = DefaultHasher::new();
-        layer.hash(&mut hasher);
+        job.hash(&mut hasher);
         (hasher.finish() % of + deal.unsigned_abs()) % of == u64::from(self.index) % of
     }
 }

@@ -1,17 +1,16 @@
-//! Replicas that share the layers of a pick.
+//! Replicas that share the jobs of a pick.
 
 use std::collections::HashSet;
 
 use cue_domain::order::Order;
-use cue_domain::{Centicores, Host, LayerId};
+use cue_domain::{Centicores, Host, JobId, LayerId};
 use proptest::prelude::*;
 
+use crate::replica::DEAL_US;
 use crate::tests::fixture::{
     NOW_US, complete, host, index_of, input, job, key, layer, row, rules, subscription, supply,
 };
 use crate::{Pick, ReplicaPlace};
-
-const SECOND: i64 = 1_000_000;
 
 /// The picks of all replicas at the same time, among 50 jobs with one frame each.
 fn picks(of: u32, hosts: &[Host]) -> Vec<Pick> {
@@ -48,6 +47,34 @@ fn replicas_share_the_cores_and_rarely_try_the_same_layer() {
 }
 
 #[test]
+fn two_replicas_divide_a_pick_without_a_rest_and_without_a_layer_in_common() {
+    let [one, other] = &picks(2, &[host("h", 30)])[..] else {
+        panic!("two picks");
+    };
+    let tried: HashSet<&LayerId> = paid(one).into_iter().chain(paid(other)).collect();
+    assert_eq!(
+        (paid(one).len(), paid(other).len(), tried.len()),
+        (15, 15, 30)
+    );
+}
+
+#[test]
+fn two_replicas_divide_the_layers_of_a_single_job() {
+    let layers = (1..=10).map(|n| row("j", layer(&format!("l{n:02}"), 1, 1)));
+    let mut rows = complete(vec![job("j", "s", 1)], layers.collect());
+    rows.subscriptions = vec![subscription("s", "a", (100, 1_000, 0))];
+    let pick = |index| {
+        let mut rules = rules(Order::Share);
+        rules.replica = ReplicaPlace { index, of: 2 };
+        let index = index_of(rows.clone());
+        index.pick(&key("s"), &input(&supply(&[host("h", 10)]), &rules))
+    };
+    let picks = [pick(0), pick(1)];
+    let tried: HashSet<&LayerId> = picks.iter().flat_map(paid).collect();
+    assert_eq!(tried.len(), 10);
+}
+
+#[test]
 fn a_core_is_not_divided() {
     for pick in picks(3, &[host("h", 1)]) {
         assert_eq!(pick.entitled[0].1, Centicores::CORE);
@@ -65,17 +92,17 @@ fn one_replica_alone_serves_everything_in_the_order_of_the_policy() {
 
 proptest! {
     #[test]
-    fn a_layer_is_dealt_to_one_replica_and_to_each_in_turn(
-        layer in "[a-z0-9-]{1,36}", of in 1_u32..6, now_us in -5 * SECOND..NOW_US * 2,
+    fn a_job_is_dealt_to_one_replica_and_to_each_in_turn(
+        job in "[a-z0-9-]{1,36}", of in 1_u32..6, now_us in -5 * DEAL_US..NOW_US * 2,
     ) {
-        let layer = LayerId::from(layer.as_str());
+        let job = JobId::from(job.as_str());
         let owner = |now_us| {
             let places = (0..of).map(|index| ReplicaPlace { index, of });
-            let owners: Vec<u32> = places.filter(|place| place.has(&layer, now_us)).map(|place| place.index).collect();
+            let owners: Vec<u32> = places.filter(|place| place.has(&job, now_us)).map(|place| place.index).collect();
             assert_eq!(owners.len(), 1);
             owners[0]
         };
-        let owners: HashSet<u32> = (0..i64::from(of)).map(|second| owner(now_us + second * SECOND)).collect();
+        let owners: HashSet<u32> = (0..i64::from(of)).map(|deal| owner(now_us + deal * DEAL_US)).collect();
         prop_assert_eq!(owners.len(), of as usize);
     }
 }
