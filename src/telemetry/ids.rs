@@ -1,8 +1,6 @@
 //! Identifiers of trace and span in log lines, so that a line leads to its turn.
 //!
 //! Lines in JSON have them as the fields `trace_id` and `span_id`; lines for people end with them from warnings on.
-//! Lines in JSON also have every field of the spans around them; lines for people have the names of the spans alone,
-//! since a dozen fields would hide the message, and the trace has them.
 //! Invariant: only a trace that is sampled is named, since no other is found in Jaeger.
 
 use std::fmt;
@@ -12,9 +10,8 @@ use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use tracing::dispatcher::WeakDispatch;
 use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::{LookupSpan, Scope};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::config::Format;
@@ -44,35 +41,6 @@ impl Installed {
         let context = tracing_opentelemetry::get_otel_context(&span, &dispatch)?;
         let span = context.span().span_context().clone();
         span.is_sampled().then_some(span)
-    }
-}
-
-/// Lines for people: time, level, names of the spans around, target, message, fields of the line itself.
-pub(super) struct Human;
-
-impl<S, N> FormatEvent<S, N> for Human
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        SystemTime.format_time(&mut writer)?;
-        let metadata = event.metadata();
-        write!(writer, " {:>5} ", metadata.level())?;
-        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
-            write!(writer, "{}:", span.name())?;
-        }
-        if context.lookup_current().is_some() {
-            writer.write_char(' ')?;
-        }
-        write!(writer, "{}: ", metadata.target())?;
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
     }
 }
 

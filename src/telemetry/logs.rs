@@ -13,7 +13,8 @@ use tracing_subscriber::filter::{FilterExt as _, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use super::ids::{AnyLayer, Human, Installed, WithIds};
+use super::human::Human;
+use super::ids::{AnyLayer, Installed, WithIds};
 use crate::config::{Format, Logging};
 
 /// Filter that SIGUSR1 switches to: every detail of the scheduler, and no more of the libraries below it.

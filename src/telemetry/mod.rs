@@ -12,6 +12,7 @@ mod counts;
 mod destination;
 mod error;
 mod export;
+mod human;
 mod ids;
 mod logs;
 mod metrics;

@@ -20,7 +20,7 @@ function hostNotes(host) {
   if (host.unresolved) notes.push(`launches of unknown outcome, about which it is asked: ${host.unresolved}`);
   if (host.reserved) notes.push(`kept for ${host.reserved.name || host.reserved.layer}, ready in ${ago(Math.ceil(host.reserved.ready_in_ms / 1000))}`);
   const unreported = (host.running ?? []).filter((one) => one.unreported).length;
-  if (unreported) notes.push(`procs in no report for 90 s: ${unreported}`);
+  if (unreported) notes.push(`procs that no recent report names: ${unreported}`);
   if (host.with_batch) notes.push("with a batch now");
   return notes.join("; ") || "none";
 }

@@ -51,7 +51,8 @@ impl Generation {
 
     /// Returns true if the last look found an index for
     /// [`LOCK_FRAMES_INDEXED`](crate::statements::LOCK_FRAMES_INDEXED).
-    /// Sessions live for half an hour at most, so an index that is created is used within that time.
+    /// Sessions live for half an hour at most, so an index that is created is used within that time and
+    /// [`INDEX_EVERY`].
     pub(crate) fn has_waiting_index(&self) -> bool {
         self.waiting_index.load(Ordering::Relaxed)
     }

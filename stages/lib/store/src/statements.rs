@@ -57,14 +57,13 @@ statements! {
     KNOWN_FACILITIES = "known_facilities";
     /// Layers by key, as far as they could run.
     WANTED_LAYERS = "wanted_layers";
-    /// Transactions that a snapshot knows.
     /// Jobs with waiting frames, or those that changed.
     DEMAND_JOBS = "demand_jobs";
     /// Jobs without waiting frames or out of service.
     DEMAND_GONE = "demand_gone";
     /// Layers with waiting frames, or those that changed.
     DEMAND_LAYERS = "demand_layers";
-    /// Subscriptions of shows.
+    /// Subscriptions of shows, and the transactions that the snapshot knows.
     DEMAND_SUBSCRIPTIONS = "demand_subscriptions";
     /// Hosts that may not be booked.
     CLOSED_HOSTS = "closed_hosts";

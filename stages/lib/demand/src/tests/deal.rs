@@ -48,9 +48,8 @@ fn replicas_share_the_cores_and_rarely_try_the_same_layer() {
 
 #[test]
 fn two_replicas_divide_a_pick_without_a_rest_and_without_a_layer_in_common() {
-    let [one, other] = &picks(2, &[host("h", 30)])[..] else {
-        panic!("two picks");
-    };
+    let picks = picks(2, &[host("h", 30)]);
+    let (one, other) = (&picks[0], &picks[1]);
     let tried: HashSet<&LayerId> = paid(one).into_iter().chain(paid(other)).collect();
     assert_eq!(
         (paid(one).len(), paid(other).len(), tried.len()),

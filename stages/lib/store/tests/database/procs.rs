@@ -128,7 +128,7 @@ async fn procs_that_no_report_names_for_a_while_are_counted_by_host_unless_the_h
     assert_eq!(found().await, both);
     assert_eq!(on_far().await, 2);
 
-    // What a host runs that sends no reports is not known. A proc without a frame would be in none.
+    // Procs of a host that sends no reports are not known to be lost. A proc without a frame would be in none.
     older("host_stat", 100, "far").await;
     assert_eq!(found().await.first_hosts, ["near"]);
     assert_eq!(on_far().await, 0);

@@ -1,7 +1,7 @@
 //! The work of statements on a farm four times as large, with the statistics of a small one.
 //!
-//! What reads a batch does not notice; what reads the farm does four times as much, and not sixteen times. Rows in
-//! memory count as well, where a join of two lists without an index hides from the pages that are read.
+//! A statement about a batch does not notice; one about the farm does four times as much, and not sixteen times. Rows
+//! in memory count as well, where a join of two lists without an index hides from the pages that are read.
 
 use cue_simfarm::schema::SchemaVersion;
 use cue_simfarm::seed::{JobSpec, launch_jobs};
@@ -12,11 +12,11 @@ use crate::session::{Session, arguments};
 /// Jobs of one frame on the first farm. Half of them run.
 const JOBS: usize = 300;
 
-/// How many times as large the second farm is.
+/// Size of the second farm, in sizes of the first.
 const GROWN: usize = 4;
 
-/// How often a statement may read a table of the farm, which is cheap while it is small. One that reads what waits
-/// for each of its 64 layers does it twice as often.
+/// Readings of a whole table of the farm that a statement may make, which are cheap while it is small. One that reads
+/// all that waits for each of its 64 layers makes twice as many.
 const READS: i64 = 15;
 
 /// Ends all jobs, as the statistics see the farm.
@@ -37,6 +37,7 @@ const OF_THE_FARM: &[&str] = &[
     "check_meaning",
     "check_shared",
     "check_shows",
+    "check_unreported",
     "closed_hosts",
     "compare_accounts",
     "demand_gone",
@@ -47,7 +48,6 @@ const OF_THE_FARM: &[&str] = &[
     "ledger_faults",
     "record_farm",
     "unlaunched_procs",
-    "check_unreported",
     "why_facts",
     "why_tagged",
 ];
