@@ -130,10 +130,12 @@ async fn bookings_and_a_second_session_that_heals_all_the_time_pass_no_cap() {
     let (db, frames) = tight_farm().await;
     let watch = AuditWatch::start(db.pool.clone());
     let store = store(&db, &Registry::new()).await;
-    let mut second = store.accounts_session().await.unwrap();
+    let second = store.accounts_session().await.unwrap();
     let farm = Farm::start(db, SHORT, Accounting::Managed).await;
     let mut counted = 0;
     let second = async {
+        // The session ends with this block: one that is stopped while it heals keeps its locks until then.
+        let mut second = second;
         loop {
             let drift = store.drift(1000).await.unwrap();
             counted += second.heal(drift.keys).await.unwrap().corrected.sum();
